@@ -1,0 +1,85 @@
+# Thin wrapper over CMake: each target installs the Debian packages it lacks, saying so first.
+PRESET ?= release
+BUILD := build/$(PRESET)
+
+PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev libmicrohttpd-dev \
+	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev liblbfgs-dev \
+	libcmocka-dev
+CHECK_PACKAGES := $(PACKAGES) python3
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
+FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
+JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
+
+.PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+
+# --quiet: a child make must not tell again.
+define install
+	@sh cmake/install.sh $(1)
+endef
+
+build:
+	$(call install,$(PACKAGES))
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build --preset $(PRESET)
+
+demo: build
+	@$(BUILD)/millwright demo
+
+check:
+	$(call install,$(CHECK_PACKAGES))
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build --preset $(PRESET)
+	@sh tests/run.sh $(BUILD)
+
+# The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+check-sanitize:
+	$(call install,$(CHECK_PACKAGES))
+	@cmake --preset asan >/dev/null
+	@cmake --build --preset asan
+	@sh tests/run.sh build/asan
+
+check-clang:
+	$(call install,$(FUZZ_PACKAGES))
+	@cmake --preset clang >/dev/null
+	@cmake --build --preset clang
+	@sh tests/run.sh build/clang
+
+# Every fuzz target for FUZZ_SECONDS on top of its committed corpus.
+FUZZ_SECONDS ?= 20
+check-fuzz:
+	$(call install,$(FUZZ_PACKAGES))
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@sh fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+
+# Millwright's models under independent judges from PyPI.
+check-models: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/judges/check.sh $(BUILD)
+
+bench:
+	$(call install,$(BENCH_PACKAGES))
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build --preset $(PRESET)
+	@sh bench/run.sh $(BUILD)
+
+man: build
+	@$(BUILD)/millwright --man > $(BUILD)/millwright.1
+	@echo $(BUILD)/millwright.1
+
+arm64:
+	@sh cmake/install-arm64.sh
+	@cmake --preset arm64 >/dev/null
+	@cmake --build --preset arm64
+
+cortex-m:
+	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)
+	@sh cmake/kissfft-source.sh build/kissfft
+	@cmake --preset cortex-m >/dev/null
+	@cmake --build --preset cortex-m
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+clean:
+	@rm -rf build

@@ -1,0 +1,71 @@
+#include "cli/roles.h"
+
+#include "cli/command.h"
+#include "lib/base/log.h"
+#include "tiers/inference/score.h"
+#include "tiers/iot/thing.h"
+#include "tiers/platform/bridge.h"
+#include "tiers/platform/serve.h"
+#include "tiers/training/learn.h"
+#include "tiers/training/watch.h"
+
+#include <string.h>
+
+const struct mw_role_entry mw_roles[] = {
+    {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
+     "broker time stream log"},
+    {"score", "score records and command the things", mw_score_run, "action stream log"},
+    {"watch", "notice when the plant has moved away from the model", mw_watch_run,
+     "watch stream log"},
+    {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
+     "model commission retrain stream log"},
+    {"serve", "serve the page and the API, and roll models out", mw_serve_run,
+     "http rollout stream log"},
+    {"thing", "run the simulated things of this plant", mw_thing_run,
+     "simulate level2 gate broker log"},
+    {NULL, NULL, NULL, NULL},
+};
+
+struct values {
+    char *config;
+};
+
+static const struct mw_option options[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+static int run_role(const char *name, const struct values *values, struct mw_error *error)
+{
+    const struct mw_role_entry *role = mw_roles;
+    while (strcmp(role->name, name) != 0) {
+        role++;
+    }
+    struct mw_plant plant;
+    if (mw_plant_read(&plant, values->config, error) != MW_OK) {
+        return 1;
+    }
+    mw_log_init(name, (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);
+    mw_err err = role->run(&plant, error);
+    mw_plant_clear(&plant);
+    return err == MW_OK ? 0 : 1;
+}
+
+/* One command a role: what a pod runs, and what `up` starts. */
+#define ROLE_COMMAND(role, text)                                                    \
+    static int run_##role(void *values, int n, char **argv, struct mw_error *error) \
+    {                                                                               \
+        (void)n;                                                                    \
+        (void)argv;                                                                 \
+        return run_role(#role, values, error);                                      \
+    }                                                                               \
+    const struct mw_command mw_command_##role = {                                   \
+        #role, "-c plant.yaml", text, "c=config", options, sizeof(struct values), run_##role};
+
+ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back")
+ROLE_COMMAND(score, "role: score records and command the things")
+ROLE_COMMAND(watch, "role: notice when the plant has moved away from the model")
+ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models")
+ROLE_COMMAND(serve, "role: serve the page and the API, roll models out")
+ROLE_COMMAND(thing, "role: run the simulated things of the plant")

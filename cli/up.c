@@ -1,0 +1,280 @@
+#include "cli/up.h"
+
+#include "cli/command.h"
+#include "cli/roles.h"
+#include "lib/artifact/store.h"
+#include "lib/artifact/trust.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/process.h"
+#include "lib/base/supervise.h"
+#include "lib/mqtt/mosquitto.h"
+#include "lib/plant/broker.h"
+#include "lib/plant/change.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROLES_MAX 8
+
+struct up {
+    const struct mw_up_options *options;
+    struct mw_plant plant;
+    char config[PATH_MAX];
+    struct mw_loop *loop;
+    struct mw_supervisor *supervisor;
+    struct mw_mosquitto mosquitto;
+    bool own_broker;
+    int lock;
+    char *argv[ROLES_MAX][5];
+};
+
+static bool broker_accepts(void *context)
+{
+    return mw_mosquitto_accepts(context);
+}
+
+static void print_ready(void *context)
+{
+    struct up *up = context;
+    mw_process_ready();
+    if (up->options->quiet) {
+        return;
+    }
+    printf("plant %s is up, data in %s\n", up->plant.plant, up->plant.data);
+    struct mw_broker_address broker;
+    struct mw_error error = {0};
+    if (mw_plant_broker(&up->plant, &broker, &error) == MW_OK) {
+        printf("MQTT  %s%s\n", broker.url,
+               up->own_broker ? "  (user and password in run/broker.json)" : "");
+    }
+    if (up->plant.http.enabled) {
+        char path[PATH_MAX];
+        struct mw_buffer port = {0};
+        if (mw_plant_path(&up->plant, "run", "http", path, sizeof path, &error) == MW_OK &&
+            mw_file_read(path, 64, &port, &error) == MW_OK) {
+            printf("page  http://localhost:%d/\n", atoi(port.data));
+        }
+        mw_buffer_free(&port);
+    }
+    printf("stop it with Ctrl-C\n");
+    fflush(stdout);
+}
+
+static void on_stopped(void *context)
+{
+    struct up *up = context;
+    mw_loop_stop(up->loop);
+}
+
+/* Restarts the roles that read a section that changed. */
+static void apply(struct up *up, const struct mw_plant *fresh)
+{
+    for (const struct mw_role_entry *role = mw_roles; role->name != NULL; role++) {
+        char sections[128];
+        snprintf(sections, sizeof sections, "%s", role->sections);
+        char *rest = NULL;
+        for (char *section = strtok_r(sections, " ", &rest); section != NULL;
+             section = strtok_r(NULL, " ", &rest)) {
+            if (mw_plant_differs(&up->plant, fresh, section)) {
+                mw_log(MW_LOG_INFO, role->name, "restarting for a changed section",
+                       MW_KS("section", section));
+                mw_supervisor_restart(up->supervisor, role->name);
+                break;
+            }
+        }
+    }
+}
+
+static void reload(struct up *up)
+{
+    struct mw_plant fresh;
+    struct mw_error error = {0};
+    if (mw_plant_read(&fresh, up->config, &error) != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "plant.yaml is not valid, the old one stays in force",
+               MW_KS("reason", error.text));
+        return;
+    }
+    if (mw_plant_differs(&up->plant, &fresh, "plant") ||
+        mw_plant_differs(&up->plant, &fresh, "data")) {
+        mw_log(MW_LOG_ERROR, NULL, "plant and data change only with a new start, old ones stay",
+               MW_KS("file", up->config));
+        mw_plant_clear(&fresh);
+        return;
+    }
+    apply(up, &fresh);
+    mw_plant_clear(&up->plant);
+    up->plant = fresh;
+}
+
+static void on_signal(void *context, int signal)
+{
+    struct up *up = context;
+    if (signal == SIGHUP) {
+        reload(up);
+    } else {
+        mw_supervisor_stop(up->supervisor);
+    }
+}
+
+static mw_err start_broker(struct up *up, struct mw_error *error)
+{
+    up->own_broker = up->plant.broker.url == NULL || up->plant.broker.url[0] == '\0';
+    if (!up->own_broker) {
+        return MW_OK;
+    }
+    char folder[PATH_MAX];
+    mw_err err = mw_plant_path(&up->plant, "run", NULL, folder, sizeof folder, error);
+    if (err == MW_OK) {
+        err = mw_mosquitto_prepare(&up->mosquitto, folder, error);
+    }
+    if (err != MW_OK) {
+        return err;
+    }
+    struct mw_broker_address address = {0};
+    snprintf(address.url, sizeof address.url, "mqtt://127.0.0.1:%u", up->mosquitto.port);
+    snprintf(address.username, sizeof address.username, "%s", up->mosquitto.username);
+    snprintf(address.password, sizeof address.password, "%s", up->mosquitto.password);
+    err = mw_plant_broker_write(&up->plant, &address, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    struct mw_child_spec spec = {.name = "mosquitto",
+                                 .argv = up->mosquitto.argv,
+                                 .output = up->options->output,
+                                 .probe = broker_accepts,
+                                 .context = &up->mosquitto};
+    return mw_supervisor_add(up->supervisor, &spec, error);
+}
+
+static bool wanted(const struct up *up, const struct mw_role_entry *role)
+{
+    if (strcmp(role->name, "thing") == 0) {
+        return up->plant.simulate.machines > 0;
+    }
+    return true;
+}
+
+static mw_err start_roles(struct up *up, struct mw_error *error)
+{
+    static char option[] = "-c";
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && mw_roles[i].name != NULL; i++) {
+        if (!wanted(up, &mw_roles[i])) {
+            continue;
+        }
+        up->argv[i][0] = (char *)(uintptr_t)mw_process_self();
+        up->argv[i][1] = (char *)(uintptr_t)mw_roles[i].name;
+        up->argv[i][2] = option;
+        up->argv[i][3] = up->config;
+        struct mw_child_spec spec = {
+            .name = mw_roles[i].name, .argv = up->argv[i], .output = up->options->output};
+        err = mw_supervisor_add(up->supervisor, &spec, error);
+    }
+    return err;
+}
+
+/* The data folder's lock, store, keys and first metadata. */
+static mw_err prepare_data(struct up *up, struct mw_error *error)
+{
+    char path[PATH_MAX], keys[PATH_MAX], uri[PATH_MAX + 4];
+    mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
+    if (err == MW_OK) {
+        err = mw_process_lock(path, &up->lock, error);
+    }
+    if (err == MW_OK) {
+        err = mw_plant_path(&up->plant, "keys", NULL, keys, sizeof keys, error);
+    }
+    if (err == MW_OK) {
+        err = mw_plant_path(&up->plant, "artifacts", NULL, path, sizeof path, error);
+    }
+    if (err != MW_OK) {
+        return err;
+    }
+    snprintf(uri, sizeof uri, "oci:%s", path);
+    struct mw_store *store = NULL;
+    err = mw_store_open(&store, uri, true, error);
+    if (err == MW_OK) {
+        err = mw_trust_init(store, keys, error);
+        mw_store_close(store);
+    }
+    return err;
+}
+
+static mw_err run(struct up *up, struct mw_error *error)
+{
+    struct mw_supervisor_options options = {
+        .on_ready = print_ready, .on_stopped = on_stopped, .context = up};
+    int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    mw_err err = mw_loop_new(&up->loop, error);
+    if (err == MW_OK) {
+        err = mw_loop_add_signals(up->loop, signals, 3, on_signal, up, error);
+    }
+    if (err == MW_OK) {
+        err = mw_supervisor_new(&up->supervisor, up->loop, &options, error);
+    }
+    if (err == MW_OK) {
+        err = start_broker(up, error);
+    }
+    if (err == MW_OK) {
+        err = start_roles(up, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_run(up->loop, error);
+    }
+    mw_supervisor_free(up->supervisor);
+    mw_loop_free(up->loop);
+    return err;
+}
+
+mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
+{
+    struct up up = {.options = options, .lock = -1};
+    if (realpath(options->config, up.config) == NULL) {
+        return mw_error_errno(error, MW_ERR_IO, "%s", options->config);
+    }
+    mw_err err = mw_plant_read(&up.plant, up.config, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    mw_log_init("up", (enum mw_log_level)up.plant.log.level,
+                (enum mw_log_format)up.plant.log.format);
+    err = prepare_data(&up, error);
+    if (err == MW_OK) {
+        err = run(&up, error);
+    }
+    if (up.lock >= 0) {
+        close(up.lock);
+    }
+    mw_plant_clear(&up.plant);
+    return err;
+}
+
+struct values {
+    char *config;
+};
+
+static const struct mw_option table[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+static int run_command(void *values, int n, char **argv, struct mw_error *error)
+{
+    (void)n;
+    (void)argv;
+    const struct values *v = values;
+    struct mw_up_options options = {.config = v->config};
+    return mw_up_run(&options, error) == MW_OK ? 0 : 1;
+}
+
+const struct mw_command mw_command_up = {
+    "up",       "-c plant.yaml", "run a whole plant on this machine",
+    "c=config", table,           sizeof(struct values),
+    run_command};

@@ -1,0 +1,165 @@
+#include "lib/artifact/baselines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One machine: what came, and the same arranged for the bundle in use. */
+struct entry {
+    struct entry *next;
+    char *machine;
+    json_t *features;
+    struct mw_baseline baseline; /* mean is NULL until arranged */
+};
+
+struct mw_baselines {
+    struct entry *first;
+};
+
+mw_err mw_baselines_new(struct mw_baselines **out, struct mw_error *error)
+{
+    *out = calloc(1, sizeof **out);
+    return *out == NULL ? mw_error_set(error, MW_ERR_MEMORY, "out of memory") : MW_OK;
+}
+
+static void clear_arranged(struct entry *entry)
+{
+    free(entry->baseline.mean);
+    free(entry->baseline.std);
+    entry->baseline.mean = NULL;
+    entry->baseline.std = NULL;
+}
+
+void mw_baselines_free(struct mw_baselines *baselines)
+{
+    if (baselines == NULL) {
+        return;
+    }
+    struct entry *entry = baselines->first;
+    while (entry != NULL) {
+        struct entry *next = entry->next;
+        clear_arranged(entry);
+        json_decref(entry->features);
+        free(entry->machine);
+        free(entry);
+        entry = next;
+    }
+    free(baselines);
+}
+
+static struct entry *find(const struct mw_baselines *baselines, const char *machine)
+{
+    struct entry *entry = baselines->first;
+    while (entry != NULL && strcmp(entry->machine, machine) != 0) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+static struct entry *add(struct mw_baselines *baselines, const char *machine)
+{
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (entry != NULL) {
+        entry->machine = strdup(machine);
+        if (entry->machine == NULL) {
+            free(entry);
+            return NULL;
+        }
+        entry->next = baselines->first;
+        baselines->first = entry;
+    }
+    return entry;
+}
+
+void mw_baselines_set(struct mw_baselines *baselines, const char *machine, uint64_t count,
+                      json_t *features)
+{
+    if (!json_is_object(features)) {
+        return;
+    }
+    struct entry *entry = find(baselines, machine);
+    if (entry == NULL) {
+        entry = add(baselines, machine);
+    }
+    if (entry != NULL) {
+        clear_arranged(entry);
+        json_decref(entry->features);
+        entry->features = json_incref(features);
+        entry->baseline.count = count;
+    }
+}
+
+void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machine)
+{
+    const char *machine;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)by_machine, machine, value)
+    {
+        mw_baselines_set(baselines, machine,
+                         (uint64_t)json_integer_value(json_object_get(value, "count")),
+                         json_object_get(value, "features"));
+    }
+}
+
+/* A feature's mean and deviation at a machine; false when it has none to map with. */
+static bool read_feature(const struct entry *entry, const char *feature, double *mean, double *std)
+{
+    const json_t *pair = json_object_get(entry->features, feature);
+    *mean = json_number_value(json_array_get(pair, 0));
+    *std = json_number_value(json_array_get(pair, 1));
+    return json_array_size(pair) == 2 && *std > 0;
+}
+
+static void arrange(struct entry *entry, char *const *features, size_t n,
+                    const float *reference_mean, const float *reference_std)
+{
+    clear_arranged(entry);
+    entry->baseline.mean = calloc(n, sizeof(float));
+    entry->baseline.std = calloc(n, sizeof(float));
+    if (entry->baseline.mean == NULL || entry->baseline.std == NULL) {
+        clear_arranged(entry);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double mean, std;
+        bool usable = read_feature(entry, features[i], &mean, &std);
+        entry->baseline.mean[i] = usable ? (float)mean : reference_mean[i];
+        entry->baseline.std[i] = usable ? (float)std : reference_std[i];
+    }
+}
+
+void mw_baselines_arrange(struct mw_baselines *baselines, char *const *features, size_t n,
+                          const float *reference_mean, const float *reference_std)
+{
+    for (struct entry *entry = baselines->first; entry != NULL; entry = entry->next) {
+        arrange(entry, features, n, reference_mean, reference_std);
+    }
+}
+
+bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *features, size_t n,
+                            float *mean, float *std)
+{
+    if (baselines->first == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double sum_mean = 0, sum_std = 0, machines = 0;
+        for (const struct entry *entry = baselines->first; entry != NULL; entry = entry->next) {
+            double m, s;
+            if (read_feature(entry, features[i], &m, &s)) {
+                sum_mean += m;
+                sum_std += s;
+                machines++;
+            }
+        }
+        mean[i] = machines > 0 ? (float)(sum_mean / machines) : 0;
+        std[i] = machines > 0 ? (float)(sum_std / machines) : 1;
+    }
+    return true;
+}
+
+const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines,
+                                            const char *machine)
+{
+    const struct entry *entry = find(baselines, machine);
+    return entry == NULL || entry->baseline.mean == NULL ? NULL : &entry->baseline;
+}

@@ -1,0 +1,38 @@
+/* baselines.h - the baselines of machines, as a message brought them, and the same in the order of
+ * a model's features. */
+#ifndef MW_ARTIFACT_BASELINES_H
+#define MW_ARTIFACT_BASELINES_H
+
+#include "lib/artifact/bundle.h"
+
+#include <jansson.h>
+
+struct mw_baselines;
+
+mw_err mw_baselines_new(struct mw_baselines **baselines, struct mw_error *error);
+void mw_baselines_free(struct mw_baselines *baselines);
+
+/* Takes {"motor-1":{"count":200,"features":{"current_rms":[mean,std]}}}, replacing what it names.
+ * NULL and anything malformed change nothing. */
+void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machine);
+
+/* One machine's features object {name:[mean,std]}, replacing what was there. Malformed: no change.
+ */
+void mw_baselines_set(struct mw_baselines *baselines, const char *machine, uint64_t count,
+                      json_t *features);
+
+/* Orders all of them by these n features; a machine that lacks one of them, or whose deviation is 0
+ * there, has identity (the reference itself). */
+void mw_baselines_arrange(struct mw_baselines *baselines, char *const *features, size_t n,
+                          const float *reference_mean, const float *reference_std);
+
+/* The mean over all machines of their means and deviations of each of the n features: the reference
+ * machine of a first model. False, and nothing written, when there is no baseline at all. */
+bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *features, size_t n,
+                            float *mean, float *std);
+
+/* The arranged baseline of a machine, or NULL. Valid until the next update or arrange. */
+const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines,
+                                            const char *machine);
+
+#endif

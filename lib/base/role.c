@@ -1,0 +1,41 @@
+#include "lib/base/role.h"
+
+#include "lib/base/process.h"
+
+#include <signal.h>
+
+static void on_signal(void *context, int number)
+{
+    struct mw_role *role = context;
+    (void)number;
+    mw_loop_stop(role->loop);
+}
+
+mw_err mw_role_init(struct mw_role *role, const char *name, struct mw_error *error)
+{
+    static const int stops[] = {SIGTERM, SIGINT};
+    *role = (struct mw_role){.name = name};
+    mw_err err = mw_loop_new(&role->loop, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    /* A peer that hangs up is an error of its write, not the end of the role. */
+    signal(SIGPIPE, SIG_IGN);
+    err = mw_loop_add_signals(role->loop, stops, 2, on_signal, role, error);
+    if (err != MW_OK) {
+        mw_role_clear(role);
+    }
+    return err;
+}
+
+mw_err mw_role_run(struct mw_role *role, struct mw_error *error)
+{
+    mw_process_ready();
+    return mw_loop_run(role->loop, error);
+}
+
+void mw_role_clear(struct mw_role *role)
+{
+    mw_loop_free(role->loop);
+    role->loop = NULL;
+}

@@ -1,0 +1,53 @@
+/* server.h - HTTP on a role's epoll loop (libmicrohttpd, external polling, no threads).
+ *
+ * Binds loopback unless told otherwise; refuses a Host that is neither the bound address, localhost nor
+ * in `hosts`, a foreign Origin, and a POST that is not application/json or is over 1 MiB. */
+#ifndef MW_HTTP_SERVER_H
+#define MW_HTTP_SERVER_H
+
+#include "core/span.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/loop.h"
+
+#include <stdint.h>
+
+struct mw_http_server;
+
+struct mw_http_request {
+    const char *method;  /* "GET", "POST" */
+    const char *path;    /* "/api/events", without the query */
+    struct mw_span body; /* empty for GET */
+    const void *handle;  /* for mw_http_query */
+};
+
+/* The handler fills these; body is taken and freed by the server. */
+struct mw_http_response {
+    unsigned status;          /* 200 unless set */
+    const char *content_type; /* constant; "application/json" unless set */
+    struct mw_buffer body;
+};
+
+/* Returns true when it handled the path; false gives 404. Errors are the handler's to phrase:
+ * mw_http_fail writes {"error": text} with the status that fits the code. */
+typedef bool mw_http_handler(void *context, const struct mw_http_request *request,
+                             struct mw_http_response *response);
+
+struct mw_http_options {
+    const char *address; /* "127.0.0.1" */
+    uint16_t port;       /* 0: a free one */
+    mw_http_handler *handler;
+    void *context;
+};
+
+mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
+                          const struct mw_http_options *options, struct mw_error *error);
+void mw_http_server_free(struct mw_http_server *server);
+uint16_t mw_http_server_port(const struct mw_http_server *server);
+
+/* The value of a query argument or NULL; borrowed for the call of the handler. */
+const char *mw_http_query(const struct mw_http_request *request, const char *name);
+
+void mw_http_fail(struct mw_http_response *response, mw_err code, const char *text);
+
+#endif

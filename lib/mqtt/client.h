@@ -1,0 +1,92 @@
+/* client.h - an MQTT 3.1.1 client on a role's epoll loop.
+ *
+ * It exists because the bridge acknowledges to the broker (PUBACK) only what the stream has stored,
+ * in batches, which libmosquitto cannot do: that library sends the PUBACK before the callback.
+ * Everything queued during a round of the loop leaves in one write.
+ *
+ * The client connects, and connects again after a loss with growing, jittered delays (0.1 s to 5
+ * s), renews its subscriptions, and sends again, with DUP, what QoS 1 has not had acknowledged. All
+ * callbacks run on the loop's thread. Nothing blocks, except the name look-up when connecting. */
+#ifndef MW_MQTT_CLIENT_H
+#define MW_MQTT_CLIENT_H
+
+#include "core/span.h"
+#include "lib/base/error.h"
+#include "lib/base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mw_mqtt;
+
+struct mw_mqtt_message {
+    struct mw_span topic, payload; /* borrowed for the time of the callback */
+    uint8_t qos;                   /* 0 or 1 */
+    bool retained, duplicate;
+    uint16_t id; /* packet identifier; 0 at QoS 0 */
+    size_t cut;  /* bytes of payload that were thrown away, because it has more than 1,100,000 */
+};
+
+struct mw_mqtt_options {
+    const char *url; /* mqtt://[user[:password]@]host[:port]; mqtts:// is refused as UNSUPPORTED */
+    const char *client_id;                 /* stable name; unique at the broker */
+    const char *username, *password;       /* override the URL's; may be NULL */
+    const char *will_topic, *will_payload; /* published by the broker when we vanish; may be NULL */
+    bool clean_session; /* false: the broker keeps what arrives while we are away */
+    uint16_t keepalive; /* seconds; 0 means 30 */
+    size_t queue_limit; /* bytes of output waiting before publish says AGAIN; 0 means 8 MiB */
+    bool manual_ack;    /* QoS 1 messages are acknowledged by mw_mqtt_acknowledge */
+
+    /* Any of these may be NULL. None may call mw_mqtt_free. on_connect comes after each connection,
+     * once the broker has answered all subscriptions, but before the first message of that
+     * connection; session_present as in CONNACK. on_disconnect's reason is valid for the call.
+     * on_idle comes after each batch of received messages has been handed over. on_writable comes
+     * when the output queue has fallen below half its limit after publish said AGAIN. */
+    void (*on_message)(void *context, const struct mw_mqtt_message *message);
+    void (*on_connect)(void *context, bool session_present);
+    void (*on_disconnect)(void *context, const char *reason);
+    void (*on_idle)(void *context);
+    void (*on_writable)(void *context);
+    void *context;
+};
+
+/* A user's texts in the URL may have %XX escapes. A will is published at QoS 1, not retained.
+ * Copies the options' texts, borrows the loop. Connecting goes on in the background; a refused
+ * connection is tried again and logged once per kind of reason. Errors: PARSE, UNSUPPORTED, MEMORY,
+ * TOO_LARGE (a text of more than 65,535 bytes), ARGUMENT (no client identifier). */
+mw_err mw_mqtt_new(struct mw_mqtt **client, struct mw_loop *loop,
+                   const struct mw_mqtt_options *options, struct mw_error *error);
+/* Sends what is queued and DISCONNECT if the socket takes it at once, and then waits for the broker
+ * to close, at most 0.2 s: closing first could make the system throw away what the broker has not
+ * read yet. Not from a callback. NULL allowed. */
+void mw_mqtt_free(struct mw_mqtt *client);
+
+/* Remembers the filter and subscribes now and after each reconnection; the same filter again
+ * changes its QoS. A filter that the broker refuses is logged. Errors: ARGUMENT (malformed, QoS
+ * over 1), MEMORY. */
+mw_err mw_mqtt_subscribe(struct mw_mqtt *client, const char *filter, uint8_t qos,
+                         struct mw_error *error);
+
+/* Queues a message; topic and payload are copied. QoS 0 while disconnected is dropped with NET (and
+ * what of it is still queued when the connection is lost is dropped too), QoS 1 is kept (within
+ * queue_limit) until the broker has acknowledged it. AGAIN: the queue is full, try after
+ * on_writable. ARGUMENT: a malformed topic or QoS over 1. TOO_LARGE: it would not fit into an empty
+ * queue. MEMORY. */
+mw_err mw_mqtt_publish(struct mw_mqtt *client, const char *topic, struct mw_span payload,
+                       uint8_t qos, bool retain);
+
+/* Sends the PUBACK of a QoS 1 message received on this connection (id of mw_mqtt_message). Ids of
+ * an earlier connection are ignored: the broker sends those messages again. `connection` is
+ * mw_mqtt_connection at the time of receipt. The standard wants the order of receipt. */
+void mw_mqtt_acknowledge(struct mw_mqtt *client, uint32_t connection, uint16_t id);
+uint32_t mw_mqtt_connection(const struct mw_mqtt *client); /* counts connections from 1 */
+
+bool mw_mqtt_connected(const struct mw_mqtt *client);
+/* Bytes of output waiting to be written or, at QoS 1, to be acknowledged. */
+size_t mw_mqtt_queued(const struct mw_mqtt *client);
+
+/* Writes what is queued now instead of at the end of the round. */
+void mw_mqtt_flush(struct mw_mqtt *client);
+
+#endif

@@ -1,0 +1,83 @@
+/* client_internal.h - a client from inside: client.c is what its user calls, connection.c what the
+ * loop calls.
+ *
+ *   WAITING --timer--> CONNECTING --socket--> GREETING --CONNACK--> UP
+ *      ^------------------- lost, refused, too slow, malformed -----'
+ *
+ * Whoever finds that the connection is lost only says so (mw_mqtt_lose). It is taken down at the
+ * end of the loop's call, so that no callback finds it gone under its feet. */
+#ifndef MW_MQTT_CLIENT_INTERNAL_H
+#define MW_MQTT_CLIENT_INTERNAL_H
+
+#include "lib/mqtt/client.h"
+#include "lib/mqtt/outbox.h"
+#include "lib/mqtt/url.h"
+
+#include <netdb.h>
+
+enum mw_mqtt_state { MW_MQTT_WAITING, MW_MQTT_CONNECTING, MW_MQTT_GREETING, MW_MQTT_UP };
+
+struct mw_mqtt_subscription {
+    char *filter;
+    uint8_t qos;
+    uint16_t id; /* of the SUBSCRIBE that is not yet answered; 0: none */
+};
+
+struct mw_mqtt {
+    struct mw_mqtt_options options; /* texts are copies */
+    struct mw_mqtt_url url;
+    struct mw_loop *loop;
+    struct mw_loop_watch *io, *timer, *soon, *after;
+
+    enum mw_mqtt_state state;
+    int fd;
+    struct addrinfo *addresses, *address; /* of the host; the one that is tried */
+    uint32_t connection;
+    int64_t backoff, up_since; /* microseconds */
+    unsigned short random[3];  /* erand48's state */
+    bool handling;             /* inside a call from the loop: its round ends with sending */
+    bool lost;
+    bool blocked;  /* the socket takes nothing until it is writable again */
+    bool received; /* messages since the last on_idle */
+    char reason[160], logged[160];
+
+    bool heard, said, pinged; /* since the last tick of the keepalive timer */
+    bool greeted;             /* on_connect was called for this connection */
+    bool session_present;
+    bool refused; /* publish said AGAIN, and on_writable is owed */
+
+    uint8_t *in; /* received, not yet decoded */
+    size_t in_size, in_capacity;
+    size_t skip; /* bytes of an over-long message still to be thrown away */
+
+    struct mw_buffer control; /* packets of this connection: CONNECT, PUBACK ... */
+    size_t control_written;
+    struct mw_mqtt_outbox outbox;
+
+    struct mw_mqtt_subscription *subscriptions;
+    size_t subscriptions_n;
+};
+
+/* --- connection.c --- */
+void mw_mqtt_on_io(void *context, uint32_t events);
+void mw_mqtt_on_timer(void *context); /* reconnect, give up, keep alive */
+void mw_mqtt_on_soon(void *context);
+void mw_mqtt_on_after(void *context); /* end of a round: send, tell of room, take down */
+void mw_mqtt_send_subscribe(struct mw_mqtt *client, struct mw_mqtt_subscription *subscription);
+/* Sends at the end of this round, or soon if that has passed. */
+void mw_mqtt_send_later(struct mw_mqtt *client);
+void mw_mqtt_receive(struct mw_mqtt *client, const struct mw_mqtt_packet *packet);
+void mw_mqtt_close(struct mw_mqtt *client);            /* socket and watch */
+void mw_mqtt_forget_addresses(struct mw_mqtt *client); /* of the host */
+
+/* --- transfer.c --- */
+/* The connection has to go, for the reason given. */
+void mw_mqtt_lose(struct mw_mqtt *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Writes as much as the socket takes. */
+void mw_mqtt_write(struct mw_mqtt *client);
+bool mw_mqtt_has_output(const struct mw_mqtt *client);
+/* Reads once and decodes; hands each packet to mw_mqtt_receive. */
+void mw_mqtt_read(struct mw_mqtt *client);
+
+#endif

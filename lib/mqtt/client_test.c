@@ -1,0 +1,342 @@
+/* The client with a real mosquitto, which the test starts on a free port. */
+#include "lib/mqtt/client_test_run.h"
+
+#include "lib/base/process.h"
+#include "lib/mqtt/mosquitto.h"
+
+#include <ftw.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct fixture {
+    char folder[256], url[64];
+    struct mw_mosquitto mosquitto;
+    pid_t broker;
+    struct mw_loop *loop;
+};
+
+static void start_broker(struct fixture *fixture)
+{
+    struct mw_error error = {0};
+    struct mw_process_spec spec = {.argv = fixture->mosquitto.argv, .output = "/dev/null"};
+    if (mw_process_start(&spec, &fixture->broker, NULL, &error) != MW_OK) {
+        fail_msg("%s", error.text);
+    }
+}
+
+static void kill_broker(struct fixture *fixture)
+{
+    (void)kill(fixture->broker, SIGKILL);
+    (void)waitpid(fixture->broker, NULL, 0);
+    fixture->broker = 0;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    struct mw_error error = {0};
+    if (fixture == NULL || mw_loop_new(&fixture->loop, &error) != MW_OK) {
+        return -1;
+    }
+    *state = fixture;
+    const char *parent = getenv("TMPDIR");
+    (void)snprintf(fixture->folder, sizeof(fixture->folder), "%s/mw-mqtt-XXXXXX",
+                   parent == NULL ? "/tmp" : parent);
+    if (mkdtemp(fixture->folder) == NULL) {
+        return -1;
+    }
+    mw_err err = mw_mosquitto_prepare(&fixture->mosquitto, fixture->folder, &error);
+    if (err == MW_ERR_NOT_FOUND) {
+        print_message("skipped: %s\n", error.text);
+        return 0;
+    }
+    if (err != MW_OK) {
+        print_error("%s\n", error.text);
+        return -1;
+    }
+    (void)snprintf(fixture->url, sizeof(fixture->url), "mqtt://localhost:%u",
+                   fixture->mosquitto.port);
+    start_broker(fixture);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->broker > 0) {
+        kill_broker(fixture);
+    }
+    mw_loop_free(fixture->loop);
+    (void)nftw(fixture->folder, remove_one, 4, FTW_DEPTH | FTW_PHYS);
+    free(fixture);
+    return 0;
+}
+
+static struct fixture *fixture_of(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->broker == 0) {
+        skip();
+    }
+    return fixture;
+}
+
+static struct mw_mqtt_options options_of(const struct fixture *fixture, const char *client_id)
+{
+    return (struct mw_mqtt_options){.url = fixture->url,
+                                    .client_id = client_id,
+                                    .username = fixture->mosquitto.username,
+                                    .password = fixture->mosquitto.password,
+                                    .clean_session = true};
+}
+
+static void subscribe(struct seen *seen, const char *filter)
+{
+    struct mw_error error = {0};
+    assert_int_equal(mw_mqtt_subscribe(seen->client, filter, 1, &error), MW_OK);
+}
+
+static bool has_10(void *context)
+{
+    return ((const struct seen *)context)->next >= 10;
+}
+
+static bool has_2000(void *context)
+{
+    return ((const struct seen *)context)->next >= 2000;
+}
+
+static bool has_20000(void *context)
+{
+    return ((const struct seen *)context)->next >= 20000;
+}
+
+static bool has_message(void *context)
+{
+    return ((const struct seen *)context)->messages > 0;
+}
+
+static void test_publishes_and_receives(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    for (uint8_t qos = 0; qos < 2; qos++) {
+        struct seen seen;
+        seen_new(&seen, fixture->loop, options_of(fixture, "both"));
+        subscribe(&seen, "mw/plant/+/motor-7");
+        run_until(fixture->loop, is_up, &seen);
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(seen_publish(&seen, "mw/plant/telemetry/motor-7", i, qos), MW_OK);
+        }
+        assert_int_equal(seen_publish(&seen, "mw/other/telemetry/motor-7", 99, qos), MW_OK);
+        run_until(fixture->loop, has_10, &seen);
+        run_until(fixture->loop, is_sent, &seen);
+        assert_int_equal(seen.messages, 10);
+        assert_true(seen.idles > 0);
+        assert_string_equal(seen.last, "mw/plant/telemetry/motor-7=9");
+        assert_false(seen.retained || seen.duplicate);
+        assert_int_equal(mw_mqtt_connection(seen.client), 1);
+        mw_mqtt_free(seen.client);
+    }
+}
+
+static void test_retained_message(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct seen writer;
+    struct seen reader;
+    seen_new(&writer, fixture->loop, options_of(fixture, "writer"));
+    assert_int_equal(mw_mqtt_publish(writer.client, "update/a", mw_span_of("new"), 1, true), MW_OK);
+    run_until(fixture->loop, is_sent, &writer);
+    seen_new(&reader, fixture->loop, options_of(fixture, "reader"));
+    subscribe(&reader, "update/#");
+    run_until(fixture->loop, has_message, &reader);
+    assert_string_equal(reader.last, "update/a=new");
+    assert_true(reader.retained);
+    mw_mqtt_free(writer.client);
+    mw_mqtt_free(reader.client);
+}
+
+static void test_unacknowledged_messages_come_again(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct mw_mqtt_options options = options_of(fixture, "bridge");
+    options.clean_session = false;
+    options.manual_ack = true;
+    struct seen bridge;
+    struct seen thing;
+    seen_new(&bridge, fixture->loop, options);
+    bridge.ack_until = 5;
+    subscribe(&bridge, "t");
+    run_until(fixture->loop, is_up, &bridge);
+    assert_false(bridge.session_present);
+    seen_new(&thing, fixture->loop, options_of(fixture, "thing"));
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(seen_publish(&thing, "t", i, 1), MW_OK);
+    }
+    run_until(fixture->loop, has_10, &bridge);
+    mw_mqtt_free(bridge.client); /* its last acknowledgements leave with it */
+
+    seen_new(&bridge, fixture->loop, options);
+    bridge.next = 5;
+    subscribe(&bridge, "t");
+    run_until(fixture->loop, has_10, &bridge);
+    assert_true(bridge.session_present && bridge.duplicate);
+    assert_int_equal(bridge.messages, 5);
+    mw_mqtt_acknowledge(bridge.client, mw_mqtt_connection(bridge.client) - 1, 1); /* ignored */
+    run_until(fixture->loop, is_sent, &bridge);
+    mw_mqtt_free(bridge.client);
+
+    seen_new(&bridge, fixture->loop, options); /* all are acknowledged now */
+    bridge.next = 10;
+    subscribe(&bridge, "t");
+    run_until(fixture->loop, is_up, &bridge);
+    assert_int_equal(seen_publish(&thing, "t", 10, 1), MW_OK);
+    run_until(fixture->loop, has_message, &bridge);
+    assert_string_equal(bridge.last, "t=10");
+    mw_mqtt_free(bridge.client);
+    mw_mqtt_free(thing.client);
+}
+
+static void test_large_backlog(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct mw_mqtt_options options = options_of(fixture, "bridge");
+    options.clean_session = false;
+    struct seen bridge;
+    struct seen thing;
+    seen_new(&bridge, fixture->loop, options);
+    subscribe(&bridge, "t");
+    run_until(fixture->loop, is_up, &bridge);
+    mw_mqtt_free(bridge.client);
+    seen_new(&thing, fixture->loop, options_of(fixture, "thing"));
+    for (int i = 0; i < 20000; i++) {
+        assert_int_equal(seen_publish(&thing, "t", i, 1), MW_OK);
+    }
+    run_until(fixture->loop, is_sent, &thing);
+    seen_new(&bridge, fixture->loop, options);
+    run_until(fixture->loop, has_20000, &bridge);
+    assert_int_equal(bridge.messages, 20000); /* in order, none twice */
+    assert_true(bridge.session_present);
+    mw_mqtt_free(bridge.client);
+    mw_mqtt_free(thing.client);
+}
+
+static void test_survives_the_broker(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct seen reader;
+    struct seen writer;
+    seen_new(&reader, fixture->loop, options_of(fixture, "reader"));
+    subscribe(&reader, "t");
+    seen_new(&writer, fixture->loop, options_of(fixture, "writer"));
+    run_until(fixture->loop, is_up, &reader);
+    run_until(fixture->loop, is_up, &writer);
+    for (int round = 0; round < 2; round++) {
+        kill_broker(fixture);
+        run_until(fixture->loop, is_down, &writer);
+        run_until(fixture->loop, is_down, &reader);
+        assert_false(mw_mqtt_connected(writer.client));
+        assert_int_equal(seen_publish(&writer, "t", 0, 0), MW_ERR_NET);
+        /* Said while nobody listens: kept, and sent when the broker is back. The reader may come
+         * back later than the writer, so that this one only has to be acknowledged. */
+        assert_int_equal(seen_publish(&writer, "early", 0, 1), MW_OK);
+        start_broker(fixture);
+        run_until(fixture->loop, is_up, &writer);
+        run_until(fixture->loop, is_up, &reader);
+        run_until(fixture->loop, is_sent, &writer);
+    }
+    assert_int_equal(mw_mqtt_connection(reader.client), 3);
+    for (int i = 0; i < 2000; i++) { /* the subscription was renewed */
+        assert_int_equal(seen_publish(&writer, "t", i, 1), MW_OK);
+    }
+    run_until(fixture->loop, has_2000, &reader);
+    assert_int_equal(reader.messages, 2000);
+    mw_mqtt_free(reader.client);
+    mw_mqtt_free(writer.client);
+}
+
+static void test_will_is_published_when_a_client_vanishes(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct mw_mqtt_options options = options_of(fixture, "thing");
+    options.will_topic = "status/thing";
+    options.will_payload = "gone";
+    struct seen thing;
+    struct seen watcher;
+    seen_new(&watcher, fixture->loop, options_of(fixture, "watcher"));
+    subscribe(&watcher, "status/+");
+    run_until(fixture->loop, is_up, &watcher);
+    seen_new(&thing, fixture->loop, options);
+    run_until(fixture->loop, is_up, &thing);
+    mw_mqtt_free(thing.client); /* a farewell takes the will back */
+    seen_new(&thing, fixture->loop, options);
+    run_until(fixture->loop, is_up, &thing);
+    assert_int_equal(watcher.messages, 0);
+    assert_int_equal(shutdown(thing.client->fd, SHUT_RDWR), 0);
+    run_until(fixture->loop, has_message, &watcher);
+    assert_string_equal(watcher.last, "status/thing=gone");
+    run_until(fixture->loop, is_up, &thing);
+    mw_mqtt_free(thing.client);
+    mw_mqtt_free(watcher.client);
+}
+
+/* A tight queue: what publish refuses is given again on on_writable, and all of it arrives. */
+static void test_back_pressure(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct mw_mqtt_options options = options_of(fixture, "writer");
+    options.queue_limit = 2000;
+    struct seen reader;
+    struct seen writer;
+    seen_new(&reader, fixture->loop, options_of(fixture, "reader"));
+    subscribe(&reader, "t");
+    run_until(fixture->loop, is_up, &reader);
+    for (uint8_t qos = 0; qos < 2; qos++) {
+        reader.next = 0;
+        seen_new(&writer, fixture->loop, options);
+        run_until(fixture->loop, is_up, &writer);
+        for (int i = 0; i < 2000;) {
+            mw_err err = seen_publish(&writer, "t", i, qos);
+            if (err == MW_OK) {
+                i++;
+                continue;
+            }
+            assert_int_equal(err, MW_ERR_AGAIN);
+            assert_true(mw_mqtt_queued(writer.client) <= 2000);
+            int writables = writer.writables;
+            while (writer.writables == writables) {
+                run_until(fixture->loop, is_sent, &writer);
+            }
+        }
+        run_until(fixture->loop, has_2000, &reader);
+        assert_true(writer.writables > 5);
+        mw_mqtt_free(writer.client);
+    }
+    assert_int_equal(reader.messages, 4000);
+    mw_mqtt_free(reader.client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_publishes_and_receives),
+        TEST(test_retained_message),
+        TEST(test_unacknowledged_messages_come_again),
+        TEST(test_large_backlog),
+        TEST(test_survives_the_broker),
+        TEST(test_will_is_published_when_a_client_vanishes),
+        TEST(test_back_pressure),
+    };
+    return cmocka_run_group_tests_name("client", tests, NULL, NULL);
+}

@@ -1,0 +1,70 @@
+/* text.c - what MQTT takes for a topic and a filter (sections 1.5.3 and 4.7 of the standard). */
+#include "lib/mqtt/packet.h"
+
+/* The length of the UTF-8 character at data, 0 when there is none: over-long forms, surrogates,
+ * what lies past U+10FFFF, and U+0000. */
+static size_t character(const unsigned char *data, size_t size)
+{
+    unsigned char c = data[0];
+    if (c < 0x80) {
+        return c == 0 ? 0 : 1;
+    }
+    size_t length = c >= 0xc2 && c < 0xe0   ? 2
+                    : (c & 0xf0) == 0xe0    ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
+    if (length == 0 || length > size) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((data[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool over_long = (c == 0xe0 && data[1] < 0xa0) || (c == 0xf0 && data[1] < 0x90);
+    bool surrogate = c == 0xed && data[1] >= 0xa0;
+    bool too_high = c == 0xf4 && data[1] >= 0x90;
+    return over_long || surrogate || too_high ? 0 : length;
+}
+
+static bool text_ok(struct mw_span text)
+{
+    if (text.size == 0 || text.size > MW_MQTT_TEXT_MAX) {
+        return false;
+    }
+    const unsigned char *data = (const unsigned char *)text.data;
+    for (size_t at = 0; at < text.size;) {
+        size_t length = character(data + at, text.size - at);
+        if (length == 0) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
+bool mw_mqtt_topic_ok(struct mw_span topic)
+{
+    for (size_t i = 0; i < topic.size; i++) {
+        if (topic.data[i] == '+' || topic.data[i] == '#') {
+            return false;
+        }
+    }
+    return text_ok(topic);
+}
+
+bool mw_mqtt_filter_ok(struct mw_span filter)
+{
+    for (size_t i = 0; i < filter.size; i++) {
+        char c = filter.data[i];
+        if (c != '+' && c != '#') {
+            continue;
+        }
+        bool first = i == 0 || filter.data[i - 1] == '/';
+        bool last = i + 1 == filter.size;
+        if (!first || !(last || (c == '+' && filter.data[i + 1] == '/'))) {
+            return false;
+        }
+    }
+    return text_ok(filter);
+}

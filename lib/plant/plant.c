@@ -1,0 +1,295 @@
+#include "lib/plant/plant.h"
+
+#include "lib/base/file.h"
+#include "lib/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct mw_plant, field)
+#define DAY (86400.0 * 1e6)
+
+/* One row a key. Ranges of durations are in microseconds, of sizes in bytes. */
+const struct mw_option mw_plant_options[] = {
+    {"plant", MW_OPTION_NAME, NULL, 0, 0, "plant", NULL, "name of the site", AT(plant)},
+    {"data", MW_OPTION_STRING, NULL, 0, 0, "data", NULL,
+     "folder for everything that is kept; relative to this file", AT(data)},
+
+    {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "MQTT broker, mqtt://[user@]host[:port]; empty: start mosquitto on a free port",
+     AT(broker.url)},
+    {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
+     AT(broker.username)},
+    {"broker.password_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "file that holds the password, one line", AT(broker.password_file)},
+
+    {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
+     AT(http.enabled)},
+    {"http.listen", MW_OPTION_STRING, NULL, 0, 0, "127.0.0.1", NULL, "address to bind",
+     AT(http.listen)},
+    {"http.port", MW_OPTION_INT, NULL, 0, 65535, "8080", NULL, "port to bind; 0: a free one",
+     AT(http.port)},
+
+    {"log.level", MW_OPTION_ENUM, "debug|info|warn|error", 0, 0, "info", NULL,
+     "least important message that is written", AT(log.level)},
+    {"log.format", MW_OPTION_ENUM, "text|json", 0, 0, "text", NULL, "form of the log",
+     AT(log.format)},
+
+    {"time.tolerance", MW_OPTION_DURATION, NULL, 0, 36500 * DAY, "1d", NULL,
+     "a record's time further than this from its receipt is kept but not learned from; off: any",
+     AT(time.tolerance)},
+
+    {"stream.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "stream of records; empty: sqlite in the data folder", AT(stream.url)},
+    {"stream.retention_age", MW_OPTION_DURATION, NULL, 1e6, 36500 * DAY, "90d", NULL,
+     "records older than this are removed; off: kept", AT(stream.retention_age)},
+    {"stream.retention_size", MW_OPTION_SIZE, NULL, 1048576, 1e15, "8GiB", NULL,
+     "largest file of a writer; its oldest records are removed; off: any size",
+     AT(stream.retention_size)},
+
+    {"model.kind", MW_OPTION_ENUM, "logistic|mlp|autoencoder", 0, 0, "logistic", NULL,
+     "model to train; autoencoder needs no labels", AT(model.kind)},
+    {"model.scope", MW_OPTION_ENUM, "plant|machine", 0, 0, "plant", NULL,
+     "one model for the plant, or one a machine", AT(model.scope)},
+    {"model.features", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "features the model reads; empty: all", AT(model.features)},
+    {"model.hidden", MW_OPTION_INTS, NULL, 1, 1024, "50, 40", NULL,
+     "units of each hidden layer of mlp and autoencoder", AT(model.hidden)},
+    {"model.horizon", MW_OPTION_DURATION, NULL, 0, 3650 * DAY, "1h", NULL,
+     "a record is positive when a failure follows within this", AT(model.horizon)},
+    {"model.seed", MW_OPTION_INT, NULL, 0, 9e15, "1", NULL, "same seed and data, same model",
+     AT(model.seed)},
+    {"model.validation_share", MW_OPTION_FLOAT, NULL, 0.05, 0.9, "0.3", NULL,
+     "share of the data held out to judge a candidate", AT(model.validation_share)},
+    {"model.int8_auc_loss", MW_OPTION_FLOAT, NULL, 0, 0.5, "0.005", NULL,
+     "most ROC AUC that int8 may lose against float32", AT(model.int8_auc_loss)},
+    {"model.quantile", MW_OPTION_FLOAT, NULL, 0.5, 1, "0.995", NULL,
+     "autoencoder: share of healthy records that score below 0.5", AT(model.quantile)},
+
+    {"commission.records", MW_OPTION_INT, NULL, 0, 1e6, "200", NULL,
+     "healthy records that set a machine's baseline; 0: no baselines", AT(commission.records)},
+    {"commission.from", MW_OPTION_INT, NULL, -1, 1e15, "-1", NULL,
+     "first record number of a device that commissioning may use; -1: the first",
+     AT(commission.from)},
+
+    {"level2.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
+     "things run the model and hold back normal records", AT(level2.enabled)},
+    {"level2.share", MW_OPTION_FLOAT, NULL, 0.001, 1, "0.05", NULL,
+     "share of the normal records that is forwarded all the same", AT(level2.share)},
+    {"level2.sketch_records", MW_OPTION_INT, NULL, 1, 1e6, "100", NULL,
+     "held-back records that a sketch message counts", AT(level2.sketch_records)},
+
+    {"gate.feature", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "level 1: feature that shows that the machine runs; empty: every window counts",
+     AT(gate.feature)},
+    {"gate.minimum", MW_OPTION_FLOAT, NULL, 0, 0, "0", NULL, "windows below this make no record",
+     AT(gate.minimum)},
+
+    {"action.immediate", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "command sent at band immediate, e.g. stop; empty: none", AT(action.immediate)},
+    {"action.impending", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "command sent at band impending; empty: none", AT(action.impending)},
+    {"action.expires", MW_OPTION_DURATION, NULL, 1e3, 365 * DAY, "10m", NULL,
+     "a command not carried out by then is void", AT(action.expires)},
+    {"action.confirm", MW_OPTION_INT, NULL, 1, 1000, "2", NULL,
+     "scores in a row that must agree before a command goes out", AT(action.confirm)},
+
+    {"watch.window", MW_OPTION_INT, NULL, 20, 1e6, "200", NULL,
+     "newest records of a machine that are compared with the reference", AT(watch.window)},
+    {"watch.minimum", MW_OPTION_INT, NULL, 20, 1e6, "100", NULL,
+     "records below which nothing is concluded", AT(watch.minimum)},
+    {"watch.psi", MW_OPTION_FLOAT, NULL, 0.01, 10, "0.25", NULL,
+     "population stability index from which a feature has moved", AT(watch.psi)},
+    {"watch.alpha", MW_OPTION_FLOAT, NULL, 1e-12, 0.5, "0.001", NULL,
+     "chance of a false alarm over all tests of a comparison", AT(watch.alpha)},
+    {"watch.cooldown", MW_OPTION_INT, NULL, 0, 1e9, "400", NULL,
+     "records of a machine after an alarm before the next", AT(watch.cooldown)},
+
+    {"retrain.on_drift", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "retrain after a drift alarm",
+     AT(retrain.on_drift)},
+    {"retrain.minimum_records", MW_OPTION_INT, NULL, 1, 1e9, "500", NULL,
+     "labelled records that a first model needs", AT(retrain.minimum_records)},
+    {"retrain.minimum_positives", MW_OPTION_INT, NULL, 1, 1e9, "50", NULL,
+     "positive ones among them", AT(retrain.minimum_positives)},
+    {"retrain.fresh_records", MW_OPTION_INT, NULL, 1, 1e9, "300", NULL,
+     "labelled records since the drift began that a retraining needs", AT(retrain.fresh_records)},
+    {"retrain.fresh_positives", MW_OPTION_INT, NULL, 0, 1e9, "30", NULL, "positive ones among them",
+     AT(retrain.fresh_positives)},
+    {"retrain.every", MW_OPTION_INT, NULL, 0, 1e12, "0", NULL,
+     "also retrain after this many labelled records; 0: never", AT(retrain.every)},
+    {"retrain.minimum_gain", MW_OPTION_FLOAT, NULL, -1, 1, "0.0", NULL,
+     "ROC AUC on the newest data by which a candidate must beat the model in use",
+     AT(retrain.minimum_gain)},
+    {"retrain.attempts_gap", MW_OPTION_INT, NULL, 1, 1e9, "200", NULL,
+     "labelled records between a refused candidate and the next attempt", AT(retrain.attempts_gap)},
+
+    {"rollout.canary", MW_OPTION_INT, NULL, 0, 1e6, "1", NULL, "things that get a model first",
+     AT(rollout.canary)},
+    {"rollout.records", MW_OPTION_INT, NULL, 0, 1e9, "20", NULL,
+     "scores of the first things before the others follow", AT(rollout.records)},
+    {"rollout.alarm_ratio", MW_OPTION_FLOAT, NULL, 1, 1e6, "5", NULL,
+     "alarm rate of the first things over that under the model before, from which it is rolled "
+     "back",
+     AT(rollout.alarm_ratio)},
+    {"rollout.timeout", MW_OPTION_DURATION, NULL, 1e5, 30 * DAY, "10m", NULL,
+     "a thing that has not reported the new model by then counts as failed", AT(rollout.timeout)},
+
+    {"simulate.machines", MW_OPTION_INT, NULL, 0, 10000, "0", NULL,
+     "simulated motors, a thing each; 0: none", AT(simulate.machines)},
+    {"simulate.seed", MW_OPTION_INT, NULL, 0, 9e15, "1", NULL, "seed of the simulated world",
+     AT(simulate.seed)},
+    {"simulate.interval", MW_OPTION_DURATION, NULL, 1e6, 1 * DAY, "1m", NULL,
+     "simulated time between two records of a machine", AT(simulate.interval)},
+    {"simulate.speed", MW_OPTION_FLOAT, NULL, 0, 1e9, "1", NULL,
+     "simulated over real time; 0: as fast as acknowledged", AT(simulate.speed)},
+    {"simulate.until", MW_OPTION_DURATION, NULL, 0, 3650 * DAY, "0s", NULL,
+     "simulated time that passes as fast as acknowledged before speed holds", AT(simulate.until)},
+    {"simulate.fault_every", MW_OPTION_DURATION, NULL, 60e6, 3650 * DAY, "24h", NULL,
+     "mean simulated time from a repair to the machine's next fault; off: no faults",
+     AT(simulate.fault_every)},
+    {"simulate.growth", MW_OPTION_DURATION, NULL, 60e6, 365 * DAY, "4h", NULL,
+     "mean simulated time from a fault's start to the breakdown", AT(simulate.growth)},
+    {"simulate.script", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "CSV file of changes of the world (at,kind,machine,signal,fault,value); empty: none", AT(simulate.script)},
+    {"simulate.outbox", MW_OPTION_SIZE, NULL, 4096, 1e15, "64MiB", NULL,
+     "bytes that wait for the bridge at most", AT(simulate.outbox)},
+
+    {"columns.device", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "column that names the device; empty: the file's name", AT(columns.device)},
+    {"columns.prefix", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "put before a device's name, e.g. engine-", AT(columns.prefix)},
+    {"columns.machine", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "column that names the machine; empty: the device", AT(columns.machine)},
+    {"columns.time", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "column of the time; empty: the row number", AT(columns.time)},
+    {"columns.time_unit", MW_OPTION_ENUM, "seconds|minutes|hours|days|cycles", 0, 0, "seconds",
+     NULL, "unit of a numeric time; a cycle counts as a minute", AT(columns.time_unit)},
+    {"columns.start", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "date that numeric times count from; empty: 1970-01-01", AT(columns.start)},
+    {"columns.features", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "columns that are features; empty: every other column", AT(columns.features)},
+    {"columns.names", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "what the features are called; empty: as their columns", AT(columns.names)},
+    {"columns.label", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "column with the truth 0 or 1; used by reports only, never for training", AT(columns.label)},
+    {"columns.failure", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "\"end\": a device's last row is its failure; else a column where 1 marks a failure",
+     AT(columns.failure)},
+    {"columns.finding", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "column whose 0 or 1 becomes an inspection with that finding", AT(columns.finding)},
+    {"columns.delimiter", MW_OPTION_ENUM, "auto|comma|semicolon|tab|space", 0, 0, "auto", NULL,
+     "what separates fields", AT(columns.delimiter)},
+    {"columns.decimal", MW_OPTION_ENUM, "point|comma", 0, 0, "point", NULL, "decimal sign",
+     AT(columns.decimal)},
+    {"columns.header", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
+     "the first line names the columns; else they are named 1, 2, 3", AT(columns.header)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+/* Puts the folder before *path unless that is absolute or empty. */
+static mw_err resolve(char **path, const char *folder)
+{
+    if (*path == NULL || **path == '\0' || **path == '/') {
+        return MW_OK;
+    }
+    char *joined = NULL;
+    if (asprintf(&joined, "%s/%s", folder, *path) < 0) {
+        return MW_ERR_MEMORY;
+    }
+    free(*path);
+    *path = joined;
+    return MW_OK;
+}
+
+static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    const char *slash = path == NULL ? NULL : strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path + 1));
+    if (folder == NULL) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    mw_err err = resolve(&plant->data, folder);
+    if (err == MW_OK) {
+        err = resolve(&plant->broker.password_file, folder);
+    }
+    if (err == MW_OK) {
+        err = resolve(&plant->simulate.script, folder);
+    }
+    free(folder);
+    return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
+}
+
+/* What no single row of the table can say. */
+static mw_err check(const struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    if (plant->columns.names.n != 0 && plant->columns.names.n != plant->columns.features.n) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: columns.names has %zu entries, columns.features %zu: "
+                            "one name a feature was expected",
+                            path, plant->columns.names.n, plant->columns.features.n);
+    }
+    if (plant->watch.minimum > plant->watch.window) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: watch.minimum (%lld) is more than watch.window (%lld), "
+                            "so no comparison could ever be made",
+                            path, (long long)plant->watch.minimum, (long long)plant->watch.window);
+    }
+    return MW_OK;
+}
+
+mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    *plant = (struct mw_plant){0};
+    mw_err err = path == NULL
+                     ? mw_options_defaults(mw_plant_options, plant, error)
+                     : mw_options_read_yaml(mw_plant_options, plant, path, NULL, NULL, NULL, error);
+    if (err == MW_OK && path != NULL) {
+        plant->file = realpath(path, NULL);
+        err = plant->file == NULL ? mw_error_errno(error, MW_ERR_IO, "%s", path) : MW_OK;
+    }
+    if (err == MW_OK) {
+        err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = check(plant, path == NULL ? "plant" : path, error);
+    }
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+    }
+    return err;
+}
+
+void mw_plant_clear(struct mw_plant *plant)
+{
+    free(plant->file);
+    plant->file = NULL;
+    mw_options_clear(mw_plant_options, plant);
+}
+
+mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const char *name, char *path,
+                     size_t capacity, struct mw_error *error)
+{
+    int n = snprintf(path, capacity, "%s/%s", plant->data, folder);
+    if (n < 0 || (size_t)n >= capacity) {
+        return mw_error_set(error, MW_ERR_TOO_LARGE, "%s/%s: path too long", plant->data, folder);
+    }
+    mw_err err = mw_file_make_folder(path, error);
+    if (err != MW_OK || name == NULL) {
+        return err;
+    }
+    size_t at = (size_t)n;
+    n = snprintf(path + at, capacity - at, "/%s", name);
+    if (n < 0 || (size_t)n >= capacity - at) {
+        return mw_error_set(error, MW_ERR_TOO_LARGE, "%s/%s: path too long", plant->data, folder);
+    }
+    return MW_OK;
+}
+
+mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity)
+{
+    bool own = plant->stream.url == NULL || plant->stream.url[0] == '\0';
+    int n = own ? snprintf(uri, capacity, "sqlite:%s/stream", plant->data)
+                : snprintf(uri, capacity, "%s", plant->stream.url);
+    return n < 0 || (size_t)n >= capacity ? MW_ERR_TOO_LARGE : MW_OK;
+}

@@ -1,0 +1,117 @@
+/* stream.h - an ordered, durable, replayable log of records by topic and offset.
+ *
+ * A stream is opened by URI: sqlite:FOLDER here, kafka://host:port/... later. A topic is the kind
+ * of its records ("telemetry"); the backend puts "mw.<plant>." before it where names are shared. A
+ * topic has partitions; an offset is (partition, offset); a key's records stay in one partition, in
+ * order.
+ *
+ * Writing happens in transactions: mw_stream_begin, any number of mw_stream_append and
+ * mw_stream_put, mw_stream_commit. A commit that has returned is as durable as the log promises
+ * (SQLite: WAL with full sync). Appends, puts and a reader's position commit as one, so a kill
+ * between input and output neither loses nor doubles. mw_stream_put keeps only the newest value of
+ * a key (a compacted topic).
+ *
+ * SQLite: one file a writer (`FOLDER/<writer>.db`), because one transaction spans several topics;
+ * the file is the writer's partition of each topic it writes. Its group's positions live in it too.
+ * One active process a writer, by a lock. Readers of other files never block the writer.
+ *
+ * An offset is never used twice, whatever retention removed. Names of plants, writers and topics
+ * match [a-z0-9-]{1,63}. Two readers of one topic on one stream would share a position: open one.
+ *
+ * Not thread-safe: one handle, one thread. Nothing waits, except for the disk.
+ */
+#ifndef MW_STREAM_STREAM_H
+#define MW_STREAM_STREAM_H
+
+#include "core/span.h"
+#include "lib/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MW_STREAM_POLL_MAX 4096      /* records a poll */
+#define MW_STREAM_RECORD_MAX 1000000 /* bytes of key and value together; more is TOO_LARGE */
+
+struct mw_stream;
+struct mw_stream_reader;
+
+struct mw_stream_options {
+    const char *uri;    /* "sqlite:data/stream" */
+    const char *plant;  /* name of the plant */
+    const char *writer; /* a role's stable name, [a-z0-9-]; NULL opens for reading only */
+};
+
+/* Opens; a folder that is missing is made. BUSY when another process holds that writer; VERSION
+ * when a file is newer than this program; UNSUPPORTED for another scheme; ARGUMENT for a name that
+ * does not match; CORRUPT for a file that is no stream. */
+mw_err mw_stream_open(struct mw_stream **stream, const struct mw_stream_options *options,
+                      struct mw_error *error);
+void mw_stream_close(
+    struct mw_stream *stream); /* rolls back what was not committed; NULL allowed */
+
+/* A record read from a stream; spans are valid until the next poll of that reader. */
+struct mw_stream_record {
+    const char *topic; /* as the reader named it */
+    uint32_t partition;
+    int64_t offset;       /* from 0, gaps allowed */
+    int64_t appended;     /* microseconds UTC, when it was appended */
+    struct mw_span key;   /* the device, usually */
+    struct mw_span value; /* one record's JSON */
+};
+
+/* A transaction. After an error from append, put or commit the transaction is rolled back whole and
+ * over (the next call is begin), and its content has to be given again. STATE for a call out of
+ * turn, or on a stream without a writer. FULL when the disk is: nothing of it is stored, what was
+ * committed before is safe, and a later transaction works once there is space. */
+mw_err mw_stream_begin(struct mw_stream *stream, struct mw_error *error);
+mw_err mw_stream_append(struct mw_stream *stream, const char *topic, struct mw_span key,
+                        struct mw_span value, struct mw_error *error);
+/* Newest value of a key; an empty value deletes it. */
+mw_err mw_stream_put(struct mw_stream *stream, const char *topic, struct mw_span key,
+                     struct mw_span value, struct mw_error *error);
+/* Commits; with `reader` also the position behind the last record it polled. Wakes readers. */
+mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
+                        struct mw_error *error);
+void mw_stream_rollback(struct mw_stream *stream);
+
+/* Reads a compacted key; NOT_FOUND. *value is valid until the next call on this stream. Sees only
+ * this writer's own file with SQLite unless `writer` names another one. */
+mw_err mw_stream_get(struct mw_stream *stream, const char *writer, const char *topic,
+                     struct mw_span key, struct mw_span *value, struct mw_error *error);
+/* Visits every key of a compacted topic of a writer, in key order; fn returns false to stop. */
+typedef bool mw_stream_visit_fn(void *context, struct mw_span key, struct mw_span value);
+mw_err mw_stream_visit(struct mw_stream *stream, const char *writer, const char *topic,
+                       mw_stream_visit_fn *fn, void *context, struct mw_error *error);
+
+enum mw_stream_start { MW_STREAM_EARLIEST, MW_STREAM_LATEST };
+
+/* Reads topics (n of them, names copied). With a stream that has a writer the reader's group is
+ * that writer, and it starts behind its committed position, else at `start`. Without one it always
+ * starts at `start`. Records that one append order put in one partition come in that order; across
+ * partitions and topics the order is by time of append, as far as known at the poll. */
+mw_err mw_stream_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,
+                             const char *const *topics, size_t n, enum mw_stream_start start,
+                             struct mw_error *error);
+void mw_stream_reader_close(struct mw_stream_reader *reader);
+
+/* Fetches up to max records (at most 4,096) and moves the position in memory. *count 0: nothing
+ * new. mw_stream_reader_rewind goes back to the committed position (after a rollback). */
+mw_err mw_stream_poll(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
+                      size_t *count, struct mw_error *error);
+mw_err mw_stream_reader_rewind(struct mw_stream_reader *reader, struct mw_error *error);
+
+/* A descriptor that turns readable when a writer of these topics may have committed. It is a hint:
+ * also poll every second. mw_stream_reader_drain empties it; call that before polling. */
+int mw_stream_reader_fd(const struct mw_stream_reader *reader);
+void mw_stream_reader_drain(struct mw_stream_reader *reader);
+
+/* Outside a transaction. Removes this writer's records that are older than `age` microseconds (by
+ * time of append), then the oldest ones of the fullest topic until the file's payload (keys and
+ * values) is at most `bytes`; -1: no limit. Never removes compacted keys. The room is used again,
+ * the file does not shrink. Does a bounded piece of work a call; *more says that there is more to
+ * do. */
+mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
+                        bool *more, struct mw_error *error);
+
+#endif

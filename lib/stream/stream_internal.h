@@ -1,0 +1,59 @@
+/* stream_internal.h - what a backend of the stream provides.
+ *
+ * stream.c checks arguments and the order of calls and keeps the transaction's state, so that a
+ * backend need not; a backend's struct begins with struct mw_stream, its reader's with struct
+ * mw_stream_reader. Functions mean what their namesakes in stream.h say. */
+#ifndef MW_STREAM_STREAM_INTERNAL_H
+#define MW_STREAM_STREAM_INTERNAL_H
+
+#include "lib/stream/stream.h"
+
+struct mw_stream_backend {
+    const char *scheme; /* "sqlite" */
+    /* `location` is what follows "scheme:" in the URI. */
+    mw_err (*open)(struct mw_stream **stream, const char *location,
+                   const struct mw_stream_options *options, struct mw_error *error);
+    void (*close)(struct mw_stream *stream);
+
+    mw_err (*begin)(struct mw_stream *stream, struct mw_error *error);
+    mw_err (*append)(struct mw_stream *stream, const char *topic, struct mw_span key,
+                     struct mw_span value, struct mw_error *error);
+    mw_err (*put)(struct mw_stream *stream, const char *topic, struct mw_span key,
+                  struct mw_span value, struct mw_error *error);
+    /* On an error the caller rolls back. */
+    mw_err (*commit)(struct mw_stream *stream, struct mw_stream_reader *reader,
+                     struct mw_error *error);
+    void (*rollback)(struct mw_stream *stream);
+
+    mw_err (*get)(struct mw_stream *stream, const char *writer, const char *topic,
+                  struct mw_span key, struct mw_span *value, struct mw_error *error);
+    mw_err (*visit)(struct mw_stream *stream, const char *writer, const char *topic,
+                    mw_stream_visit_fn *fn, void *context, struct mw_error *error);
+
+    mw_err (*reader_open)(struct mw_stream_reader **reader, struct mw_stream *stream,
+                          const char *const *topics, size_t n, enum mw_stream_start start,
+                          struct mw_error *error);
+    void (*reader_close)(struct mw_stream_reader *reader);
+    mw_err (*poll)(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
+                   size_t *count, struct mw_error *error);
+    mw_err (*rewind)(struct mw_stream_reader *reader, struct mw_error *error);
+    int (*fd)(const struct mw_stream_reader *reader);
+    void (*drain)(struct mw_stream_reader *reader);
+
+    mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
+                     struct mw_error *error);
+};
+
+struct mw_stream {
+    const struct mw_stream_backend *backend; /* set by stream.c after open */
+    bool writable;                           /* set by stream.c: a writer was named */
+    bool in_transaction;
+};
+
+struct mw_stream_reader {
+    struct mw_stream *stream; /* set by stream.c after reader_open */
+};
+
+extern const struct mw_stream_backend mw_stream_sqlite;
+
+#endif

@@ -1,0 +1,62 @@
+/* model_slot.h - the model that a thing runs, and how it comes to run another one.
+ *
+ * A desired state (update message) names a bundle and carries the signed targets. The slot checks
+ * the signature against the root that the thing was enrolled with and that the version does not go
+ * back, fetches the parts that it lacks from the bridge in pieces (resumable by offset), checks
+ * every hash, loads the bundle beside the running one, reproduces its golden vectors, and only then
+ * swaps, between two records. The bundle before stays on disk. A bundle that fails any check is
+ * refused with the reason and the old one runs on.
+ *
+ * One slot a device; parts are kept in a store that the devices of one host share. */
+#ifndef MW_IOT_MODEL_SLOT_H
+#define MW_IOT_MODEL_SLOT_H
+
+#include "core/span.h"
+#include "lib/artifact/bundle.h"
+#include "lib/artifact/store.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "tiers/iot/outbox.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mw_model_slot;
+
+struct mw_model_slot_options {
+    const char *device;       /* borrowed */
+    struct mw_store *store;   /* parts; borrowed */
+    struct mw_outbox *outbox; /* remembers what is active; borrowed */
+    struct mw_span root;      /* root metadata of enrolment; borrowed */
+    void *context;
+    /* Asks the bridge for bytes of a blob from an offset on. */
+    void (*want)(void *context, const char *digest, uint64_t offset);
+    /* The running bundle is about to be replaced: the last moment to use it. */
+    void (*leaving)(void *context, const struct mw_bundle *bundle);
+    /* The running bundle changed or a bundle was refused: report it. */
+    void (*changed)(void *context);
+};
+
+/* Makes the slot and loads what was active before, if it still passes its checks. */
+mw_err mw_model_slot_new(struct mw_model_slot **slot, const struct mw_model_slot_options *options,
+                         struct mw_error *error);
+void mw_model_slot_free(struct mw_model_slot *slot);
+
+/* An update message for this device: a desired state or a part of a blob. Logs what is wrong with
+ * it. */
+void mw_model_slot_update(struct mw_model_slot *slot, struct mw_span json);
+
+/* Asks again for what has not come for two seconds; call about once a second. */
+void mw_model_slot_tick(struct mw_model_slot *slot, int64_t now_monotonic);
+
+/* The model in use, or NULL. Valid until the next call of mw_model_slot_update. */
+struct mw_runner *mw_model_slot_runner(struct mw_model_slot *slot);
+
+/* The machine's baseline in the order of the runner's features, or NULL. */
+const struct mw_baseline *mw_model_slot_baseline(const struct mw_model_slot *slot,
+                                                 const char *machine);
+
+/* Adds ,"reported":{...} to a status. */
+void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *json);
+
+#endif

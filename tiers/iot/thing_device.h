@@ -1,0 +1,48 @@
+/* thing_device.h - one thing: its numbers, its model, its level 2, its uplink, and the commands it
+ * obeys. */
+#ifndef MW_IOT_THING_DEVICE_H
+#define MW_IOT_THING_DEVICE_H
+
+#include "lib/artifact/store.h"
+#include "lib/plant/plant.h"
+#include "tiers/iot/latency.h"
+#include "tiers/iot/outbox.h"
+#include "tiers/iot/uplink.h"
+
+struct mw_thing_device;
+
+/* What all things of a host share; borrowed. */
+struct mw_thing_host {
+    const struct mw_plant *plant;
+    struct mw_host *uplinks;
+    struct mw_outbox *outbox;
+    struct mw_store *store;
+    struct mw_span root;        /* root metadata of enrolment */
+    struct mw_latency *latency; /* publish to command */
+    void *context;
+    int64_t (*now)(void *context); /* the plant's time, by which commands expire */
+    /* Carries out an action on the device's machine; false when there is no such action. */
+    bool (*act)(void *context, const char *device, struct mw_span action);
+};
+
+mw_err mw_thing_device_new(struct mw_thing_device **device, const struct mw_thing_host *host,
+                           const char *name, struct mw_error *error);
+void mw_thing_device_free(struct mw_thing_device *device);
+
+/* Takes a record of the device's machine (device, boot, seq and p are set here) inside the outbox's
+ * transaction. */
+mw_err mw_thing_device_record(struct mw_thing_device *device, struct mw_telemetry *record,
+                              struct mw_error *error);
+/* Writes what a restart needs, inside the transaction; after the commit, sends. */
+mw_err mw_thing_device_save(struct mw_thing_device *device, struct mw_error *error);
+void mw_thing_device_send(struct mw_thing_device *device);
+
+void mw_thing_device_tick(struct mw_thing_device *device, int64_t now_monotonic);
+
+uint64_t
+mw_thing_device_waiting(const struct mw_thing_device *device); /* records not acknowledged */
+const struct mw_outbox_device *mw_thing_device_numbers(const struct mw_thing_device *device);
+const char *mw_thing_device_name(const struct mw_thing_device *device);
+const char *mw_thing_device_bundle(const struct mw_thing_device *device); /* "" without one */
+
+#endif

@@ -1,0 +1,421 @@
+#include "tiers/platform/bridge.h"
+
+#include "lib/base/log.h"
+#include "lib/base/role.h"
+#include "lib/mqtt/client.h"
+#include "lib/plant/broker.h"
+#include "lib/stream/stream.h"
+#include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/json_text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define RETRY_FIRST (MW_SECOND / 10)
+#define RETRY_MOST (5 * MW_SECOND)
+#define RETAIN_GAP (MW_SECOND / 20) /* between steps while there is more to remove */
+
+enum {
+    ROUND_BYTES =
+        8 << 20,         /* a round that has grown to this is stored without waiting for its end */
+    ROOM_BYTES = 1 << 20 /* output that may wait before updates wait too */
+};
+
+struct bridge {
+    const struct mw_plant *plant;
+    struct mw_role role;
+    struct mw_stream *stream;
+    struct mw_bridge_intake intake;
+    struct mw_bridge_outgoing outgoing;
+
+    struct mw_broker_address address;
+    char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
+    struct mw_mqtt *mqtt;
+
+    bool paused;   /* the stream cannot be written: the round waits */
+    bool let_go;   /* messages came meanwhile and were not taken */
+    int64_t delay; /* before the next attempt */
+    struct mw_loop_watch *retry, *retain;
+
+    char stats_path[4096];
+    int64_t stats_time;
+    uint64_t stats_records;
+};
+
+/* ---- storing a round ---- */
+
+static mw_err write_round(struct bridge *bridge, struct mw_error *error)
+{
+    const struct mw_bridge_round *round = &bridge->intake.round;
+    mw_err err = mw_stream_begin(bridge->stream, error);
+    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
+        struct mw_span key = mw_bridge_item_key(round, i);
+        struct mw_span value = mw_bridge_item_value(round, i);
+        const char *topic = round->item[i].topic;
+        err = round->item[i].put ? mw_stream_put(bridge->stream, topic, key, value, error)
+                                 : mw_stream_append(bridge->stream, topic, key, value, error);
+    }
+    return err == MW_OK ? mw_stream_commit(bridge->stream,
+                                           round->moved ? bridge->outgoing.reader : NULL, error)
+                        : err;
+}
+
+static void send_ack(void *context, const char *device, struct mw_span json)
+{
+    struct bridge *bridge = context;
+    (void)mw_bridge_send(&bridge->outgoing, "ack", device, json, 0, false);
+}
+
+static void acknowledge(struct bridge *bridge)
+{
+    const struct mw_bridge_round *round = &bridge->intake.round;
+    for (size_t i = 0; i < round->n_pubacks; i++) {
+        mw_mqtt_acknowledge(bridge->mqtt, round->puback[i].connection, round->puback[i].id);
+    }
+    mw_bridge_intake_stored(&bridge->intake, send_ack, bridge);
+}
+
+static mw_err connect_broker(struct bridge *bridge, struct mw_error *error);
+
+static void pause_intake(struct bridge *bridge, const struct mw_error *error)
+{
+    if (!bridge->paused) {
+        mw_log(MW_LOG_ERROR, NULL,
+               "stream cannot be written: intake paused, nothing is acknowledged",
+               MW_KS("reason", error->text), MW_KI("waiting", bridge->intake.round.n_items));
+        bridge->paused = true;
+        bridge->delay = RETRY_FIRST;
+    } else {
+        bridge->delay = bridge->delay * 2 > RETRY_MOST ? RETRY_MOST : bridge->delay * 2;
+    }
+    mw_loop_set_timer(bridge->role.loop, bridge->retry, bridge->delay, 0);
+}
+
+static void resume_intake(struct bridge *bridge)
+{
+    mw_log(MW_LOG_INFO, NULL, "stream can be written again: intake goes on",
+           MW_KI("let_go", bridge->let_go));
+    bridge->paused = false;
+    if (!bridge->let_go) {
+        return;
+    }
+    /* A broker sends again what has no PUBACK only on a new connection. */
+    struct mw_error error = {0};
+    bridge->let_go = false;
+    mw_mqtt_free(bridge->mqtt);
+    bridge->mqtt = NULL;
+    if (connect_broker(bridge, &error) != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "cannot connect again", MW_KS("reason", error.text));
+        mw_loop_stop(bridge->role.loop);
+    }
+}
+
+static void store_round(struct bridge *bridge)
+{
+    struct mw_error error = {0};
+    struct mw_bridge_intake *intake = &bridge->intake;
+    if (mw_bridge_round_empty(&intake->round) && intake->touched == NULL) {
+        return;
+    }
+    mw_err err = mw_bridge_intake_seal(intake);
+    if (err != MW_OK) {
+        mw_error_set(&error, err, "out of memory");
+    } else if (intake->round.n_items > 0 || intake->round.moved) {
+        err = write_round(bridge, &error);
+    }
+    if (err != MW_OK) {
+        mw_stream_rollback(bridge->stream);
+        pause_intake(bridge, &error);
+        return;
+    }
+    acknowledge(bridge);
+    if (bridge->paused) {
+        resume_intake(bridge);
+    }
+}
+
+static void on_after(void *context)
+{
+    struct bridge *bridge = context;
+    if (bridge->paused || bridge->mqtt == NULL) {
+        return;
+    }
+    store_round(bridge);
+    if (!bridge->paused) {
+        mw_bridge_outgoing_pump(&bridge->outgoing);
+    }
+}
+
+static void on_retry(void *context)
+{
+    struct bridge *bridge = context;
+    if (bridge->paused) {
+        store_round(bridge);
+    }
+}
+
+/* ---- MQTT ---- */
+
+static void on_message(void *context, const struct mw_mqtt_message *message)
+{
+    struct bridge *bridge = context;
+    if (bridge->paused) {
+        bridge->let_go = true;
+        return;
+    }
+    mw_err err = mw_bridge_intake_take(&bridge->intake, message->topic, message->payload,
+                                       mw_mqtt_connection(bridge->mqtt), message->id);
+    if (err != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "message not taken", MW_KS("reason", mw_err_text(err)),
+               MW_KI("bytes", message->payload.size));
+        bridge->let_go = true;
+    }
+    if (bridge->intake.round.text.size > ROUND_BYTES) {
+        store_round(bridge);
+    }
+}
+
+static void on_connect(void *context, bool session_present)
+{
+    (void)context;
+    mw_log(MW_LOG_INFO, NULL, "connected to the broker",
+           MW_KS("session", session_present ? "kept" : "new"));
+}
+
+static void on_disconnect(void *context, const char *reason)
+{
+    (void)context;
+    mw_log(MW_LOG_WARN, NULL, "connection to the broker lost", MW_KS("reason", reason));
+}
+
+static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain)
+{
+    struct bridge *bridge = context;
+    return bridge->mqtt == NULL ? MW_ERR_NET
+                                : mw_mqtt_publish(bridge->mqtt, topic, payload, qos, retain);
+}
+
+static bool has_room(void *context)
+{
+    struct bridge *bridge = context;
+    return bridge->mqtt != NULL && mw_mqtt_connected(bridge->mqtt) &&
+           mw_mqtt_queued(bridge->mqtt) < ROOM_BYTES;
+}
+
+static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
+{
+    const struct mw_broker_address *address = &bridge->address;
+    struct mw_mqtt_options options = {
+        .url = address->url,
+        .client_id = bridge->client_id,
+        .username = address->username[0] == '\0' ? NULL : address->username,
+        .password = address->password[0] == '\0' ? NULL : address->password,
+        .clean_session = false,
+        .manual_ack = true,
+        .on_message = on_message,
+        .on_connect = on_connect,
+        .on_disconnect = on_disconnect,
+        .context = bridge,
+    };
+    mw_err err = mw_mqtt_new(&bridge->mqtt, bridge->role.loop, &options, error);
+    for (size_t i = 0; i < 3 && err == MW_OK; i++) {
+        err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
+    }
+    return err;
+}
+
+/* ---- the stream's other direction, timers ---- */
+
+static void read_stream(struct bridge *bridge)
+{
+    bool more = false;
+    if (!bridge->paused) {
+        mw_bridge_outgoing_poll(&bridge->outgoing, &more);
+    }
+    if (more) {
+        mw_loop_wake(bridge->role.loop);
+    }
+}
+
+static void on_stream(void *context, uint32_t events)
+{
+    (void)events;
+    read_stream(context);
+}
+
+static void write_stats(struct bridge *bridge)
+{
+    const struct mw_bridge_intake *intake = &bridge->intake;
+    const struct mw_bridge_counts *counts = &intake->counts;
+    int64_t now = mw_clock_monotonic(), passed = now - bridge->stats_time;
+    uint64_t records = counts->records + counts->sketches;
+    double rate = passed <= 0 ? 0
+                              : (double)(records - bridge->stats_records) * (double)MW_SECOND /
+                                    (double)passed;
+    bridge->stats_time = now;
+    bridge->stats_records = records;
+    char text[1024];
+    int n = snprintf(
+        text, sizeof text,
+        "{\"v\":1,\"role\":\"bridge\",\"pid\":%ld,\"time\":%.3f,\"connected\":%s,\"paused\":%s,"
+        "\"records\":%llu,\"sketches\":%llu,\"unnumbered\":%llu,\"rate\":%.1f,\"messages\":%llu,"
+        "\"events\":%llu,\"statuses\":%llu,\"dead\":%llu,\"again\":%llu,\"ahead\":%llu,"
+        "\"pending\":%llu,\"positions\":%zu,\"commands\":{\"sent\":%llu,\"answered\":%llu,"
+        "\"expired\":%llu,\"waiting\":%zu},\"updates\":%llu,\"parts\":%llu}\n",
+        (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
+        mw_mqtt_connected(bridge->mqtt) ? "true" : "false", bridge->paused ? "true" : "false",
+        (unsigned long long)counts->records, (unsigned long long)counts->sketches,
+        (unsigned long long)counts->unnumbered, rate, (unsigned long long)counts->messages,
+        (unsigned long long)counts->events, (unsigned long long)counts->statuses,
+        (unsigned long long)counts->dead, (unsigned long long)counts->again,
+        (unsigned long long)counts->ahead, (unsigned long long)mw_bridge_intake_pending(intake),
+        intake->devices.count, (unsigned long long)bridge->outgoing.commands,
+        (unsigned long long)bridge->outgoing.answered, (unsigned long long)bridge->outgoing.expired,
+        bridge->outgoing.pending.count, (unsigned long long)bridge->outgoing.updates,
+        (unsigned long long)bridge->outgoing.parts);
+    if (n > 0 && (size_t)n < sizeof text) {
+        mw_run_file_replace(bridge->stats_path, (struct mw_span){text, (size_t)n});
+    }
+}
+
+static void on_second(void *context)
+{
+    struct bridge *bridge = context;
+    if (bridge->let_go && !bridge->paused) {
+        resume_intake(bridge); /* a message was let go for want of memory */
+    }
+    read_stream(bridge);
+    mw_bridge_outgoing_resend(&bridge->outgoing);
+    write_stats(bridge);
+}
+
+static void on_retain(void *context)
+{
+    struct bridge *bridge = context;
+    struct mw_error error = {0};
+    bool more = false;
+    if (!bridge->paused && mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
+                                            bridge->plant->stream.retention_size, mw_clock_utc(),
+                                            &more, &error) != MW_OK) {
+        mw_log(MW_LOG_WARN, NULL, "old records cannot be removed", MW_KS("reason", error.text));
+        more = false;
+    }
+    mw_loop_set_timer(bridge->role.loop, bridge->retain, more ? RETAIN_GAP : 10 * MW_SECOND, 0);
+}
+
+/* ---- beginning and end ---- */
+
+struct loading {
+    struct bridge *bridge;
+    mw_err err;
+};
+
+static bool load_position(void *context, struct mw_span key, struct mw_span value)
+{
+    struct loading *loading = context;
+    struct mw_bridge_intake *intake = &loading->bridge->intake;
+    struct mw_bridge_device *device = mw_bridge_device(&intake->devices, key);
+    loading->err =
+        device == NULL ? MW_ERR_MEMORY : mw_bridge_read_position(intake->parser, value, device);
+    return loading->err == MW_OK;
+}
+
+static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
+{
+    char uri[4096 + 16], artifacts[4096];
+    mw_err err = mw_plant_stream_uri(bridge->plant, uri, sizeof uri);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "stream.url is too long");
+    }
+    struct mw_stream_options options = {uri, bridge->plant->plant, "bridge"};
+    err = mw_stream_open(&bridge->stream, &options, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    struct loading loading = {bridge, MW_OK};
+    err = mw_stream_visit(bridge->stream, NULL, "position", load_position, &loading, error);
+    if (err == MW_OK && loading.err != MW_OK) {
+        err = mw_error_set(error, loading.err, "a position in the stream cannot be read: %s",
+                           mw_err_text(loading.err));
+    }
+    if (err == MW_OK) {
+        err = mw_plant_path(bridge->plant, "artifacts", NULL, artifacts, sizeof artifacts, error);
+    }
+    struct mw_bridge_sender sender = {publish, has_room, bridge};
+    return err == MW_OK ? mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake,
+                                                  bridge->stream, sender, artifacts, error)
+                        : err;
+}
+
+static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
+{
+    struct mw_loop *loop = bridge->role.loop;
+    int fd = mw_stream_reader_fd(bridge->outgoing.reader);
+    mw_err err = mw_loop_add_after(loop, on_after, bridge, NULL, error);
+    if (err == MW_OK && fd >= 0) {
+        err = mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, bridge, NULL, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(loop, 0, MW_SECOND, on_second, bridge, NULL, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(loop, MW_SECOND, 0, on_retain, bridge, &bridge->retain, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(loop, -1, 0, on_retry, bridge, &bridge->retry, error);
+    }
+    return err;
+}
+
+static mw_err begin(struct bridge *bridge, struct mw_error *error)
+{
+    static const char *const kinds[] = {"telemetry", "event", "status"};
+    const struct mw_plant *plant = bridge->plant;
+    mw_err err = mw_bridge_intake_init(&bridge->intake, plant->plant, plant->time.tolerance,
+                                       mw_clock_system);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "bridge: %s", mw_err_text(err));
+    }
+    snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge", plant->plant);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(bridge->filter[i], sizeof bridge->filter[i], "mw/%s/%s/+", plant->plant, kinds[i]);
+    }
+    err = mw_plant_path(plant, "run", "bridge.json", bridge->stats_path, sizeof bridge->stats_path,
+                        error);
+    if (err == MW_OK) {
+        err = mw_plant_broker(plant, &bridge->address, error);
+    }
+    if (err == MW_OK) {
+        err = open_stream(bridge, error);
+    }
+    if (err == MW_OK) {
+        err = add_watches(bridge, error);
+    }
+    return err == MW_OK ? connect_broker(bridge, error) : err;
+}
+
+mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
+{
+    static struct bridge bridge; /* some 30 KiB of parsed records are no matter for the stack */
+    bridge = (struct bridge){.plant = plant};
+    mw_err err = mw_role_init(&bridge.role, "bridge", error);
+    if (err != MW_OK) {
+        return err;
+    }
+    err = begin(&bridge, error);
+    if (err == MW_OK) {
+        err = mw_role_run(&bridge.role, error);
+        if (!bridge.paused) {
+            store_round(&bridge);
+        }
+    }
+    mw_mqtt_free(bridge.mqtt);
+    mw_bridge_outgoing_clear(&bridge.outgoing);
+    mw_bridge_intake_clear(&bridge.intake);
+    mw_stream_close(bridge.stream);
+    mw_role_clear(&bridge.role);
+    return err;
+}

@@ -1,0 +1,92 @@
+/* bridge_intake.h - from MQTT messages to what the stream shall hold.
+ *
+ * Pure but for its memory: a message goes in, items and PUBACKs come out in the round, positions
+ * move. Who calls stores the round and then tells broker and things (bridge.c); a test can do so as
+ * well. */
+#ifndef MW_PLATFORM_BRIDGE_INTAKE_H
+#define MW_PLATFORM_BRIDGE_INTAKE_H
+
+#include "core/wire/message.h"
+#include "lib/base/clock.h"
+#include "tiers/platform/bridge_position.h"
+#include "tiers/platform/bridge_round.h"
+
+/* What the other direction wants to know of the messages. Any may be NULL. */
+struct mw_bridge_hooks {
+    /* A thing answered a command; id as it came. */
+    void (*answered)(void *context, struct mw_span id, struct mw_span result);
+    /* A thing asks for a part of a blob. */
+    void (*wanted)(void *context, struct mw_bridge_device *device, struct mw_span digest,
+                   uint64_t offset);
+    /* A thing said how it stands: reported and refused are set, or empty. */
+    void (*reported)(void *context, struct mw_bridge_device *device);
+    void *context;
+};
+
+struct mw_bridge_counts {
+    uint64_t messages, records, sketches, unnumbered, events, statuses;
+    uint64_t dead;  /* dead letters */
+    uint64_t again; /* numbers that had been taken before */
+    uint64_t ahead; /* numbers that came too early */
+};
+
+struct mw_bridge_intake {
+    char prefix[MW_NAME_MAX + 8]; /* "mw/<plant>/" */
+    size_t prefix_size;
+    int64_t tolerance; /* microseconds; -1: any time is believed */
+    struct mw_clock clock;
+    struct mw_bridge_hooks hooks;
+
+    struct mw_table devices;          /* struct mw_bridge_device, owned */
+    struct mw_bridge_device *touched; /* in this round, linked by next_touched */
+    struct mw_bridge_round round;
+    struct mw_bridge_counts counts;
+
+    void *memory;
+    struct mw_wire_parser *parser, *inner; /* of messages, and of objects inside them */
+    struct mw_telemetry telemetry;
+    struct mw_sketch_record sketch;
+};
+
+/* Copies the name of the plant. Errors: ARGUMENT (not a name), MEMORY. */
+mw_err mw_bridge_intake_init(struct mw_bridge_intake *intake, const char *plant, int64_t tolerance,
+                             struct mw_clock clock);
+void mw_bridge_intake_clear(struct mw_bridge_intake *intake);
+
+/* Takes one message; id 0 when no PUBACK is due. Whatever is wrong with it becomes a dead letter.
+ * MEMORY: nothing is acknowledged, and what of the message had been taken stays taken. */
+mw_err mw_bridge_intake_take(struct mw_bridge_intake *intake, struct mw_span topic,
+                             struct mw_span payload, uint32_t connection, uint16_t id);
+
+/* Adds the positions that changed to the round: call it right before storing. May be called again
+ * when storing failed and the round has grown since. */
+mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake);
+
+/* Prints each message that is due on the topic `ack` of a device now that the round is stored - one
+ * cumulative ack a device, one a stored event - hands it to fn, and ends the round. */
+typedef void mw_bridge_ack_fn(void *context, const char *device, struct mw_span json);
+void mw_bridge_intake_stored(struct mw_bridge_intake *intake, mw_bridge_ack_fn *fn, void *context);
+
+/* What the statuses promise and has not come yet, over all devices. */
+uint64_t mw_bridge_intake_pending(const struct mw_bridge_intake *intake);
+
+/* For the parts of the intake among themselves: puts a device on the round's list. */
+void mw_bridge_touch(struct mw_bridge_intake *intake, struct mw_bridge_device *device, bool changed,
+                     bool answer);
+
+/* A message or a record that cannot be used, with why. */
+struct mw_bridge_dead {
+    struct mw_span topic, device, payload;
+    bool numbered;
+    uint32_t boot;
+    uint64_t seq;
+    const char *reason;
+    uint32_t where;
+};
+mw_err mw_bridge_bury(struct mw_bridge_intake *intake, const struct mw_bridge_dead *dead);
+
+/* The status kind of messages (bridge_status.c); the parser has opened the payload. */
+mw_err mw_bridge_take_status(struct mw_bridge_intake *intake, struct mw_span topic,
+                             struct mw_span device, struct mw_span payload);
+
+#endif

@@ -1,0 +1,70 @@
+/* bridge_outgoing.h - from the stream to the things: commands, desired states, parts of blobs.
+ *
+ * Commands wait in the compacted topic `pending` of the bridge (key: id, value: the command) until
+ * the thing has answered or they have expired, so that a restart goes on with them. The newest
+ * desired state of each device, or of all (`*`), is kept in the compacted topic `desired`, a
+ * machine's newest baseline in `baseline`. A thing whose status shows another bundle than is
+ * desired is told again, so neither a new thing nor a broker that has lost its retained messages
+ * needs special care. */
+#ifndef MW_PLATFORM_BRIDGE_OUTGOING_H
+#define MW_PLATFORM_BRIDGE_OUTGOING_H
+
+#include "lib/artifact/store.h"
+#include "lib/stream/stream.h"
+#include "tiers/platform/bridge_intake.h"
+
+/* How messages leave. `room` is false while so much waits that updates had better wait too. */
+struct mw_bridge_sender {
+    mw_err (*publish)(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain);
+    bool (*room)(void *context);
+    void *context;
+};
+
+struct mw_bridge_outgoing {
+    struct mw_bridge_intake *intake; /* borrowed: its round, devices and counts */
+    struct mw_bridge_sender sender;
+    struct mw_stream *stream; /* borrowed */
+    struct mw_stream_reader *reader;
+    char *store_uri;
+    struct mw_store *store; /* opened when first needed; NULL while there is none */
+
+    struct mw_table pending;               /* commands without an answer, by id */
+    struct mw_bridge_device *first, *last; /* devices to be told, in order */
+    void *memory;
+    struct mw_wire_parser *parser;
+    struct mw_buffer text, targets;
+    bool complained; /* about a stream that cannot be read */
+    uint64_t commands, answered, expired, updates, parts;
+};
+
+/* Opens the reader and loads what is pending. Takes nothing; `artifacts` is the folder of the
+ * store. Sets the intake's hooks. */
+mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_bridge_intake *intake,
+                               struct mw_stream *stream, struct mw_bridge_sender sender,
+                               const char *artifacts, struct mw_error *error);
+void mw_bridge_outgoing_clear(struct mw_bridge_outgoing *outgoing);
+
+/* Reads what is new in the stream: sends commands at once, notes desired states. What has to be
+ * remembered goes into the round. *more: there may be more. */
+void mw_bridge_outgoing_poll(struct mw_bridge_outgoing *outgoing, bool *more);
+
+/* Tells devices their desired state as long as there is room. Not while a round is being stored. */
+void mw_bridge_outgoing_pump(struct mw_bridge_outgoing *outgoing);
+
+/* Every second: commands that were not answered go out again, expired ones are given up. */
+void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing);
+
+/* Of bridge_update.c, for bridge_outgoing.c. */
+void mw_bridge_take_update(struct mw_bridge_outgoing *outgoing,
+                           const struct mw_stream_record *record);
+void mw_bridge_take_baseline(struct mw_bridge_outgoing *outgoing,
+                             const struct mw_stream_record *record);
+void mw_bridge_queue_update(struct mw_bridge_outgoing *outgoing, struct mw_bridge_device *device);
+void mw_bridge_send_part(struct mw_bridge_outgoing *outgoing, struct mw_bridge_device *device,
+                         struct mw_span digest, uint64_t offset);
+/* Publishes to mw/<plant>/<kind>/<device>. */
+mw_err mw_bridge_send(struct mw_bridge_outgoing *outgoing, const char *kind, const char *device,
+                      struct mw_span payload, uint8_t qos, bool retain);
+
+#endif

@@ -1,0 +1,27 @@
+/* rollout_internal.h - what the files of the rollout engine share. */
+#ifndef MW_PLATFORM_ROLLOUT_INTERNAL_H
+#define MW_PLATFORM_ROLLOUT_INTERNAL_H
+
+#include "tiers/platform/rollout.h"
+
+bool mw_rollout_is_active(const struct mw_rollout *rollout);
+
+/* Sets stage and reason, and tells it. */
+void mw_rollout_enter(struct mw_rollout_engine *engine, struct mw_rollout *rollout,
+                      enum mw_rollout_stage stage, int64_t now, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Desired state of one device. */
+void mw_rollout_tell(struct mw_rollout_engine *engine, const struct mw_rollout *rollout,
+                     const char *device, const char *bundle, const char *stage);
+
+/* To all, and back to the bundle before. */
+void mw_rollout_promote(struct mw_rollout_engine *engine, struct mw_rollout *rollout, int64_t now,
+                        const char *reason);
+void mw_rollout_take_back(struct mw_rollout_engine *engine, struct mw_rollout *rollout, int64_t now,
+                          const char *reason);
+
+/* Looks at every rollout that is on its way (rollout_gates.c). */
+void mw_rollout_judge(struct mw_rollout_engine *engine, int64_t now);
+
+#endif

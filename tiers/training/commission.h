@@ -1,0 +1,35 @@
+/* commission.h - a new machine's first healthy records set its own baseline.
+ *
+ * Per machine and feature the mean and the deviation of the first `commission.records` records from
+ * number `commission.from` on (Welford, "Note on a method for calculating corrected sums of squares
+ * and products", 1962). A fault that shows while they are being taken starts the count anew, after
+ * the repair. Pure. */
+#ifndef MW_TRAINING_COMMISSION_H
+#define MW_TRAINING_COMMISSION_H
+
+#include "core/wire/message.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/plant/plant.h"
+
+struct mw_commission;
+
+mw_err mw_commission_new(struct mw_commission **commission, const struct mw_plant *plant,
+                         struct mw_error *error);
+void mw_commission_free(struct mw_commission *commission);
+
+/* A machine that has its baseline already. */
+mw_err mw_commission_done(struct mw_commission *commission, struct mw_span machine,
+                          struct mw_error *error);
+
+/* Takes a record. *json gets the baseline record when this one completed it, and stays empty
+ * otherwise. */
+mw_err mw_commission_record(struct mw_commission *commission, const struct mw_telemetry *record,
+                            struct mw_buffer *json, struct mw_error *error);
+/* An event: a failure or a finding of a fault starts an unfinished baseline anew. */
+void mw_commission_event(struct mw_commission *commission, const struct mw_event *event);
+
+size_t
+mw_commission_pending(const struct mw_commission *commission); /* machines without baseline */
+
+#endif

@@ -1,0 +1,41 @@
+/* extract.h - from stream to data set: labelled records in the units that a model sees.
+ *
+ * Reads events, commands and telemetry of a plant's stream, labels each record from what followed
+ * (history.h), maps it by its machine's baseline, and writes a CSV file:
+ *
+ *   machine,time,split,label,weight,<feature>,...
+ *
+ * split is "train" or "validation". What was stored last validates: the newest share of the
+ * labelled records by order of arrival, so a candidate is judged on the newest data; records of a machine that was
+ * split in two lie at least a horizon apart across the border. weight is 1/p. time is in seconds. */
+#ifndef MW_TRAINING_EXTRACT_H
+#define MW_TRAINING_EXTRACT_H
+
+#include "lib/base/error.h"
+#include "lib/plant/plant.h"
+
+#include <stdint.h>
+
+struct mw_extract_options {
+    const char *out;      /* the CSV file; NULL: only count */
+    int64_t since;        /* only records from this time on; INT64_MIN: all */
+    const char *machine;  /* only this one; NULL: all */
+    bool healthy;         /* instead of labels: the commissioning records, all labelled 0 */
+    const char *reference; /* bundle.json whose reference machine to map onto; NULL: the mean machine */
+};
+
+struct mw_extract_result {
+    uint64_t records;  /* seen */
+    uint64_t labelled, positives;
+    uint64_t unknown, excluded, suspect, incomplete; /* left out, by reason */
+    uint64_t validation, validation_positives;
+    size_t machines, features;
+    int64_t newest; /* time of the newest labelled record */
+};
+
+/* Blocks; reads the stream without a writer. Memory: a number a record and the events. Errors: NOT_FOUND
+ * when there is no record, PARSE, IO, FULL. */
+mw_err mw_extract(const struct mw_plant *plant, const struct mw_extract_options *options,
+                  struct mw_extract_result *result, struct mw_error *error);
+
+#endif

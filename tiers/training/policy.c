@@ -1,0 +1,64 @@
+#include "tiers/training/policy.h"
+
+bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plant)
+{
+    return !policy->have_model || (policy->drifted && plant->retrain.on_drift) ||
+           plant->retrain.every > 0;
+}
+
+int64_t mw_policy_since(const struct mw_policy *policy)
+{
+    return policy->have_model && policy->drifted ? policy->onset : INT64_MIN;
+}
+
+enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const struct mw_plant *plant,
+                                      struct mw_policy_counts counts)
+{
+    bool unlabelled = plant->model.kind == MW_MODEL_AUTOENCODER;
+    if (!mw_policy_wants(policy, plant) || counts.labelled < policy->next_attempt) {
+        return MW_POLICY_NOTHING;
+    }
+    if (!policy->have_model) {
+        bool enough =
+            counts.labelled >= (uint64_t)plant->retrain.minimum_records &&
+            (unlabelled || counts.positives >= (uint64_t)plant->retrain.minimum_positives);
+        return enough ? MW_POLICY_FIRST : MW_POLICY_NOTHING;
+    }
+    if (policy->drifted && plant->retrain.on_drift) {
+        bool enough = counts.labelled >= (uint64_t)plant->retrain.fresh_records &&
+                      (unlabelled || counts.positives >= (uint64_t)plant->retrain.fresh_positives);
+        return enough ? MW_POLICY_DRIFT : MW_POLICY_NOTHING;
+    }
+    bool due = plant->retrain.every > 0 && policy->at_publish != UINT64_MAX &&
+               counts.labelled >= policy->at_publish + (uint64_t)plant->retrain.every;
+    return due ? MW_POLICY_SCHEDULE : MW_POLICY_NOTHING;
+}
+
+void mw_policy_drift(struct mw_policy *policy, int64_t onset)
+{
+    if (policy->have_model && !policy->drifted) {
+        policy->drifted = true;
+        policy->onset = onset;
+        policy->next_attempt = 0; /* counts start anew at the onset */
+    }
+}
+
+void mw_policy_published(struct mw_policy *policy)
+{
+    policy->have_model = true;
+    policy->drifted = false;
+    policy->next_attempt = 0;
+    policy->at_publish = UINT64_MAX;
+}
+
+void mw_policy_refused(struct mw_policy *policy, const struct mw_plant *plant,
+                       struct mw_policy_counts counts)
+{
+    policy->next_attempt = counts.labelled + (uint64_t)plant->retrain.attempts_gap;
+}
+
+const char *mw_policy_cause_name(enum mw_policy_cause cause)
+{
+    static const char *const name[] = {"nothing", "first", "drift", "schedule"};
+    return name[cause];
+}

@@ -1,0 +1,59 @@
+/* watch_window.h - the newest records of each machine in the bins of a bundle, and what they say.
+ *
+ * A machine's window is a ring of blocks; when the newest block is full the oldest is dropped and
+ * the window is compared with the bundle's reference. Of the machines a comparison finds moved, one
+ * alone is its own matter (a sensor); when at least half of those that have evidence, and two,
+ * moved in the same feature, the plant has. A first finding waits for one more block, so that a
+ * change of the whole plant has shown in the other machines too before one of them is accused.
+ * Pure: no files, no clock. */
+#ifndef MW_TRAINING_WATCH_WINDOW_H
+#define MW_TRAINING_WATCH_WINDOW_H
+
+#include "lib/artifact/bundle.h"
+#include "lib/base/error.h"
+#include "lib/plant/plant.h"
+#include "tiers/training/compare.h"
+
+#define MW_WATCH_BLOCKS 4
+
+struct mw_watch;
+
+/* Borrows the bundle. */
+mw_err mw_watch_new(struct mw_watch **watch, const struct mw_plant *plant,
+                    const struct mw_bundle *bundle, struct mw_error *error);
+void mw_watch_free(struct mw_watch *watch);
+
+/* One forwarded record: mapped features in the bundle's order. */
+mw_err mw_watch_add(struct mw_watch *watch, struct mw_span machine, int64_t time,
+                    const float *mapped, struct mw_error *error);
+/* Its score, whenever it comes. */
+mw_err mw_watch_add_score(struct mw_watch *watch, struct mw_span machine, float score,
+                          struct mw_error *error);
+/* A sketch of suppressed records, with this bundle's digest. */
+mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span machine, int64_t from, int64_t to,
+                           uint64_t count, const struct mw_sketch *features,
+                           const struct mw_sketch *score, struct mw_error *error);
+/* The machine was repaired, judged or broke: what came before says nothing about the world. */
+void mw_watch_reset(struct mw_watch *watch, struct mw_span machine);
+
+struct mw_watch_feature {
+    const char *name; /* "score" for the score; borrowed from the bundle */
+    double psi, p,
+        moved; /* moved: shift of the median in reference deviations (bins for the score) */
+};
+
+struct mw_watch_alarm {
+    bool plant;          /* else one machine */
+    const char *machine; /* NULL for the plant; borrowed */
+    int64_t onset, time; /* of the records: when the first block that moved began, and now */
+    uint64_t records;    /* evidence */
+    size_t n;
+    struct mw_watch_feature feature[MW_BUNDLE_FEATURES_MAX + 1]; /* strongest first */
+};
+
+/* True when there is an alarm to give; call after each add until false. */
+bool mw_watch_alarm(struct mw_watch *watch, struct mw_watch_alarm *alarm);
+
+size_t mw_watch_machines(const struct mw_watch *watch);
+
+#endif
