@@ -110,7 +110,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return total.missing == 0 && total.doubled == 0 ? 0 : MW_EXIT_ANSWER_NO;
 }
 
-const struct mw_command mw_command_ledger = {
+const struct mw_subcommand mw_command_ledger = {
     "ledger",
     "-c plant.yaml [--json]",
     "account for every record: exit 0 when nothing is missing and nothing doubled, else 3",

@@ -294,7 +294,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return mw_error_exit_status(err);
 }
 
-const struct mw_command mw_command_predict = {
+const struct mw_subcommand mw_command_predict = {
     .name = "predict",
     .synopsis = "[--raw] [--no-header] MODEL.tflite < rows.csv",
     .summary = "score rows with any .tflite model, one line a row",

@@ -84,7 +84,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return err == MW_OK ? 0 : 1;
 }
 
-const struct mw_command mw_command_replay = {"replay",
+const struct mw_subcommand mw_command_replay = {"replay",
                                              "-c plant.yaml FILE.csv ... [--speed N|max]",
                                              "publish the rows of CSV files as if they were live",
                                              "c=config",

@@ -16,8 +16,11 @@ struct values {
     bool json;
 };
 
-#define ROW(key, type, min, max, fallback, unit, help, field)                                      \
-    {key, MW_OPTION_##type, NULL, min, max, fallback, unit, help, offsetof(struct values, field)}
+#define ROW(key, type, min, max, fallback, unit, help, field)        \
+    {                                                                \
+        key, MW_OPTION_##type, NULL, min, max, fallback, unit, help, \
+            offsetof(struct values, field)                           \
+    }
 
 static const struct mw_option options[] = {
     ROW("data", STRING, 0, 0, NULL, "CSV file", "Labelled records, - for stdin", data),
@@ -35,8 +38,8 @@ static const struct mw_option options[] = {
     ROW("hidden", INTS, 0, 0, NULL, "units", "Widths of hidden layers, 50,40 for a perceptron",
         hidden),
     ROW("seed", INT, 0, 9e15, "1", NULL, "The same seed gives the same bytes", seed),
-    ROW("validation", FLOAT, 0.01, 0.89, "0.2", "share", "Records held out to stop and calibrate by",
-        validation),
+    ROW("validation", FLOAT, 0.01, 0.89, "0.2", "share",
+        "Records held out to stop and calibrate by", validation),
     ROW("epochs", INT, 0, 1e6, "0", NULL, "Passes over the data at most; 0 chooses", epochs),
     ROW("l2", FLOAT, -1, 1e9, "-1", NULL, "Penalty on weights; -1 is the kind's default", l2),
     ROW("class-weight", FLOAT, 0, 1, "0.5", NULL,
@@ -164,7 +167,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return mw_error_exit_status(err);
 }
 
-const struct mw_command mw_command_train = {
+const struct mw_subcommand mw_command_train = {
     .name = "train",
     .synopsis = "--data FILE.csv --label COLUMN [--machine COLUMN] [--time COLUMN] "
                 "[--kind logistic|mlp|autoencoder] --out MODEL.tflite",

@@ -7,7 +7,7 @@
 
 #define MW_EXIT_ANSWER_NO 3 /* "yes, drifted" or "no, not verified" */
 
-struct mw_command {
+struct mw_subcommand {
     const char *name;     /* "train"; two words for a second level: "model show" */
     const char *synopsis; /* "--data FILE.csv --label COLUMN --out MODEL.tflite" */
     const char *summary;  /* one line without a full stop */

@@ -9,23 +9,11 @@
     X(demo)                                                                                        \
     X(up)                                                                                          \
     X(replay)                                                                                      \
-    X(status)                                                                                      \
-    X(top)                                                                                         \
     X(ledger)                                                                                      \
-    X(event_add)                                                                                   \
     X(train)                                                                                       \
     X(predict)                                                                                     \
     X(drift)                                                                                       \
-    X(model_list)                                                                                  \
-    X(model_show)                                                                                  \
-    X(model_verify)                                                                                \
-    X(rollout)                                                                                     \
     X(extract)                                                                                     \
-    X(validate)                                                                                    \
-    X(sign)                                                                                        \
-    X(publish)                                                                                     \
-    X(pipeline_run)                                                                                \
-    X(features)                                                                                    \
     X(bridge)                                                                                      \
     X(score)                                                                                       \
     X(watch)                                                                                       \
@@ -33,7 +21,7 @@
     X(serve)                                                                                       \
     X(thing)
 
-#define MW_COMMAND_DECLARE(name) extern const struct mw_command mw_command_##name;
+#define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)
 #undef MW_COMMAND_DECLARE
 

@@ -12,7 +12,7 @@
 #define MW_VERSION "unknown"
 #endif
 
-static const struct mw_command *const commands[] = {
+static const struct mw_subcommand *const commands[] = {
 #define COMMAND_ROW(name) &mw_command_##name,
     MW_COMMANDS(COMMAND_ROW)
 #undef COMMAND_ROW
@@ -20,7 +20,7 @@ static const struct mw_command *const commands[] = {
 static const size_t n_commands = sizeof commands / sizeof *commands;
 
 /* Does argv[1..] spell this command's name ("model show" is two words)? *words says how many. */
-static bool matches(const struct mw_command *command, int argc, char **argv, int *words)
+static bool matches(const struct mw_subcommand *command, int argc, char **argv, int *words)
 {
     const char *name = command->name;
     int i = 1;
@@ -49,7 +49,7 @@ static void print_usage(FILE *out)
                  "\"no, not verified\".\n");
 }
 
-static void print_help(const struct mw_command *command)
+static void print_help(const struct mw_subcommand *command)
 {
     printf("usage: millwright %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
     if (command->options != NULL) {
@@ -71,7 +71,7 @@ static void print_man(void)
         }
     }
     printf(".SH PLANT.YAML\n");
-    mw_options_print_man(mw_plant_options, stdout);
+    mw_options_print_man_keys(mw_plant_options, stdout);
     printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage or bad input, 3 the question's answer "
            "is \"yes, drifted\" or \"no, not verified\".\n");
 }
@@ -86,7 +86,7 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
-static int run(const struct mw_command *command, int argc, char **argv)
+static int run(const struct mw_subcommand *command, int argc, char **argv)
 {
     struct mw_error error = {0};
     int rest = 0;
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return 2;
     }
-    const struct mw_command *best = NULL;
+    const struct mw_subcommand *best = NULL;
     int best_words = 0;
     for (size_t i = 0; i < n_commands; i++) {
         int words = 0;

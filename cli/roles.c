@@ -60,7 +60,7 @@ static int run_role(const char *name, const struct values *values, struct mw_err
         (void)argv;                                                                 \
         return run_role(#role, values, error);                                      \
     }                                                                               \
-    const struct mw_command mw_command_##role = {                                   \
+    const struct mw_subcommand mw_command_##role = {                                   \
         #role, "-c plant.yaml", text, "c=config", options, sizeof(struct values), run_##role};
 
 ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back")

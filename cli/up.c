@@ -274,7 +274,7 @@ static int run_command(void *values, int n, char **argv, struct mw_error *error)
     return mw_up_run(&options, error) == MW_OK ? 0 : 1;
 }
 
-const struct mw_command mw_command_up = {
+const struct mw_subcommand mw_command_up = {
     "up",       "-c plant.yaml", "run a whole plant on this machine",
     "c=config", table,           sizeof(struct values),
     run_command};

@@ -1,7 +1,8 @@
 /* server.h - HTTP on a role's epoll loop (libmicrohttpd, external polling, no threads).
  *
- * Binds loopback unless told otherwise; refuses a Host that is neither the bound address, localhost nor
- * in `hosts`, a foreign Origin, and a POST that is not application/json or is over 1 MiB. */
+ * Refuses a Host or an Origin that guard.h does not allow (403), a POST that is not
+ * application/json (415) or is over 1 MiB (413), and other methods (405). At most 64 connections at
+ * a time. */
 #ifndef MW_HTTP_SERVER_H
 #define MW_HTTP_SERVER_H
 
@@ -34,12 +35,13 @@ typedef bool mw_http_handler(void *context, const struct mw_http_request *reques
                              struct mw_http_response *response);
 
 struct mw_http_options {
-    const char *address; /* "127.0.0.1" */
+    const char *address; /* in numbers, "127.0.0.1", or "localhost" */
     uint16_t port;       /* 0: a free one */
     mw_http_handler *handler;
     void *context;
 };
 
+/* Borrows the loop. BUSY: the port is taken; ARGUMENT: no address; NET. */
 mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
                           const struct mw_http_options *options, struct mw_error *error);
 void mw_http_server_free(struct mw_http_server *server);

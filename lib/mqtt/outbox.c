@@ -138,16 +138,29 @@ void mw_mqtt_outbox_advance(struct mw_mqtt_outbox *outbox, size_t bytes)
     move_head(outbox);
 }
 
-void mw_mqtt_outbox_acknowledge(struct mw_mqtt_outbox *outbox, uint16_t id)
+/* Drops the message with that identifier if it is in [from, to). */
+static bool acknowledge_in(struct mw_mqtt_outbox *outbox, size_t from, size_t to, uint16_t id)
 {
-    /* Brokers acknowledge in order, so the first one is nearly always it. */
-    for (size_t i = outbox->head; i != outbox->next; i++) {
+    for (size_t i = from; i != to; i++) {
         struct mw_mqtt_outgoing *message = at(outbox, i);
         if (message->data != NULL && message->id == id) {
             drop(outbox, message);
             outbox->unacknowledged--;
-            break;
+            outbox->expected = i + 1;
+            return true;
         }
+    }
+    return false;
+}
+
+void mw_mqtt_outbox_acknowledge(struct mw_mqtt_outbox *outbox, uint16_t id)
+{
+    /* Brokers acknowledge in order: the one behind the last is nearly always it. */
+    size_t sent = outbox->next - outbox->head;
+    size_t place = outbox->expected - outbox->head;
+    size_t start = outbox->head + (place <= sent ? place : 0);
+    if (!acknowledge_in(outbox, start, outbox->next, id)) {
+        (void)acknowledge_in(outbox, outbox->head, start, id);
     }
     move_head(outbox);
 }
@@ -171,7 +184,7 @@ void mw_mqtt_outbox_restart(struct mw_mqtt_outbox *outbox)
         *at(outbox, kept++) = message;
     }
     outbox->tail = kept;
-    outbox->next = outbox->head;
+    outbox->next = outbox->expected = outbox->head;
     outbox->written = 0;
     outbox->unacknowledged = 0;
 }

@@ -28,6 +28,7 @@ struct mw_mqtt_outbox {
     struct mw_mqtt_outgoing *ring;
     size_t capacity;         /* a power of two */
     size_t head, next, tail; /* counts of messages; modulo capacity places in the ring */
+    size_t expected;         /* the message whose acknowledgement should come next */
     size_t written;          /* bytes of message `next` that are out already */
     size_t bytes;            /* of all packets held */
     size_t unacknowledged;   /* messages at QoS 1 that went out at least in part */

@@ -1,6 +1,5 @@
 #include "tiers/training/metrics.h"
 
-
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -28,7 +27,8 @@ struct count {
     int64_t horizon;
 };
 
-/* Credits a record in alarm to the breakdowns that it precedes closely enough. True when there is one. */
+/* Credits a record in alarm to the breakdowns that it precedes closely enough. True when there is
+ * one. */
 static bool credit(struct count *count, const struct mw_scored *record)
 {
     bool any = false;

@@ -84,8 +84,10 @@ static mw_err take_time(struct mw_archive *archive, const struct mw_stream_recor
     if (mw_wire_read_telemetry(archive->parser, 0, &archive->record, &why) != MW_OK) {
         return MW_OK;
     }
-    return mw_history_add_record(archive->history, archive->record.machine, archive->record.time,
-                                 error);
+    /* A time that is not to be believed is no "now": it would settle labels that are open. */
+    bool suspect = mw_wire_has(archive->parser, 0, "time_suspect");
+    return mw_history_add_record(archive->history, archive->record.machine,
+                                 suspect ? INT64_MIN : archive->record.time, error);
 }
 
 static bool take_baseline(void *context, struct mw_span key, struct mw_span value)

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A layer's weights lie input by input, outputs padded with zeros, so that the products run along the
- * outputs; `back` is the transposed copy that the way back needs. */
+/* A layer's weights lie input by input, outputs padded with zeros, so that the products run along
+ * the outputs; `back` is the transposed copy that the way back needs. */
 struct layer {
-    size_t inputs, outputs, width;        /* width: outputs padded */
-    size_t weight, bias;                  /* places in the parameters */
-    float *back;                          /* outputs * padded inputs; none for the first layer */
-    float *out, *delta;                   /* batch * width */
+    size_t inputs, outputs, width; /* width: outputs padded */
+    size_t weight, bias;           /* places in the parameters */
+    float *back;                   /* outputs * padded inputs; none for the first layer */
+    float *out, *delta;            /* batch * width */
     bool relu;
 };
 

@@ -7,11 +7,14 @@
 #include <math.h>
 #include <stdlib.h>
 
+const struct mw_quantize_cut mw_cut_encoder = {.input = 8.0, .hidden = 1.0};
+
 struct search {
-    struct mw_network network; /* a copy that borrows; an autoencoder's c is set for the search */
+    const struct mw_network *network;
     struct mw_quantize_ranges ranges;
     const float *x;
     const uint8_t *label;
+    const double *weight;
     size_t n;
     double *reference, *score; /* n: float32's score, int8's */
     double auc, ap;            /* of the reference */
@@ -19,58 +22,43 @@ struct search {
     double loss;
 };
 
-static int by_size(const void *left, const void *right)
-{
-    const double *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
 /* Fills in the float32 scores. */
 static mw_err refer(struct search *s, const float *z)
 {
-    struct mw_network *network = &s->network;
+    const struct mw_network *network = s->network;
     float *scratch = calloc(mw_network_scratch(network), sizeof *scratch);
     if (scratch == NULL) {
         return MW_ERR_MEMORY;
     }
     for (size_t i = 0; i < s->n; i++) {
-        s->reference[i] = s->score[i] =
-            mw_network_rank(network, z + i * network->n_features, scratch);
+        double rank = mw_network_rank(network, z + i * network->n_features, scratch);
+        s->reference[i] = mw_network_score(network, rank);
     }
     free(scratch);
-    if (network->kind == MW_MODEL_AUTOENCODER) {
-        qsort(s->score, s->n, sizeof *s->score, by_size);
-        network->c = (float)s->score[s->n / 2];
-        network->c = network->c > 0.0f ? network->c : 1.0f;
-    }
-    for (size_t i = 0; i < s->n; i++) {
-        s->reference[i] = mw_network_score(network, s->reference[i]);
-    }
-    if (s->label == NULL) {
-        return MW_OK;
-    }
-    mw_err err = mw_metrics_roc_auc(s->reference, s->label, NULL, s->n, &s->auc);
+    mw_err err = mw_metrics_roc_auc(s->reference, s->label, s->weight, s->n, &s->auc);
     return err == MW_OK
-               ? mw_metrics_average_precision(s->reference, s->label, NULL, s->n, &s->ap)
+               ? mw_metrics_average_precision(s->reference, s->label, s->weight, s->n, &s->ap)
                : err;
 }
 
 static mw_err judge(struct search *s, double *loss)
 {
-    double difference = 0.0, auc = NAN, ap = NAN;
+    double difference = 0.0, auc, ap;
+    mw_err err = mw_metrics_roc_auc(s->score, s->label, s->weight, s->n, &auc);
+    if (err == MW_OK) {
+        err = mw_metrics_average_precision(s->score, s->label, s->weight, s->n, &ap);
+    }
+    if (err != MW_OK) {
+        return err;
+    }
     for (size_t i = 0; i < s->n; i++) {
         difference += fabs(s->score[i] - s->reference[i]);
     }
     *loss = difference / (double)s->n;
-    if (s->label == NULL || isnan(s->auc)) {
-        return MW_OK;
+    if (!isnan(s->auc)) {
+        *loss += (s->auc - auc) + (s->ap - ap);
     }
-    mw_err err = mw_metrics_roc_auc(s->score, s->label, NULL, s->n, &auc);
-    if (err == MW_OK) {
-        err = mw_metrics_average_precision(s->score, s->label, NULL, s->n, &ap);
-    }
-    *loss += (s->auc - auc) + (s->ap - ap);
-    return err;
+    return MW_OK;
 }
 
 static mw_err attempt(struct search *s, struct mw_quantize_cut cut, struct mw_error *error)
@@ -78,14 +66,14 @@ static mw_err attempt(struct search *s, struct mw_quantize_cut cut, struct mw_er
     struct mw_quantized quantized = {0};
     struct mw_buffer file = {0};
     double loss = HUGE_VAL;
-    mw_err err = mw_quantize(&s->network, &s->ranges, cut, &quantized);
+    mw_err err = mw_quantize(s->network, &s->ranges, cut, &quantized);
     if (err == MW_OK) {
-        err = mw_tflite_write(&s->network, &quantized, &file);
+        err = mw_tflite_write(s->network, &quantized, &file);
     }
     if (err != MW_OK) {
         (void)mw_error_set(error, err, "quantization");
     } else {
-        err = mw_evaluate(&file, s->x, s->n, s->network.n_features, s->score, error);
+        err = mw_evaluate(&file, s->x, s->n, s->network->n_features, s->score, error);
     }
     if (err == MW_OK) {
         err = judge(s, &loss);
@@ -104,9 +92,7 @@ static mw_err search(struct search *s, struct mw_error *error)
     static const double input[] = {8.0, 6.0, 5.0, 4.0, 12.0, 0.0};
     static const double hidden[] = {0.9999, 0.999, 0.99};
     static const double output[] = {8.0, 6.0, 5.0};
-    size_t n_hidden = s->network.n_layers > 1 ? sizeof hidden / sizeof *hidden : 0;
-    size_t n_output =
-        s->network.kind == MW_MODEL_AUTOENCODER ? 0 : sizeof output / sizeof *output;
+    size_t n_hidden = s->network->n_layers > 1 ? sizeof hidden / sizeof *hidden : 0;
     s->best = (struct mw_quantize_cut){.hidden = 1.0};
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < sizeof input / sizeof *input; i++) {
@@ -118,7 +104,7 @@ static mw_err search(struct search *s, struct mw_error *error)
         cut.hidden = hidden[i];
         err = attempt(s, cut, error);
     }
-    for (size_t i = 0; err == MW_OK && i < n_output; i++) {
+    for (size_t i = 0; err == MW_OK && i < sizeof output / sizeof *output; i++) {
         struct mw_quantize_cut cut = s->best;
         cut.output = output[i];
         err = attempt(s, cut, error);
@@ -127,13 +113,11 @@ static mw_err search(struct search *s, struct mw_error *error)
 }
 
 mw_err mw_cut_search(const struct mw_network *network, const float *x, const uint8_t *label,
-                     size_t n, struct mw_quantize_cut *cut, double *loss, struct mw_error *error)
+                     const double *weight, size_t n, struct mw_quantize_cut *cut,
+                     struct mw_error *error)
 {
-    struct search s = {.network = *network,
-                       .x = x,
-                       .label = network->kind == MW_MODEL_AUTOENCODER ? NULL : label,
-                       .n = n,
-                       .loss = HUGE_VAL};
+    struct search s = {
+        .network = network, .x = x, .label = label, .weight = weight, .n = n, .loss = HUGE_VAL};
     float *z = calloc(n * network->n_features, sizeof *z);
     s.reference = calloc(n, sizeof *s.reference);
     s.score = calloc(n, sizeof *s.score);
@@ -151,7 +135,6 @@ mw_err mw_cut_search(const struct mw_network *network, const float *x, const uin
     free(s.reference);
     free(s.score);
     *cut = s.best;
-    *loss = s.loss;
     return err;
 }
 

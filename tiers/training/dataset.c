@@ -50,15 +50,16 @@ static mw_err add_feature(struct reader *r, size_t column)
     return MW_OK;
 }
 
-/* Text that could not be a number is no feature; text that could be one and is wrong is an error, which
- * reading the row reports. */
+/* Text that could not be a number is no feature; text that could be one and is wrong is an error,
+ * which reading the row reports. */
 static bool numeric(struct reader *r, size_t column)
 {
     double value;
     return mw_csv_number(r->csv, column, &value, NULL) == MW_OK;
 }
 
-/* Called on the first row, since without names it is the values that tell which columns are numbers. */
+/* Called on the first row, since without names it is the values that tell which columns are
+ * numbers. */
 static mw_err choose_features(struct reader *r, const struct mw_list *wanted)
 {
     size_t n = wanted->n > 0 ? wanted->n : mw_csv_columns(r->csv);
@@ -149,8 +150,8 @@ static mw_err read_split(struct reader *r, uint8_t *flag)
     return read_flag(r, r->split, flag);
 }
 
-/* The index of a machine's name. Rows of one machine mostly follow one another, so the newest name is
- * tried first; a plant has few enough machines for a linear search otherwise. */
+/* The index of a machine's name. Rows of one machine mostly follow one another, so the newest name
+ * is tried first; a plant has few enough machines for a linear search otherwise. */
 static mw_err read_machine(struct reader *r, uint32_t *machine)
 {
     struct mw_dataset *set = r->set;

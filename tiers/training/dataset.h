@@ -1,8 +1,9 @@
 /* dataset.h - labelled records as a matrix, from a CSV file.
  *
- * Features are float32 in raw units, row by row: exactly what the model's input will see. Beside them,
- * where the file has the columns: the label, the weight of a record (1/p, p its probability of having
- * been forwarded), its machine, its time, and the side of a split that somebody else has made. */
+ * Features are float32 in raw units, row by row: exactly what the model's input will see. Beside
+ * them, where the file has the columns: the label, the weight of a record (1/p, p its probability
+ * of having been forwarded), its machine, its time, and the side of a split that somebody else has
+ * made. */
 #ifndef MW_TRAINING_DATASET_H
 #define MW_TRAINING_DATASET_H
 
@@ -30,17 +31,17 @@ struct mw_dataset {
 
 /* Which columns hold what; a NULL or empty name means that the file has no such column. */
 struct mw_dataset_columns {
-    const char *label;   /* 0 or 1 */
-    const char *weight;  /* > 0 */
-    const char *machine; /* any text */
-    const char *time;    /* seconds (any monotonic count will do), or an ISO date */
-    const char *split;   /* "train" or "validation"; 0 or 1 */
+    const char *label;       /* 0 or 1 */
+    const char *weight;      /* > 0 */
+    const char *machine;     /* any text */
+    const char *time;        /* seconds (any monotonic count will do), or an ISO date */
+    const char *split;       /* "train" or "validation"; 0 or 1 */
     struct mw_list features; /* empty: every other column whose first value is a number */
 };
 
-/* Reads the whole file. Errors carry FILE:LINE and the column: PARSE, NOT_FOUND (with the nearest name),
- * RANGE (label not 0 or 1, weight not above 0, more than MW_DATASET_FEATURES_MAX features), MEMORY, and
- * PARSE when there is no row. On an error *dataset is empty. */
+/* Reads the whole file. Errors carry FILE:LINE and the column: PARSE, NOT_FOUND (with the nearest
+ * name), RANGE (label not 0 or 1, weight not above 0, more than MW_DATASET_FEATURES_MAX features),
+ * MEMORY, and PARSE when there is no row. On an error *dataset is empty. */
 mw_err mw_dataset_read(struct mw_dataset *dataset, const char *path,
                        const struct mw_dataset_columns *columns, struct mw_error *error);
 void mw_dataset_clear(struct mw_dataset *dataset);

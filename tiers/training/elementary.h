@@ -1,12 +1,13 @@
 /* elementary.h - exp, log and what follows from them, with the same bits on any CPU.
  *
  * libm chooses its exp and log by the CPU that it runs on (with or without fused multiply-add), and
- * their last bits differ; a model trained with them would have other bytes on another machine. These
- * use only IEEE 754 additions, multiplications and integer operations in a fixed order. Inline, so that
- * a loop over an array becomes vector code. Error below 2 units in the last place of a double.
+ * their last bits differ; a model trained with them would have other bytes on another machine.
+ * These use only IEEE 754 additions, multiplications and integer operations in a fixed order.
+ * Inline, so that a loop over an array becomes vector code. Error below 2 units in the last place
+ * of a double.
  *
- * Source of the range reduction: W. J. Cody, W. Waite, "Software Manual for the Elementary Functions",
- * 1980, chapters 5 and 6; the logarithm is the series of atanh. */
+ * Source of the range reduction: W. J. Cody, W. Waite, "Software Manual for the Elementary
+ * Functions", 1980, chapters 5 and 6; the logarithm is the series of atanh. */
 #ifndef MW_TRAINING_ELEMENTARY_H
 #define MW_TRAINING_ELEMENTARY_H
 
@@ -60,8 +61,9 @@ static inline double mw_math_log(double x)
     uint64_t exponent = bits & UINT64_C(0xfff0000000000000);
     double m = mw_math_from_bits(mw_math_bits(x) - exponent);
     /* the exponent as a double without an integer conversion, which SSE2 lacks for 64 bits */
-    double k = mw_math_from_bits(((exponent >> 52) ^ UINT64_C(0x800)) | UINT64_C(0x4330000000000000)) -
-               (0x1p52 + 2048.0);
+    double k =
+        mw_math_from_bits(((exponent >> 52) ^ UINT64_C(0x800)) | UINT64_C(0x4330000000000000)) -
+        (0x1p52 + 2048.0);
     double s = (m - 1.0) / (m + 1.0), z = s * s;
     double p = 2.0 / 21.0;
     p = p * z + 2.0 / 19.0;

@@ -13,7 +13,8 @@ static mw_err run(struct mw_model *model, const float *x, size_t n, size_t colum
         in->type != MW_TYPE_FLOAT32 || in->count != columns || out->type != MW_TYPE_FLOAT32 ||
         out->count != 1) {
         return mw_error_set(error, MW_ERR_UNSUPPORTED,
-                            "a model that does not turn %zu float32 features into a score", columns);
+                            "a model that does not turn %zu float32 features into a score",
+                            columns);
     }
     for (size_t i = 0; i < n; i++) {
         float value;

@@ -6,36 +6,50 @@
  *   machine,time,split,label,weight,<feature>,...
  *
  * split is "train" or "validation". What was stored last validates: the newest share of the
- * labelled records by order of arrival, so a candidate is judged on the newest data; records of a machine that was
- * split in two lie at least a horizon apart across the border. weight is 1/p. time is in seconds. */
+ * labelled records by order of arrival, so a candidate is judged on the newest data. The share
+ * grows, to half at most, until it has its part of each class too. Records of a machine that was
+ * split in two lie at least a horizon apart across the border. weight is 1/p. time is in seconds.
+ */
 #ifndef MW_TRAINING_EXTRACT_H
 #define MW_TRAINING_EXTRACT_H
 
+#include "core/wire/message.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/plant/plant.h"
 
 #include <stdint.h>
 
 struct mw_extract_options {
-    const char *out;      /* the CSV file; NULL: only count */
-    int64_t since;        /* only records from this time on; INT64_MIN: all */
-    const char *machine;  /* only this one; NULL: all */
-    bool healthy;         /* instead of labels: the commissioning records, all labelled 0 */
-    const char *reference; /* bundle.json whose reference machine to map onto; NULL: the mean machine */
+    const char *out;       /* the CSV file; NULL: only count */
+    int64_t since;         /* only records from this time on; INT64_MIN: all */
+    const char *machine;   /* only this one; NULL: all */
+    bool healthy;          /* instead of labels: the commissioning records, all labelled 0; with
+                            * commission.records 0 all of which nothing bad is known */
+    const char *reference; /* bundle.json whose reference machine to map onto; NULL: the mean of the
+                            * machines' baselines, or without any the training records themselves */
 };
 
 struct mw_extract_result {
-    uint64_t records;  /* seen */
+    uint64_t records; /* seen */
     uint64_t labelled, positives;
     uint64_t unknown, excluded, suspect, incomplete; /* left out, by reason */
+    uint64_t border;                                 /* labelled, but too close to the split */
     uint64_t validation, validation_positives;
     size_t machines, features;
     int64_t newest; /* time of the newest labelled record */
+    bool mapped;    /* the machines' baselines were used */
+    /* The reference machine, one a feature; only when a file was written. std > 0. */
+    char feature[MW_FEATURES_MAX][MW_FEATURE_NAME_MAX + 1];
+    float reference_mean[MW_FEATURES_MAX], reference_std[MW_FEATURES_MAX];
 };
 
-/* Blocks; reads the stream without a writer. Memory: a number a record and the events. Errors: NOT_FOUND
- * when there is no record, PARSE, IO, FULL. */
+/* Blocks; reads the stream without a writer. Memory: a number a record and the events. Errors:
+ * NOT_FOUND when there is no record, PARSE, IO, FULL. */
 mw_err mw_extract(const struct mw_plant *plant, const struct mw_extract_options *options,
                   struct mw_extract_result *result, struct mw_error *error);
+
+/* Appends the counts and the reference as one JSON object. Errors: MEMORY. */
+mw_err mw_extract_print_json(const struct mw_extract_result *result, struct mw_buffer *json);
 
 #endif

@@ -9,9 +9,10 @@
 #include <string.h>
 
 #define CONSTANT 1e-7        /* deviation against the mean, below which a feature does not change */
-#define STEPS_MOST 4000000.0 /* records times epochs, so that large data sets end in seconds too */
+#define STEPS_MOST 4000000.0 /* records times epochs, so that large data sets end in seconds too \
+                              */
 #define LOGISTIC_L2 10.0
-#define MLP_DECAY 0.004      /* l2 a record */
+#define MLP_DECAY 0.004 /* l2 a record */
 
 /* The rows of one side, gathered. */
 struct side {
@@ -139,7 +140,9 @@ static mw_err make_network(const struct mw_dataset *set, const struct mw_train_o
 size_t mw_fit_epochs(const struct mw_train_options *options, size_t rows)
 {
     double most = STEPS_MOST / (double)(rows > 0 ? rows : 1);
-    size_t epochs = options->epochs > 0 ? options->epochs : MW_TRAIN_EPOCHS;
+    bool encoder = options->kind == MW_MODEL_AUTOENCODER;
+    size_t epochs = encoder ? MW_TRAIN_ENCODER_EPOCHS : MW_TRAIN_EPOCHS;
+    epochs = options->epochs > 0 ? options->epochs : epochs;
     if (options->epochs == 0 && (double)epochs > most) {
         epochs = most > 20.0 ? (size_t)most : 20;
     }
@@ -186,7 +189,9 @@ static mw_err fit_layers(struct mw_network *network, const struct side *train,
     bool stop = validation->rows > 0;
     size_t batch = train->rows / 20;
     struct mw_mlp_options mlp = {.seed = options->seed,
-                                 .batch = batch > 128 ? 128 : batch < 16 ? 16 : batch,
+                                 .batch = batch > 128  ? 128
+                                          : batch < 16 ? 16
+                                                       : batch,
                                  .epochs = stop ? most : epochs,
                                  .patience = stop ? 25 : 0,
                                  .rate = 0.002,

@@ -9,9 +9,9 @@ struct mw_fit_report {
     double loss;
 };
 
-/* Makes the network and fits it to the rows with held_out[row] == 0, stopping early by those with 1;
- * with held_out NULL, to all rows, for exactly `epochs` epochs. An autoencoder takes only rows whose
- * label is not 1. Normalisation comes from the same rows as the fit. */
+/* Makes the network and fits it to the rows with held_out[row] == 0, stopping early by those with
+ * 1; with held_out NULL, to all rows, for exactly `epochs` epochs. An autoencoder takes only rows
+ * whose label is not 1. Normalisation comes from the same rows as the fit. */
 mw_err mw_fit(const struct mw_dataset *dataset, const uint8_t *held_out,
               const struct mw_train_options *options, size_t epochs, struct mw_network *network,
               struct mw_fit_report *report, struct mw_error *error);

@@ -141,7 +141,8 @@ uint32_t mw_flat_close(struct mw_flat *flat)
     size_t bytes = (2 + fields) * sizeof *vtable;
     int32_t to_vtable;
     pad(flat, 4, 4);
-    /* The vtable lies right before its table: the table's first word is the distance between them. */
+    /* The vtable lies right before its table: the table's first word is the distance between them.
+     */
     to_vtable = (int32_t)bytes;
     put(flat, &to_vtable, sizeof to_vtable);
     uint32_t table = here(flat);

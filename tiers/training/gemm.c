@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Four floats side by side, which gcc and clang turn into whatever vector registers the target has. */
+/* Four floats side by side, which gcc and clang turn into whatever vector registers the target has.
+ */
 typedef float vec4 __attribute__((vector_size(16)));
 
 static inline vec4 load(const float *p)

@@ -6,7 +6,10 @@
 /* Something that happened to a machine. An action has no id. */
 struct entry {
     int64_t time;
-    bool action, failure, repair, fault, judged; /* judged: brings a finding, whatever it is */
+    bool action, failure, repair, fault;
+    bool judged;  /* a repair, or a finding whatever it is */
+    bool cleared; /* found to be without fault */
+    uint64_t hash;
     char *id;
 };
 
@@ -103,10 +106,21 @@ static mw_err add(struct machine *machine, struct entry entry, struct mw_error *
     return MW_OK;
 }
 
-static bool known(const struct machine *machine, struct mw_span id)
+/* FNV-1a: with it the search for a repetition compares texts only where they are the same. */
+static uint64_t hash_of(struct mw_span id)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < id.size; i++) {
+        hash = (hash ^ (unsigned char)id.data[i]) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+static bool known(const struct machine *machine, struct mw_span id, uint64_t hash)
 {
     for (size_t i = machine->n; i > 0; i--) {
-        if (machine->entry[i - 1].id != NULL && mw_span_is(id, machine->entry[i - 1].id)) {
+        const struct entry *entry = &machine->entry[i - 1];
+        if (entry->id != NULL && entry->hash == hash && mw_span_is(id, entry->id)) {
             return true;
         }
     }
@@ -120,16 +134,19 @@ mw_err mw_history_add_event(struct mw_history *history, const struct mw_event *e
     if (machine == NULL) {
         return MW_ERR_MEMORY;
     }
-    if (known(machine, event->id)) {
+    uint64_t hash = hash_of(event->id);
+    if (known(machine, event->id, hash)) {
         return MW_OK;
     }
-    struct entry entry = {.time = event->time,
-                          .failure = event->type == MW_EVENT_FAILURE,
-                          .repair = event->type == MW_EVENT_REPAIR,
-                          .fault =
-                              event->type == MW_EVENT_FAILURE || event->finding == MW_FINDING_FAULT,
-                          .judged = event->type != MW_EVENT_FAILURE,
-                          .id = strndup(event->id.data, event->id.size)};
+    struct entry entry = {
+        .time = event->time,
+        .failure = event->type == MW_EVENT_FAILURE,
+        .repair = event->type == MW_EVENT_REPAIR,
+        .fault = event->type == MW_EVENT_FAILURE || event->finding == MW_FINDING_FAULT,
+        .judged = event->type == MW_EVENT_REPAIR || event->finding != MW_FINDING_NONE,
+        .cleared = event->finding == MW_FINDING_NO_FAULT,
+        .hash = hash,
+        .id = strndup(event->id.data, event->id.size)};
     if (entry.id == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
@@ -185,30 +202,36 @@ static size_t lower_bound(struct machine *machine, int64_t time)
     return low;
 }
 
-/* Is the machine broken, or acted upon and not judged, just before entry `at`? */
-static bool interrupted(const struct machine *machine, size_t at)
+enum state { SOUND, FAULTY, INTERRUPTED };
+
+/* What is known of the machine just before entry `at`: broken, or acted upon and not judged; found
+ * faulty and not repaired yet; or nothing of the kind. */
+static enum state state_before(const struct machine *machine, size_t at)
 {
+    bool judged = false, faulty = false;
     for (size_t i = at; i > 0; i--) {
         const struct entry *before = &machine->entry[i - 1];
-        if (before->action || before->failure) {
-            return true;
+        if (before->failure || (before->action && !judged)) {
+            return INTERRUPTED;
         }
-        if (before->repair || before->judged) {
-            return false;
+        if (before->repair || before->cleared) {
+            break;
         }
+        judged = judged || before->judged;
+        faulty = faulty || before->fault;
     }
-    return false;
+    return faulty ? FAULTY : SOUND;
 }
 
-/* Does a judgement follow the action at entry i? */
-static bool judged_later(const struct machine *machine, size_t i)
+/* What judged the action at entry i: a finding, a repair or a failure. NULL: nothing yet. */
+static const struct entry *judgement(const struct machine *machine, size_t i)
 {
     for (size_t k = i + 1; k < machine->n; k++) {
         if (machine->entry[k].judged || machine->entry[k].failure) {
-            return true;
+            return &machine->entry[k];
         }
     }
-    return false;
+    return NULL;
 }
 
 enum mw_label mw_history_label(struct mw_history *history, struct mw_span name, int64_t time,
@@ -219,23 +242,29 @@ enum mw_label mw_history_label(struct mw_history *history, struct mw_span name, 
         return MW_LABEL_UNKNOWN;
     }
     size_t at = lower_bound(machine, time);
-    if (interrupted(machine, at)) {
+    enum state state = state_before(machine, at);
+    if (state == INTERRUPTED) {
         return MW_LABEL_EXCLUDED;
     }
     int64_t now = machine->now;
     bool pending = false;
-    for (size_t i = at; i < machine->n && machine->entry[i].time <= time + horizon; i++) {
-        if (machine->entry[i].fault) {
-            return MW_LABEL_POSITIVE;
+    for (size_t i = at; i < machine->n && machine->entry[i].time - horizon <= time; i++) {
+        const struct entry *entry = &machine->entry[i];
+        const struct entry *by = entry->action ? judgement(machine, i) : NULL;
+        if (entry->fault || (by != NULL && by->fault)) {
+            return MW_LABEL_POSITIVE; /* what an action prevented was there when it was taken */
         }
-        if (machine->entry[i].action && !judged_later(machine, i)) {
-            pending = true;
-        }
+        pending = pending || (entry->action && (by == NULL || !by->cleared));
+        state = entry->cleared ? SOUND : state;
+    }
+    if (state == FAULTY) {
+        return MW_LABEL_EXCLUDED;
     }
     if (machine->n > 0 && machine->entry[machine->n - 1].time > now) {
         now = machine->entry[machine->n - 1].time;
     }
-    return pending || now < time + horizon ? MW_LABEL_UNKNOWN : MW_LABEL_NEGATIVE;
+    return pending || now == INT64_MIN || now - horizon < time ? MW_LABEL_UNKNOWN
+                                                               : MW_LABEL_NEGATIVE;
 }
 
 int64_t mw_history_next_fault(struct mw_history *history, struct mw_span name, int64_t from)

@@ -1,9 +1,11 @@
 /* history.h - what happened to the plant's machines, and what that says about a record.
  *
  * Labels come from events, not from people who look at rows. A record is positive when a failure, or a
- * repair or inspection that found a fault, follows on its machine within the horizon (its end included).
- * Left out are records of which the truth is not known or not fair to learn from:
+ * repair or inspection that found a fault, follows on its machine within the horizon (its end included);
+ * an action that was then found right counts like the fault that it forestalled. Left out are records of
+ * which the truth is not known or not fair to learn from:
  *   - from a failure to its repair: the machine is broken, not about to break;
+ *   - from a found fault to its repair, unless a new finding says more;
  *   - from an action (a stop that the model itself asked for) to the finding that judged it;
  *   - before an action whose finding is not in, and too close to now: it has not been seen what follows.
  * So a failure that was prevented still teaches, through its finding, and prevention is not unlearned. */

@@ -368,7 +368,7 @@ static void on_records(void *context, uint32_t events)
             mw_loop_stop(learn->role.loop); /* a new process derives its state anew */
             return;
         }
-    } while (n == POLL);
+    } while (n > 0);
     decide(learn);
 }
 

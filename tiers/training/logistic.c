@@ -14,13 +14,13 @@
 #define SAMPLE 4096     /* rows that the Hessian at the start is taken from */
 #define WHITEN_MOST 192 /* variables; more cost more than they save */
 
-/* What the solver's callback needs. Variables u belong to weights w by w = L^-T u, where L L^T is the
- * Hessian at the start; without whitening L is the unit matrix and factor NULL. */
+/* What the solver's callback needs. Variables u belong to weights w by w = L^-T u, where L L^T is
+ * the Hessian at the start; without whitening L is the unit matrix and factor NULL. */
 struct problem {
     struct mw_logistic_data data;
     size_t n; /* variables: columns + 1 */
     double l2;
-    double *factor;      /* n * n, lower triangle of L, row by row */
+    double *factor;       /* n * n, lower triangle of L, row by row */
     double *w, *gradient; /* n each */
     int evaluations, iterations;
     double slope; /* length of the gradient against that of u, at the last iteration */
@@ -49,8 +49,8 @@ mw_err mw_logistic_loss(const float *z, const uint8_t *label, const double *weig
     return err;
 }
 
-/* In place: a symmetric positive definite matrix (lower triangle) becomes its Cholesky factor. False
- * when it is not positive definite. */
+/* In place: a symmetric positive definite matrix (lower triangle) becomes its Cholesky factor.
+ * False when it is not positive definite. */
 static bool cholesky(double *a, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
@@ -122,7 +122,8 @@ static float *sample_products(const float *z, const double *weight, size_t rows,
     return product;
 }
 
-/* The Hessian where all weights are 0 and the bias is the log odds: p (1 - p) sum weight z z^T + l2. */
+/* The Hessian where all weights are 0 and the bias is the log odds: p (1 - p) sum weight z z^T +
+ * l2. */
 static mw_err whiten(struct problem *problem, const float *z, const double *weight, double rate)
 {
     size_t n = problem->n, width;
@@ -223,8 +224,8 @@ static mw_err solve(struct problem *problem, double rate, struct mw_logistic_opt
     }
     /* A line search that ends in rounding is at the minimum; one that ends elsewhere is not. */
     if (status < 0 && status != LBFGSERR_MAXIMUMITERATION && problem->slope > 1e3 * TOLERANCE) {
-        return mw_error_set(error, MW_ERR_RANGE, "logistic regression: no minimum found (L-BFGS status %d)",
-                            status);
+        return mw_error_set(error, MW_ERR_RANGE,
+                            "logistic regression: no minimum found (L-BFGS status %d)", status);
     }
     return MW_OK;
 }

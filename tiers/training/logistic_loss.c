@@ -43,7 +43,8 @@ void mw_logistic_data_fini(struct mw_logistic_data *data)
 
 static double add_lanes(const double *lane)
 {
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
 static void margins(const double *restrict z, const double *restrict w, size_t columns,
@@ -57,7 +58,8 @@ static void margins(const double *restrict z, const double *restrict w, size_t c
         const double *restrict c = z + j * TILE;
         double w0 = w[j], w1 = w[j + 1], w2 = w[j + 2], w3 = w[j + 3];
         for (size_t r = 0; r < TILE; r++) {
-            margin[r] += (w0 * c[r] + w1 * c[TILE + r]) + (w2 * c[2 * TILE + r] + w3 * c[3 * TILE + r]);
+            margin[r] +=
+                (w0 * c[r] + w1 * c[TILE + r]) + (w2 * c[2 * TILE + r] + w3 * c[3 * TILE + r]);
         }
     }
     for (; j < columns; j++) {

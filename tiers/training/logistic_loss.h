@@ -1,4 +1,5 @@
-/* logistic_loss.h - the objective of logistic regression over tiles of rows: the hot loop of the fit. */
+/* logistic_loss.h - the objective of logistic regression over tiles of rows: the hot loop of the
+ * fit. */
 #ifndef MW_TRAINING_LOGISTIC_LOSS_H
 #define MW_TRAINING_LOGISTIC_LOSS_H
 
@@ -9,8 +10,8 @@
 
 #define MW_LOGISTIC_TILE 256 /* rows a tile */
 
-/* The rows in tiles, column by column inside a tile, so that each step of the loops runs over rows side
- * by side. The last tile is filled up with rows of weight 0. */
+/* The rows in tiles, column by column inside a tile, so that each step of the loops runs over rows
+ * side by side. The last tile is filled up with rows of weight 0. */
 struct mw_logistic_data {
     size_t rows, columns, tiles;
     double *z;      /* tiles * columns * MW_LOGISTIC_TILE */

@@ -23,7 +23,8 @@ static double weight_of(const double *weight, size_t i)
     return weight != NULL ? weight[i] : 1.0;
 }
 
-static struct ranked *rank(const double *value, const uint8_t *label, const double *weight, size_t n)
+static struct ranked *rank(const double *value, const uint8_t *label, const double *weight,
+                           size_t n)
 {
     struct ranked *sorted = calloc(n > 0 ? n : 1, sizeof *sorted);
     for (size_t i = 0; sorted != NULL && i < n; i++) {

@@ -1,5 +1,5 @@
-/* metrics.h - how good scores are, each record weighted by 1/p, so that a model is not judged only by what
- * its predecessor chose to forward. */
+/* metrics.h - how good scores are, each record weighted by 1/p, so that a model is not judged only
+ * by what its predecessor chose to forward. */
 #ifndef MW_TRAINING_METRICS_H
 #define MW_TRAINING_METRICS_H
 
@@ -11,14 +11,14 @@
 #define MW_BAND_IMPENDING 0.5
 #define MW_BAND_IMMEDIATE 0.8
 
-/* Area under the receiver operating characteristic: the weighted share of (positive, negative) pairs that
- * the values put in the right order, ties counted half. Any monotonic value will do, logits too. NaN when a
- * class is missing. Errors: MEMORY. */
+/* Area under the receiver operating characteristic: the weighted share of (positive, negative)
+ * pairs that the values put in the right order, ties counted half. Any monotonic value will do,
+ * logits too. NaN when a class is missing. Errors: MEMORY. */
 mw_err mw_metrics_roc_auc(const double *value, const uint8_t *label, const double *weight, size_t n,
                           double *auc);
 
-/* Average precision: sum over distinct thresholds, falling, of (recall gained) * precision. NaN when there
- * is no positive. Errors: MEMORY. */
+/* Average precision: sum over distinct thresholds, falling, of (recall gained) * precision. NaN
+ * when there is no positive. Errors: MEMORY. */
 mw_err mw_metrics_average_precision(const double *value, const uint8_t *label, const double *weight,
                                     size_t n, double *ap);
 
@@ -34,13 +34,13 @@ double mw_metrics_at_base_rate(double score, double base_rate);
 double mw_metrics_log_loss(const double *probability, const uint8_t *label, const double *weight,
                            size_t n);
 
-/* Expected calibration error over ten bins of equal width (C. Guo et al., "On Calibration of Modern Neural
- * Networks", 2017): weighted mean of |share of positives - mean probability|. */
+/* Expected calibration error over ten bins of equal width (C. Guo et al., "On Calibration of Modern
+ * Neural Networks", 2017): weighted mean of |share of positives - mean probability|. */
 double mw_metrics_calibration_error(const double *probability, const uint8_t *label,
                                     const double *weight, size_t n);
 
-/* All of the above for scores at equal priors; log loss and calibration error after conversion to the
- * base rate. */
+/* All of the above for scores at equal priors; log loss and calibration error after conversion to
+ * the base rate. */
 struct mw_metrics {
     size_t records, positives;
     double base_rate; /* that was converted to */
@@ -61,19 +61,21 @@ struct mw_breakdown {
     int64_t time;
 };
 
-/* An alarm begins with the first of `confirm` successive records of a machine at or above the threshold
- * (it counts at the last of them), and ends with the first record below. A breakdown was predicted when a
- * record in alarm lies in [breakdown - horizon, breakdown]; its lead time runs from the first such record.
- * An alarm none of whose records lies so close before a breakdown is false. */
+/* An alarm begins with the first of `confirm` successive records of a machine at or above the
+ * threshold (it counts at the last of them), and ends with the first record below. A breakdown was
+ * predicted when a record in alarm lies in [breakdown - horizon, breakdown]; its lead time runs
+ * from the first such record. An alarm none of whose records lies so close before a breakdown is
+ * false. */
 struct mw_alarm_metrics {
     size_t alarms, false_alarms, breakdowns, predicted;
-    double machine_time;          /* sum over machines of last minus first time */
+    double machine_time;           /* sum over machines of last minus first time */
     double alarms_per_machine_day; /* with `day` units a day; 0 when no time passes */
     double false_alarms_per_machine_day;
-    double lead_least, lead_median, lead_mean; /* of predicted breakdowns; NaN when there are none */
+    double lead_least, lead_median,
+        lead_mean; /* of predicted breakdowns; NaN when there are none */
 };
-/* scored is sorted in place by machine and time. horizon >= 0, confirm >= 1, day > 0, all in units of
- * time. Errors: MEMORY. */
+/* scored is sorted in place by machine and time. horizon >= 0, confirm >= 1, day > 0, all in units
+ * of time. Errors: MEMORY. */
 mw_err mw_metrics_alarms(struct mw_alarm_metrics *metrics, struct mw_scored *scored, size_t n,
                          const struct mw_breakdown *breakdowns, size_t n_breakdowns,
                          double threshold, size_t confirm, int64_t horizon, double day);

@@ -1,7 +1,9 @@
-/* mlp.h - fits a perceptron by mini-batches of Adam, and stops when the validation loss does not fall.
+/* mlp.h - fits a perceptron by mini-batches of Adam, and stops when the validation loss does not
+ * fall.
  *
- * Early stopping after L. Prechelt, "Early Stopping - But When?", 1998: the weights of the epoch with the
- * lowest validation loss are kept, and `patience` epochs without a lower one end the fit. */
+ * Early stopping after L. Prechelt, "Early Stopping - But When?", 1998: the weights of the epoch
+ * with the lowest validation loss are kept, and `patience` epochs without a lower one end the fit.
+ */
 #ifndef MW_TRAINING_MLP_H
 #define MW_TRAINING_MLP_H
 
@@ -24,9 +26,9 @@ struct mw_mlp_report {
     double training_loss, validation_loss;
 };
 
-/* Draws the weights of network's layers and fits them. validation may be NULL: then all epochs are run
- * and the last weights are kept. report may be NULL. Errors: MEMORY; RANGE when the loss is no longer
- * finite. */
+/* Draws the weights of network's layers and fits them. validation may be NULL: then all epochs are
+ * run and the last weights are kept. report may be NULL. Errors: MEMORY; RANGE when the loss is no
+ * longer finite. */
 mw_err mw_mlp_fit(struct mw_network *network, const struct mw_samples *training,
                   const struct mw_samples *validation, struct mw_mlp_options options,
                   struct mw_mlp_report *report, struct mw_error *error);

@@ -13,7 +13,8 @@ static mw_err init_layers(struct mw_network *network, const size_t *widths, size
         if (widths[i] == 0) {
             return MW_ERR_ARGUMENT;
         }
-        *layer = (struct mw_layer){.inputs = inputs, .outputs = widths[i], .relu = i + 1 < n_layers};
+        *layer =
+            (struct mw_layer){.inputs = inputs, .outputs = widths[i], .relu = i + 1 < n_layers};
         layer->weight = calloc(inputs * widths[i], sizeof *layer->weight);
         layer->bias = calloc(widths[i], sizeof *layer->bias);
         if (layer->weight == NULL || layer->bias == NULL) {

@@ -1,4 +1,5 @@
-/* network.h - a trained model in float32: what the trainers make and the writers of .tflite take. */
+/* network.h - a trained model in float32: what the trainers make and the writers of .tflite take.
+ */
 #ifndef MW_TRAINING_NETWORK_H
 #define MW_TRAINING_NETWORK_H
 
@@ -16,10 +17,11 @@ struct mw_layer {
     bool relu;
 };
 
-/* Owned by the caller; {0} is empty. A feature is normalised as z = (x - mean) * factor, in float32 and
- * in this order, as the graph's SUB and MUL do; factor is 1 / standard deviation, or 0 for a constant
- * feature. A classifier's last layer has one output, the logit of its score. An autoencoder's has
- * n_features, the reconstruction of z; its score is e / (e + c), e the mean squared difference. */
+/* Owned by the caller; {0} is empty. A feature is normalised as z = (x - mean) * factor, in float32
+ * and in this order, as the graph's SUB and MUL do; factor is 1 / standard deviation, or 0 for a
+ * constant feature. A classifier's last layer has one output, the logit of its score. An
+ * autoencoder's has n_features, the reconstruction of z; its score is e / (e + c), e the mean
+ * squared difference. */
 struct mw_network {
     enum mw_model_kind kind;
     size_t n_features;
@@ -30,8 +32,8 @@ struct mw_network {
     float c; /* autoencoder only, > 0 */
 };
 
-/* Makes a network with layers of these widths (n_layers of them; the last is the output), weights 0.
- * Names are copied. Errors: MEMORY, ARGUMENT for a width of 0. On an error *network is empty. */
+/* Makes a network with layers of these widths (n_layers of them; the last is the output), weights
+ * 0. Names are copied. Errors: MEMORY, ARGUMENT for a width of 0. On an error *network is empty. */
 mw_err mw_network_init(struct mw_network *network, enum mw_model_kind kind, char *const *features,
                        size_t n_features, const size_t *widths, size_t n_layers);
 void mw_network_clear(struct mw_network *network);

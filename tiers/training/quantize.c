@@ -3,6 +3,7 @@
 #include "core/model/quantize.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,31 +81,42 @@ static float limit(float value, double most)
                                                  : value;
 }
 
+/* The range of the input under the cut. */
+static void choose_input(const struct mw_network *network, const struct mw_quantize_ranges *ranges,
+                         struct mw_quantize_cut cut, float *least, float *most)
+{
+    *least = limit(ranges->input_least, cut.input);
+    *most = limit(ranges->input_most, cut.input);
+    if (network->kind == MW_MODEL_AUTOENCODER && cut.input > 0.0) {
+        *most = (float)cut.input;
+        *least = -*most;
+    }
+}
+
 /* The range of a layer's output under the cut. */
 static void choose_range(const struct mw_network *network, const struct mw_quantize_ranges *ranges,
                          struct mw_quantize_cut cut, size_t layer, float *least, float *most)
 {
     const struct mw_quantize_values *values = &ranges->layers[layer];
-    *least = values->value[0];
-    *most = values->value[values->n - 1];
-    if (layer + 1 < network->n_layers) {
-        size_t outside = (size_t)((1.0 - cut.hidden) * (double)values->n);
-        *least = values->value[outside];
-        *most = values->value[values->n - 1 - outside];
-    } else if (network->kind != MW_MODEL_AUTOENCODER) {
+    bool encoder = network->kind == MW_MODEL_AUTOENCODER;
+    if (layer + 1 == network->n_layers && encoder) {
+        choose_input(network, ranges, cut, least, most);
+        return;
+    }
+    if (layer + 1 == network->n_layers) {
         double bound = cut.output > 0.0 && cut.output < LOGIT_MOST ? cut.output : LOGIT_MOST;
-        *least = limit(*least, bound);
-        *most = limit(*most, bound);
-    } else {
-        *least = limit(*least, cut.input);
-        *most = limit(*most, cut.input);
+        *least = limit(values->value[0], bound);
+        *most = limit(values->value[values->n - 1], bound);
+        return;
     }
-    if (network->layers[layer].relu) {
-        *least = 0.0f;
-    }
+    size_t outside = (size_t)((1.0 - cut.hidden) * (double)values->n);
+    float headroom = encoder ? MW_QUANTIZE_HEADROOM : 1.0f;
+    *least = network->layers[layer].relu ? 0.0f : values->value[outside] * headroom;
+    *most = values->value[values->n - 1 - outside] * headroom;
 }
 
-/* The scale of one row: its largest weight, or more where the bias would not fit in 30 bits else. */
+/* The scale of one row: its largest weight, or more where the bias would not fit in 30 bits else.
+ */
 static mw_err choose_scale(const float *w, size_t inputs, float bias, float in_scale, float *scale)
 {
     float most = fabsf(bias) / in_scale * 0x1p-30f * 127.0f;
@@ -121,8 +133,8 @@ static mw_err choose_scale(const float *w, size_t inputs, float bias, float in_s
     return MW_OK;
 }
 
-/* Quantizes weights and biases for an input of that scale. Row o of the result is row o / copies of the
- * layer, its bias shifted by its place among the copies. */
+/* Quantizes weights and biases for an input of that scale. Row o of the result is row o / copies of
+ * the layer, its bias shifted by its place among the copies. */
 static mw_err quantize_layer(const struct mw_layer *layer, float in_scale, size_t copies,
                              struct mw_quantized_layer *out)
 {
@@ -145,8 +157,8 @@ static mw_err quantize_layer(const struct mw_layer *layer, float in_scale, size_
             out->weight[o * inputs + j] = (int8_t)mw_quant_value(w[j], out->scale[o], 0, -127, 127);
         }
         double place = ((double)(o % copies) + 0.5) / (double)copies - 0.5;
-        out->bias[o] = mw_quant_bias((double)bias + place * (double)out->out_scale, in_scale,
-                                     out->scale[o]);
+        out->bias[o] =
+            mw_quant_bias((double)bias + place * (double)out->out_scale, in_scale, out->scale[o]);
     }
     return MW_OK;
 }
@@ -160,12 +172,12 @@ mw_err mw_quantize(const struct mw_network *network, const struct mw_quantize_ra
         return MW_ERR_MEMORY;
     }
     quantized->n_layers = network->n_layers;
-    mw_quant_params_int8(limit(ranges->input_least, cut.input), limit(ranges->input_most, cut.input),
-                         &quantized->in_scale, &quantized->in_zero_point);
+    float least, most;
+    choose_input(network, ranges, cut, &least, &most);
+    mw_quant_params_int8(least, most, &quantized->in_scale, &quantized->in_zero_point);
     float in_scale = quantized->in_scale;
     for (size_t i = 0; i < network->n_layers; i++) {
         struct mw_quantized_layer *out = &quantized->layers[i];
-        float least, most;
         choose_range(network, ranges, cut, i, &least, &most);
         mw_quant_params_int8(least, most, &out->out_scale, &out->out_zero_point);
         bool logit = i + 1 == network->n_layers && network->kind != MW_MODEL_AUTOENCODER;

@@ -1,8 +1,9 @@
-/* quantize.h - int8 weights and activation ranges for a trained network (post-training quantization).
+/* quantize.h - int8 weights and activation ranges for a trained network (post-training
+ * quantization).
  *
- * Weights are symmetric, one scale an output; activations asymmetric, one range a layer, from what the
- * network does on calibration records. Source: R. Krishnamoorthi, "Quantizing deep convolutional
- * networks for efficient inference", 2018, section 3. */
+ * Weights are symmetric, one scale an output; activations asymmetric, one range a layer, from what
+ * the network does on calibration records. Source: R. Krishnamoorthi, "Quantizing deep
+ * convolutional networks for efficient inference", 2018, section 3. */
 #ifndef MW_TRAINING_QUANTIZE_H
 #define MW_TRAINING_QUANTIZE_H
 
@@ -10,16 +11,17 @@
 
 #include <stdint.h>
 
-/* A classifier's logit is rounded to int8 in MW_QUANTIZE_COPIES ways: that many rows with the same weights
- * and biases that differ by even parts of a step. The mean of their scores keeps what a single rounding
- * to 256 steps would lose of the ranking (three more bits), for the price of a wider last row. */
+/* A classifier's logit is rounded to int8 in MW_QUANTIZE_COPIES ways: that many rows with the same
+ * weights and biases that differ by even parts of a step. The mean of their scores keeps what a
+ * single rounding to 256 steps would lose of the ranking (three more bits), for the price of a
+ * wider last row. */
 #define MW_QUANTIZE_COPIES 8
 
 struct mw_quantized_layer {
-    size_t outputs;   /* as the network's, or MW_QUANTIZE_COPIES for a classifier's last layer */
-    int8_t *weight;   /* outputs rows of inputs, in [-127,127] */
-    float *scale;     /* outputs */
-    int32_t *bias;    /* outputs, in units of input scale * scale */
+    size_t outputs; /* as the network's, or MW_QUANTIZE_COPIES for a classifier's last layer */
+    int8_t *weight; /* outputs rows of inputs, in [-127,127] */
+    float *scale;   /* outputs */
+    int32_t *bias;  /* outputs, in units of input scale * scale */
     float out_scale;
     int32_t out_zero_point;
 };
@@ -32,12 +34,16 @@ struct mw_quantized {
     struct mw_quantized_layer *layers;
 };
 
-/* How ranges are cut; what lies outside saturates. */
+/* How ranges are cut; what lies outside saturates. An autoencoder sees only healthy records before
+ * it is quantized, and must follow a fault for a while beyond them, or its reconstruction errors no
+ * longer rank: its input and output hold exactly -input to input, and its hidden layers
+ * MW_QUANTIZE_HEADROOM times what occurred. */
+#define MW_QUANTIZE_HEADROOM 2.0f
+
 struct mw_quantize_cut {
-    double input;  /* largest |z| that the input holds, in standard deviations; 0: all that occurs */
+    double input; /* largest |z| that the input holds, in standard deviations; 0: all that occurs */
     double hidden; /* share of a hidden layer's values that its range holds, (0.5,1]; 1: all */
-    double output; /* largest |logit| of a classifier's output; 0: all. An autoencoder's output holds
-                    * what the input does */
+    double output; /* largest |logit| of a classifier's output; 0: all */
 };
 
 /* What a network's layers put out on calibration records, sorted, so that cuts can be tried. */
@@ -47,7 +53,7 @@ struct mw_quantize_ranges {
     struct mw_quantize_values {
         float *value; /* n, ascending */
         size_t n;
-    } *layers;
+    } * layers;
 };
 
 /* Runs n normalised rows. Errors: MEMORY. */

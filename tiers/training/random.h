@@ -1,7 +1,7 @@
 /* random.h - a small seeded generator: the same seed gives the same numbers everywhere.
  *
- * Source: SplitMix64, G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators",
- * 2014. */
+ * Source: SplitMix64, G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number
+ * Generators", 2014. */
 #ifndef MW_TRAINING_RANDOM_H
 #define MW_TRAINING_RANDOM_H
 

@@ -68,7 +68,8 @@ static size_t make_groups(const struct mw_dataset *set, const struct place *plac
     return n;
 }
 
-/* Holds out whole groups, in drawn order, until `share` of the amount is reached; one is always left. */
+/* Holds out whole groups, in drawn order, until `share` of the amount is reached; one is always
+ * left. */
 static mw_err draw(struct group *groups, size_t n, bool positive, double share,
                    struct mw_random *random)
 {

@@ -25,7 +25,8 @@ static const struct {
 };
 
 /* Appends a reference to one of the lists; false when it is full. */
-static bool append(struct mw_tflite *file, uint32_t *list, size_t *n, size_t most, uint32_t reference)
+static bool append(struct mw_tflite *file, uint32_t *list, size_t *n, size_t most,
+                   uint32_t reference)
 {
     if (*n == most) {
         file->overflow = true;

@@ -1,5 +1,5 @@
-/* tflite_graph.h - collects tensors and operators and lays them out as a .tflite file. Internal: the
- * shape of Millwright's own graphs is in tflite_write.c. */
+/* tflite_graph.h - collects tensors and operators and lays them out as a .tflite file. Internal:
+ * the shape of Millwright's own graphs is in tflite_write.c. */
 #ifndef MW_TRAINING_TFLITE_GRAPH_H
 #define MW_TRAINING_TFLITE_GRAPH_H
 
@@ -27,7 +27,8 @@ enum mw_tflite_op {
     MW_TFLITE_OPS
 };
 
-/* {0} is empty; mw_tflite_fini frees. Too many parts or a failed allocation show in mw_tflite_end. */
+/* {0} is empty; mw_tflite_fini frees. Too many parts or a failed allocation show in mw_tflite_end.
+ */
 struct mw_tflite {
     struct mw_flat flat;
     uint32_t buffer[MW_TFLITE_MOST], tensor[MW_TFLITE_MOST], operation[MW_TFLITE_MOST];
@@ -38,8 +39,8 @@ struct mw_tflite {
     bool overflow;
 };
 
-/* What a tensor is. Without data it is computed. scales NULL: not quantized; one scale: for the whole
- * tensor; more: one for each index of dimension 0, zero points 0. */
+/* What a tensor is. Without data it is computed. scales NULL: not quantized; one scale: for the
+ * whole tensor; more: one for each index of dimension 0, zero points 0. */
 struct mw_tflite_tensor {
     const char *name;
     enum mw_type type;

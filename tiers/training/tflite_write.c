@@ -15,7 +15,7 @@ struct writer {
     const struct mw_network *network;
     const struct mw_quantized *quantized; /* NULL: float32 */
     int32_t input, normalised;
-    int32_t at; /* the tensor that the graph has come to */
+    int32_t at;    /* the tensor that the graph has come to */
     int32_t width; /* its columns */
     float scale;   /* its scale when it is quantized */
     int32_t zero_point;
@@ -135,8 +135,7 @@ static mw_err write_int8_layer(struct writer *w, size_t i)
     w->scale = from->out_scale;
     w->zero_point = from->out_zero_point;
     w->at = computed(w, name[2], MW_TYPE_INT8, w->width, w->scale, w->zero_point);
-    mw_tflite_add_operator(&w->file, MW_TFLITE_FULLY_CONNECTED_INT8, inputs, 3, w->at,
-                           layer->relu);
+    mw_tflite_add_operator(&w->file, MW_TFLITE_FULLY_CONNECTED_INT8, inputs, 3, w->at, layer->relu);
     return MW_OK;
 }
 

@@ -107,8 +107,8 @@ mw_err mw_train_print_json(const struct mw_train_result *result, struct mw_buffe
         {"int8_bytes", (double)result->int8_model.size},
         {"float32_bytes", (double)result->float_model.size},
     };
-    mw_err err = mw_buffer_printf(json, "{\"kind\":\"%s\"",
-                                  mw_network_kind_name(result->network.kind));
+    mw_err err =
+        mw_buffer_printf(json, "{\"kind\":\"%s\"", mw_network_kind_name(result->network.kind));
     for (size_t i = 0; err == MW_OK && i < sizeof row / sizeof *row; i++) {
         err = figure(json, row[i].key, row[i].value, false);
     }

@@ -295,7 +295,7 @@ static void on_records(void *context, uint32_t events)
             mw_stream_reader_rewind(role->reader, NULL);
             return;
         }
-    } while (n == POLL);
+    } while (n > 0);
 }
 
 static void on_second(void *context)

@@ -1,0 +1,36 @@
+/* extract_internal.h - what the two passes of an extraction share. */
+#ifndef MW_TRAINING_EXTRACT_INTERNAL_H
+#define MW_TRAINING_EXTRACT_INTERNAL_H
+
+#include "tiers/training/archive.h"
+#include "tiers/training/extract.h"
+
+/* What a labelled record has to be remembered by between the pass that labels and the one that
+ * writes. */
+struct mw_extract_row {
+    uint32_t machine; /* of the history; UINT32_MAX: not known */
+    int64_t time;
+    int8_t label; /* 0, 1; -1: not in the set */
+    int8_t side;  /* 0 train, 1 validation, -1: left out at the border */
+};
+
+struct mw_extract_job {
+    const struct mw_plant *plant;
+    const struct mw_extract_options *options;
+    struct mw_extract_result *result;
+    struct mw_archive *archive;
+    struct mw_history *history;
+    struct mw_extract_row *row; /* one a record of the stream, in order of arrival */
+    size_t n, capacity;
+    uint64_t *seen, *kept; /* per machine of the history: records so far, and healthy ones taken */
+    char *feature[MW_FEATURES_MAX];
+    size_t n_features;
+};
+
+/* The number of a machine in the history, UINT32_MAX when it is not there. */
+uint32_t mw_extract_machine(const struct mw_extract_job *job, struct mw_span name);
+
+/* The second pass: settles the reference machine and writes the file. */
+mw_err mw_extract_write(struct mw_extract_job *job, struct mw_error *error);
+
+#endif
