@@ -70,10 +70,7 @@ static const char plant_text[] =
     "simulate: {machines: 8, seed: %lld, interval: 10m, speed: 12000, until: 8d,\n"
     "           fault_every: 24h, growth: 8h, script: world.txt}\n";
 
-static const char world_text[] =
-    "# a sensor change on half of the plant, and a heavier load for all\n"
-    "at 264h load 1.25\n"
-    "at 264h gain vibration 1.8 motor-1 motor-2 motor-3 motor-4\n";
+static const char world_text[] = "at,kind,machine,signal,fault,value\n264h,load,all,,,1.25\n264h,gain,motor-1,vibration,,1.8\n264h,gain,motor-2,vibration,,1.8\n264h,gain,motor-3,vibration,,1.8\n264h,gain,motor-4,vibration,,1.8\n";
 
 struct demo {
     const struct values *values;
@@ -501,7 +498,15 @@ static void on_tick(void *context)
 {
     struct demo *demo = context;
     int64_t now = mw_clock_utc();
-    if (!demo->is_ready || demo->stopping) {
+    bool late = now - demo->figures.started > LIMIT;
+    if (demo->stopping) {
+        return;
+    }
+    if (late && (demo->values->once || !demo->is_ready)) {
+        stop(demo);
+        return;
+    }
+    if (!demo->is_ready) {
         return;
     }
     if (!demo->watching) {
@@ -520,8 +525,7 @@ static void on_tick(void *context)
         sample_memory(demo);
     }
     bool proved = demo->second_everywhere != 0 && now - demo->second_everywhere > PROOF;
-    bool late = now - demo->figures.started > LIMIT;
-    if (proved || (late && demo->values->once)) {
+    if (proved) {
         stop(demo);
     }
 }
@@ -568,7 +572,11 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (err == MW_OK) {
         err = run_loop(demo);
     }
-    if (err == MW_OK && demo->watching) {
+    if (err == MW_OK && !demo->watching) {
+        err = mw_error_set(error, MW_ERR_TIMEOUT, "the plant did not come up; see %s", demo->log);
+        ((struct values *)values)->keep = true;
+    }
+    if (err == MW_OK) {
         err = finish(demo);
     }
     if (demo->values->keep) {

@@ -11,9 +11,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define READ_FOR (20 * 1000)   /* microseconds at a time */
-#define REST_FOR (60 * 1000)   /* afterwards, when nothing is urgent: others need the processor more */
-#define LOOKED_AT (60 * MW_SECOND) /* the account is kept up for this long after it was asked for */
+#define READ_FOR (20 * 1000) /* microseconds at a time */
+#define REST_FOR \
+    (60 * 1000) /* afterwards, when nothing is urgent: others need the processor more */
+#define LOOKED_AT (60 * MW_SECOND) /* the account is kept up for this long after it was asked for \
+                                    */
 
 enum { TOKENS = 8192, INNER_TOKENS = 256, BATCH = 256 };
 
@@ -238,8 +240,8 @@ static mw_err make_parsers(struct mw_serve *serve, struct mw_error *error)
 static mw_err open_http(struct mw_serve *serve, struct mw_error *error)
 {
     char path[4096], text[16];
-    struct mw_http_options options = {serve->plant->http.listen,
-                                      (uint16_t)serve->plant->http.port, mw_serve_handle, serve};
+    struct mw_http_options options = {serve->plant->http.listen, (uint16_t)serve->plant->http.port,
+                                      mw_serve_handle, serve};
     mw_err err = mw_http_server_new(&serve->http, serve->role.loop, &options, error);
     if (err != MW_OK) {
         return mw_error_wrap(error, "http.listen, http.port");
@@ -258,8 +260,7 @@ static mw_err add_watches(struct mw_serve *serve, struct mw_error *error)
 {
     struct mw_loop *loop = serve->role.loop;
     int fd = mw_stream_reader_fd(serve->reader);
-    mw_err err = fd < 0 ? MW_OK
-                        : mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, serve, NULL, error);
+    mw_err err = fd < 0 ? MW_OK : mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, serve, NULL, error);
     if (err == MW_OK) {
         err = mw_loop_add_timer(loop, -1, 0, on_again, serve, &serve->again, error);
     }

@@ -8,16 +8,16 @@
  *                        {"action":"halt"|"rollback","id"?}
  *   GET  /healthz /readyz
  *
- * Follows telemetry, score, status, drift and model; writes update, rollout and event. A model record
- * begins a rollout. With http.enabled off only the rollouts run. */
+ * Follows telemetry, score, status, drift and model; writes update, rollout and event. A model
+ * record begins a rollout. With http.enabled off only the rollouts run. */
 #ifndef MW_PLATFORM_SERVE_H
 #define MW_PLATFORM_SERVE_H
 
 #include "lib/base/error.h"
 #include "lib/plant/plant.h"
 
-/* Runs until SIGTERM or SIGINT. The port is written to data/run/http. Errors: BUSY (another one has the
- * stream or the port), those of opening the stream. */
+/* Runs until SIGTERM or SIGINT. The port is written to data/run/http. Errors: BUSY (another one has
+ * the stream or the port), those of opening the stream. */
 mw_err mw_serve_run(const struct mw_plant *plant, struct mw_error *error);
 
 #endif

@@ -91,8 +91,7 @@ static double weight_of(const struct mw_serve_thing *thing, uint32_t boot, uint6
 static void take_score(struct mw_serve *serve, const struct mw_stream_record *record)
 {
     struct mw_score score;
-    if (mw_wire_read_score(serve->parser, 0, &score, NULL) != MW_OK ||
-        score.level != SCORE_LEVEL) {
+    if (mw_wire_read_score(serve->parser, 0, &score, NULL) != MW_OK || score.level != SCORE_LEVEL) {
         return;
     }
     struct mw_serve_thing *thing = mw_serve_thing(serve, score.device);
@@ -106,8 +105,8 @@ static void take_score(struct mw_serve *serve, const struct mw_stream_record *re
     serve->n_scores++;
     serve->n_alarms += score.score >= MW_ROLLOUT_ALARM ? 1 : 0;
     double p = serve->plant->level2.enabled ? weight_of(thing, score.boot, score.seq) : 1;
-    /* Of a record long ago the weight is not known any more, and without it a score of a sample is no
-     * evidence for the whole. */
+    /* Of a record long ago the weight is not known any more, and without it a score of a sample is
+     * no evidence for the whole. */
     if (p > 0) {
         mw_rollout_score(&serve->engine, score.device, score.model, score.score, p,
                          record->appended);
@@ -229,8 +228,7 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
         if (position.n_machines > 0) {
             memcpy(thing->machine, position.machines[0], sizeof thing->machine);
         }
-        (void)mw_rollout_seen(
-            &serve->engine, key, mw_span_of(thing->machine), position.received);
+        (void)mw_rollout_seen(&serve->engine, key, mw_span_of(thing->machine), position.received);
     }
     free(position.machines);
     return true;
@@ -242,7 +240,7 @@ mw_err mw_serve_load(struct mw_serve *serve, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_stream_visit(serve->stream, NULL, "state", load_state, serve, error);
     }
-    return err == MW_OK ? mw_stream_visit(serve->stream, "bridge", "position", load_position,
-                                          serve, error)
-                        : err;
+    return err == MW_OK
+               ? mw_stream_visit(serve->stream, "bridge", "position", load_position, serve, error)
+               : err;
 }

@@ -13,7 +13,8 @@
 
 #include <jansson.h>
 
-#define MW_SERVE_WEIGHTS 128 /* newest records of a thing whose p is remembered for their scores */
+#define MW_SERVE_WEIGHTS 128 /* newest records of a thing whose p is remembered for their scores \
+                              */
 
 /* A thing as the page shows it. */
 struct mw_serve_thing {
@@ -48,17 +49,17 @@ struct mw_serve {
 
     struct mw_http_server *http;
     struct mw_loop_watch *again;
-    bool waits;     /* the timer `again` will read on */
-    bool readable;  /* the newest poll of the stream succeeded */
-    bool stuck;     /* the stream cannot be written */
-    bool moved;     /* read since the newest commit */
+    bool waits;    /* the timer `again` will read on */
+    bool readable; /* the newest poll of the stream succeeded */
+    bool stuck;    /* the stream cannot be written */
+    bool moved;    /* read since the newest commit */
     uint64_t n_records, n_scores, n_alarms, n_events;
 
     struct mw_ledger *ledger;
     struct mw_ledger_row *rows, total;
     size_t n_rows;
-    bool accounted;      /* rows are there */
-    int64_t asked;       /* monotonic, when somebody last wanted the account */
+    bool accounted; /* rows are there */
+    int64_t asked;  /* monotonic, when somebody last wanted the account */
 };
 
 /* serve_follow.c: one record of the stream. */

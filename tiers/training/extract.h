@@ -13,12 +13,14 @@
 #ifndef MW_TRAINING_EXTRACT_H
 #define MW_TRAINING_EXTRACT_H
 
-#include "core/wire/message.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/plant/plant.h"
 
 #include <stdint.h>
+
+#define MW_EXTRACT_FEATURES 128 /* as many as a record may have */
+#define MW_EXTRACT_NAME 128     /* bytes of a feature's name with its NUL */
 
 struct mw_extract_options {
     const char *out;       /* the CSV file; NULL: only count */
@@ -40,8 +42,8 @@ struct mw_extract_result {
     int64_t newest; /* time of the newest labelled record */
     bool mapped;    /* the machines' baselines were used */
     /* The reference machine, one a feature; only when a file was written. std > 0. */
-    char feature[MW_FEATURES_MAX][MW_FEATURE_NAME_MAX + 1];
-    float reference_mean[MW_FEATURES_MAX], reference_std[MW_FEATURES_MAX];
+    char feature[MW_EXTRACT_FEATURES][MW_EXTRACT_NAME];
+    float reference_mean[MW_EXTRACT_FEATURES], reference_std[MW_EXTRACT_FEATURES];
 };
 
 /* Blocks; reads the stream without a writer. Memory: a number a record and the events. Errors:

@@ -2,8 +2,12 @@
 #ifndef MW_TRAINING_EXTRACT_INTERNAL_H
 #define MW_TRAINING_EXTRACT_INTERNAL_H
 
+#include "core/wire/message.h"
 #include "tiers/training/archive.h"
 #include "tiers/training/extract.h"
+
+_Static_assert(MW_EXTRACT_FEATURES == MW_FEATURES_MAX && MW_EXTRACT_NAME == MW_FEATURE_NAME_MAX + 1,
+               "a record's features fit the result");
 
 /* What a labelled record has to be remembered by between the pass that labels and the one that
  * writes. */

@@ -1,0 +1,125 @@
+/* api_print.c - the live state for a person's eyes. */
+#include "cli/api.h"
+
+#include "lib/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *string(const json_t *object, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL || text[0] == '\0' ? otherwise : text;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+/* "sha256:0123456789ab..." as 0123456789ab. */
+static void print_digest(const char *before, const char *digest, const char *behind)
+{
+    bool whole = strncmp(digest, "sha256:", 7) == 0;
+    printf("%s%.12s%s", before, whole ? digest + 7 : digest, behind);
+}
+
+static void print_time(const json_t *object, const char *key, char text[32])
+{
+    double seconds = number(object, key);
+    if (seconds > 0) {
+        mw_clock_print(text, (int64_t)(seconds * 1e6));
+        text[19] = '\0';
+    } else {
+        snprintf(text, 32, "-");
+    }
+}
+
+static void print_head(const json_t *state)
+{
+    const json_t *bridge = json_object_get(json_object_get(state, "roles"), "bridge");
+    const json_t *summary = json_object_get(state, "summary");
+    const char *trouble = json_is_true(json_object_get(bridge, "paused"))
+                              ? "  STREAM CANNOT BE WRITTEN"
+                          : json_is_false(json_object_get(bridge, "connected")) ? "  NO BROKER"
+                                                                                : "";
+    printf("plant %s  %.0f of %.0f things alive  %.0f records/s%s\n", string(state, "plant", "?"),
+           number(summary, "alive"), number(summary, "things"), number(bridge, "rate"), trouble);
+    printf("      %.0f normal, %.0f impending, %.0f immediate\n", number(summary, "normal"),
+           number(summary, "impending"), number(summary, "immediate"));
+}
+
+static void print_ledger(const json_t *state)
+{
+    const json_t *ledger = json_object_get(state, "ledger");
+    if (!json_is_object(ledger)) {
+        printf("account     being read\n");
+        return;
+    }
+    printf("account     %.0f published, %.0f stored, %.0f pending, %.0f dead, %.0f dropped, "
+           "%.0f missing, %.0f doubled; %.0f scored\n",
+           number(ledger, "published"), number(ledger, "stored"), number(ledger, "pending"),
+           number(ledger, "dead"), number(ledger, "dropped"), number(ledger, "missing"),
+           number(ledger, "doubled"), number(ledger, "scored"));
+}
+
+static void print_model(const json_t *state)
+{
+    char time[32];
+    const json_t *rollout = json_object_get(state, "rollout");
+    const json_t *drift = json_object_get(state, "drift");
+    print_digest("model       ", string(state, "in_use", "none yet"), "\n");
+    if (json_is_object(rollout)) {
+        printf("rollout     %s %s", string(rollout, "id", "?"), string(rollout, "state", "?"));
+        print_digest(", bundle ", string(rollout, "bundle", "?"), "");
+        printf(": %s\n", string(rollout, "reason", ""));
+    }
+    if (json_is_object(drift)) {
+        print_time(drift, "time", time);
+        printf("drift       %s  %s\n", time, string(drift, "text", ""));
+    }
+}
+
+static void print_thing(const json_t *thing)
+{
+    char time[32];
+    const json_t *score = json_object_get(thing, "score");
+    bool gone = json_is_true(json_object_get(thing, "gone"));
+    bool alive = json_is_true(json_object_get(thing, "alive"));
+    print_time(thing, "time", time);
+    printf("%-24s ", string(thing, "machine", "?"));
+    if (json_is_number(score)) {
+        printf("%6.3f ", json_number_value(score));
+    } else {
+        printf("%6s ", "-");
+    }
+    printf("%-10s %-20s ",
+           gone     ? "gone"
+           : !alive ? "silent"
+                    : string(thing, "band", "no model"),
+           time);
+    print_digest("", string(thing, "bundle", "-"), "");
+    if (json_object_get(thing, "refused") != NULL) {
+        printf("  refused: %s", string(thing, "reason", ""));
+    }
+    printf("\n");
+}
+
+void mw_api_print_state(const json_t *state, size_t rows)
+{
+    const json_t *things = json_object_get(state, "things");
+    size_t n = json_array_size(things);
+    print_head(state);
+    print_model(state);
+    print_ledger(state);
+    printf("\n%-24s %6s %-10s %-20s %s\n", "machine", "score", "state", "newest record",
+           "model on it");
+    for (size_t i = 0; i < n && i < rows; i++) {
+        print_thing(json_array_get(things, i));
+    }
+    double all = number(json_object_get(state, "summary"), "things");
+    size_t shown = n < rows ? n : rows;
+    if (all > (double)shown) {
+        printf("and %.0f more\n", all - (double)shown);
+    }
+}

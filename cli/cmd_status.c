@@ -1,0 +1,45 @@
+#include "cli/api.h"
+#include "cli/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct values {
+    char *config;
+    bool json;
+};
+
+static const struct mw_option options[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {"json", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL, "print the whole state as JSON",
+     offsetof(struct values, json)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+static int run(void *values, int n, char **argv, struct mw_error *error)
+{
+    const struct values *v = values;
+    json_t *state = NULL;
+    (void)n;
+    (void)argv;
+    if (mw_api_state(v->config, &state, error) != MW_OK) {
+        return 1;
+    }
+    if (v->json) {
+        mw_api_print_json(state);
+    } else {
+        mw_api_print_state(state, SIZE_MAX);
+    }
+    json_decref(state);
+    return 0;
+}
+
+const struct mw_subcommand mw_command_status = {
+    "status",
+    "-c plant.yaml [--json]",
+    "say how the plant is: things, model, rollout, account",
+    "c=config",
+    options,
+    sizeof(struct values),
+    run};
