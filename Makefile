@@ -77,6 +77,9 @@ cortex-m:
 	@sh cmake/kissfft-source.sh build/kissfft
 	@cmake --preset cortex-m >/dev/null
 	@cmake --build --preset cortex-m
+	@sh tests/core_symbols.sh arm-none-eabi-nm build/cortex-m/core/*.a
+	@for library in build/cortex-m/core/*.a; do arm-none-eabi-size -t $$library | \
+		awk -v name=$$library 'END { print name ": " $$1 " bytes of code, " $$2 + $$3 " of data" }'; done
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct values {
-    char *config, *out, *since, *machine, *reference;
+    char *config, *out, *since, *fresh, *machine, *reference;
     bool healthy, json;
 };
 
@@ -22,6 +22,7 @@ static const struct mw_option options[] = {
     ROW("out", STRING, NULL, "CSV file", "where the records go; without it they are counted", out),
     ROW("since", STRING, NULL, "time", "only records from then on: a date, or seconds since 1970",
         since),
+    ROW("fresh", STRING, NULL, "time", "validate on the newest of the records from then on", fresh),
     ROW("machine", STRING, NULL, "name", "only records of this machine", machine),
     ROW("healthy", BOOL, NULL, NULL, "the commissioning records instead of labelled ones", healthy),
     ROW("reference", STRING, NULL, "bundle.json", "map onto this bundle's reference machine",
@@ -30,18 +31,18 @@ static const struct mw_option options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-static mw_err parse_since(const char *text, int64_t *since, struct mw_error *error)
+static mw_err parse_time(const char *name, const char *text, int64_t *time, struct mw_error *error)
 {
-    *since = INT64_MIN;
-    if (text == NULL || mw_number_parse_time(mw_span_of(text), since) == MW_OK) {
+    *time = INT64_MIN;
+    if (text == NULL || text[0] == '\0' || mw_number_parse_time(mw_span_of(text), time) == MW_OK) {
         return MW_OK;
     }
-    mw_err err = mw_clock_parse(mw_span_of(text), since);
+    mw_err err = mw_clock_parse(mw_span_of(text), time);
     return err == MW_OK ? MW_OK
                         : mw_error_set(error, err,
-                                       "--since %s: neither seconds nor a date like "
+                                       "%s %s: neither seconds nor a date like "
                                        "2026-11-23T10:58:31Z",
-                                       text);
+                                       name, text);
 }
 
 static void note(const char *text, uint64_t count)
@@ -98,7 +99,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         return mw_error_exit_status(
             mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
     }
-    mw_err err = parse_since(v->since, &with.since, error);
+    mw_err err = parse_time("--since", v->since, &with.since, error);
+    if (err == MW_OK) {
+        err = parse_time("--fresh", v->fresh, &with.fresh, error);
+    }
     if (err == MW_OK) {
         err = mw_plant_read(&plant, v->config, error);
     }
@@ -115,8 +119,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_extract = {
     .name = "extract",
-    .synopsis = "-c plant.yaml [--out FILE.csv] [--since TIME] [--machine NAME] [--healthy] "
-                "[--reference bundle.json] [--json]",
+    .synopsis =
+        "-c plant.yaml [--out FILE.csv] [--since TIME] [--fresh TIME] [--machine NAME] [--healthy] "
+        "[--reference bundle.json] [--json]",
     .summary = "label a plant's records by what followed and write them as a data set",
     .shorts = "c=config",
     .options = options,

@@ -53,7 +53,7 @@ static mw_err open_model(struct predictor *p, const char *path)
         err = mw_model_init(p->memory, bytes, p->file.data, p->file.size, &p->model, &why);
     }
     if (err != MW_OK) {
-        (void)mw_error_why(p->error, err, &why, "");
+        (void)mw_error_why(p->error, err, &why, NULL);
         return mw_error_wrap(p->error, "%s", path);
     }
     for (size_t i = 0; i < mw_model_inputs(p->model); i++) {
@@ -204,7 +204,7 @@ static mw_err take(struct predictor *p, const struct mw_tensor *tensor, size_t a
     if (value < least || value > most || value != (double)(int64_t)value) {
         struct mw_span name = mw_csv_name(p->csv, column);
         return mw_error_set(p->error, MW_ERR_RANGE,
-                            "standard input:%llu: column %.*s: %.17g is not an integer from %.0f "
+                            "stdin:%llu: column %.*s: %.17g is not an integer from %.0f "
                             "to %.0f",
                             (unsigned long long)mw_csv_line(p->csv), (int)name.size, name.data,
                             value, least, most);

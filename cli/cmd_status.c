@@ -17,13 +17,29 @@ static const struct mw_option options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
+enum { TRIES = 15 }; /* each lets the server read on for a moment */
+
+/* The account of a large stream takes a while to read the first time. */
+static mw_err ask(const char *config, json_t **state, struct mw_error *error)
+{
+    mw_err err = mw_api_state(config, state, error);
+    for (int i = 0; i < TRIES && err == MW_OK; i++) {
+        if (json_is_object(json_object_get(*state, "ledger"))) {
+            break;
+        }
+        json_decref(*state);
+        err = mw_api_state(config, state, error);
+    }
+    return err;
+}
+
 static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
     json_t *state = NULL;
     (void)n;
     (void)argv;
-    if (mw_api_state(v->config, &state, error) != MW_OK) {
+    if (ask(v->config, &state, error) != MW_OK) {
         return 1;
     }
     if (v->json) {

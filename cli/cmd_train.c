@@ -1,13 +1,14 @@
 #include "cli/command.h"
 #include "lib/base/file.h"
 #include "lib/base/progress.h"
+#include "tiers/training/network_file.h"
 #include "tiers/training/train.h"
 
 #include <stddef.h>
 #include <stdio.h>
 
 struct values {
-    char *data, *label, *machine, *time, *weight, *split, *out, *out_float;
+    char *data, *label, *machine, *time, *weight, *split, *out, *out_float, *out_network;
     struct mw_list features;
     struct mw_ints hidden;
     int kind;
@@ -50,6 +51,8 @@ static const struct mw_option options[] = {
         int8_auc_loss),
     ROW("out", STRING, 0, 0, NULL, "file", "The int8 model", out),
     ROW("out-float", STRING, 0, 0, NULL, "file", "The float32 variant", out_float),
+    ROW("out-network", STRING, 0, 0, NULL, "file", "The network for millwright quantize",
+        out_network),
     ROW("json", BOOL, 0, 0, NULL, NULL, "Print the figures as JSON", json),
     {.key = NULL},
 };
@@ -63,7 +66,7 @@ static void print_figures(const struct values *v, const struct mw_train_result *
 {
     printf("%s of %zu features, %zu records (%zu positive): %s, %zu bytes\n",
            mw_network_kind_name(r->network.kind), r->network.n_features, r->records, r->positives,
-           v->out, r->int8_model.size);
+           v->out == NULL ? v->out_network : v->out, r->int8_model.size);
     if (r->labelled) {
         const struct mw_metrics *m = &r->int8_validation;
         printf("validation, %zu records held out, int8: ROC AUC %.4f, average precision %.4f, "
@@ -97,6 +100,18 @@ static mw_err report(const struct values *v, const struct mw_train_result *resul
     return err;
 }
 
+static mw_err write_network(const struct values *v, const struct mw_train_result *result,
+                            struct mw_error *error)
+{
+    struct mw_buffer json = {0};
+    const struct mw_network_file file = {result->network, result->cut, v->quantile};
+    mw_err err = mw_network_file_print(&file, &json);
+    err = err == MW_OK ? mw_file_write(v->out_network, json.data, json.size, 0644, error)
+                       : mw_error_set(error, err, "%s: the network", v->out_network);
+    mw_buffer_free(&json);
+    return err;
+}
+
 static mw_err train(const struct values *v, const struct mw_dataset *dataset,
                     struct mw_error *error)
 {
@@ -122,12 +137,15 @@ static mw_err train(const struct values *v, const struct mw_dataset *dataset,
     if (with.progress != NULL) {
         mw_progress_end(&progress, err == MW_OK ? result.epochs : 0);
     }
-    if (err == MW_OK) {
+    if (err == MW_OK && v->out != NULL) {
         err = mw_file_write(v->out, result.int8_model.data, result.int8_model.size, 0644, error);
     }
     if (err == MW_OK && v->out_float != NULL) {
         err = mw_file_write(v->out_float, result.float_model.data, result.float_model.size, 0644,
                             error);
+    }
+    if (err == MW_OK && v->out_network != NULL) {
+        err = write_network(v, &result, error);
     }
     if (err == MW_OK) {
         err = report(v, &result, error);
@@ -143,7 +161,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         return mw_error_exit_status(
             mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
     }
-    if (v->data == NULL || v->out == NULL) {
+    if (v->data == NULL || (v->out == NULL && v->out_network == NULL)) {
         return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--%s is needed",
                                                  v->data == NULL ? "data" : "out"));
     }

@@ -52,25 +52,28 @@ static const struct mw_option options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-/* Eight days of history, then 3 days of live running until the world changes. A record stands for
+/* Two weeks of history, then 3 days of live running until the world changes. A record stands for
  * ten minutes and takes 50 ms, so a day of the plant passes in 7.2 s. */
 static const char plant_text[] =
     "plant: demo\n"
     "data: data\n"
     "http: {port: %lld}\n"
     "time: {tolerance: off}\n"
-    "model: {kind: logistic, horizon: 5h, seed: %lld}\n"
+    "model: {kind: mlp, hidden: [16], horizon: 4h, seed: %lld}\n"
     "commission: {records: 144}\n"
     "level2: {share: 0.1, sketch_records: 36}\n"
     "action: {immediate: stop, expires: 1h, confirm: 2}\n"
-    "watch: {window: 144, minimum: 72, psi: 0.3, cooldown: 576}\n"
-    "retrain: {minimum_records: 6000, minimum_positives: 200, fresh_records: 500,\n"
+    "watch: {window: 144, minimum: 144, psi: 0.3, cooldown: 576}\n"
+    "retrain: {minimum_records: 12000, minimum_positives: 400, fresh_records: 500,\n"
     "          fresh_positives: 60, attempts_gap: 100}\n"
-    "rollout: {canary: 1, records: 6}\n"
-    "simulate: {machines: 8, seed: %lld, interval: 10m, speed: 12000, until: 8d,\n"
-    "           fault_every: 24h, growth: 8h, script: world.txt}\n";
+    "rollout: {canary: 1, records: 4}\n"
+    "simulate: {machines: 8, seed: %lld, interval: 10m, speed: 12000, until: 14d,\n"
+    "           fault_every: 16h, growth: 24h, script: world.txt}\n";
 
-static const char world_text[] = "at,kind,machine,signal,fault,value\n264h,load,all,,,1.25\n264h,gain,motor-1,vibration,,1.8\n264h,gain,motor-2,vibration,,1.8\n264h,gain,motor-3,vibration,,1.8\n264h,gain,motor-4,vibration,,1.8\n";
+static const char world_text[] =
+    "# a sensor change on half of the plant, and a heavier load for all\n"
+    "at 408h load 1.25\n"
+    "at 408h gain vibration 1.8 motor-1 motor-2 motor-3 motor-4\n";
 
 struct demo {
     const struct values *values;
@@ -243,7 +246,7 @@ static void tell(struct demo *demo)
     if (!demo->told_history && watch->truth.paced_wall != 0) {
         demo->told_history = true;
         mw_demo_say(&demo->figures,
-                    "Eight days of history have passed: %llu records, %llu breakdowns that nobody\n"
+                    "Two weeks of history have passed: %llu records, %llu breakdowns that nobody\n"
                     "         foresaw. From here a day passes in 7 seconds.",
                     (unsigned long long)watch->telemetry_seen, (unsigned long long)watch->failures);
     }
@@ -592,9 +595,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_demo = {"demo",
-                                           "[--once] [--seed N] [--report FILE.json]",
-                                           "show the whole loop on a simulated plant",
-                                           NULL,
-                                           options,
-                                           sizeof(struct values),
-                                           run};
+                                              "[--once] [--seed N] [--report FILE.json]",
+                                              "show the whole loop on a simulated plant",
+                                              NULL,
+                                              options,
+                                              sizeof(struct values),
+                                              run};

@@ -112,8 +112,9 @@ bool mw_number_scan(struct mw_span text, struct mw_number_decimal *out)
         if (at == point + 1) {
             return false;
         }
-        out->exponent = -(int64_t)(at - point - 1);
-        n -= out->exponent;
+        const ptrdiff_t behind_point = at - point - 1;
+        out->exponent = -(int64_t)behind_point;
+        n += behind_point;
     }
     const char *last = at;
     out->digits = digits;

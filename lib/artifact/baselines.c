@@ -1,11 +1,16 @@
 #include "lib/artifact/baselines.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define BUCKETS_FIRST 16 /* a power of two; doubles with the machines */
+
 /* One machine: what came, and the same arranged for the bundle in use. */
 struct entry {
-    struct entry *next;
+    struct entry *next;           /* of all */
+    struct entry *next_in_bucket; /* of those whose names have one hash */
+    uint32_t hash;
     char *machine;
     json_t *features;
     struct mw_baseline baseline; /* mean is NULL until arranged */
@@ -13,12 +18,23 @@ struct entry {
 
 struct mw_baselines {
     struct entry *first;
+    struct entry **bucket;
+    size_t n, n_buckets;
 };
 
 mw_err mw_baselines_new(struct mw_baselines **out, struct mw_error *error)
 {
     *out = calloc(1, sizeof **out);
-    return *out == NULL ? mw_error_set(error, MW_ERR_MEMORY, "out of memory") : MW_OK;
+    if (*out != NULL) {
+        (*out)->bucket = calloc(BUCKETS_FIRST, sizeof(struct entry *));
+        (*out)->n_buckets = BUCKETS_FIRST;
+    }
+    if (*out == NULL || (*out)->bucket == NULL) {
+        free(*out);
+        *out = NULL;
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    return MW_OK;
 }
 
 static void clear_arranged(struct entry *entry)
@@ -43,30 +59,72 @@ void mw_baselines_free(struct mw_baselines *baselines)
         free(entry);
         entry = next;
     }
+    free(baselines->bucket);
     free(baselines);
+}
+
+/* FNV-1a (Fowler, Noll and Vo, 1991). */
+static uint32_t hash_of(const char *machine)
+{
+    uint32_t hash = 0x811c9dc5U;
+    for (const char *c = machine; *c != '\0'; c++) {
+        hash = (hash ^ (unsigned char)*c) * 0x01000193U;
+    }
+    return hash;
+}
+
+static struct entry **bucket_of(const struct mw_baselines *baselines, uint32_t hash)
+{
+    return &baselines->bucket[hash & (baselines->n_buckets - 1)];
 }
 
 static struct entry *find(const struct mw_baselines *baselines, const char *machine)
 {
-    struct entry *entry = baselines->first;
-    while (entry != NULL && strcmp(entry->machine, machine) != 0) {
-        entry = entry->next;
+    uint32_t hash = hash_of(machine);
+    struct entry *entry = *bucket_of(baselines, hash);
+    while (entry != NULL && (entry->hash != hash || strcmp(entry->machine, machine) != 0)) {
+        entry = entry->next_in_bucket;
     }
     return entry;
+}
+
+static void put_in_bucket(struct mw_baselines *baselines, struct entry *entry)
+{
+    struct entry **bucket = bucket_of(baselines, entry->hash);
+    entry->next_in_bucket = *bucket;
+    *bucket = entry;
+}
+
+/* Without memory for more buckets the ones there are only get longer. */
+static void grow(struct mw_baselines *baselines)
+{
+    struct entry **bucket = calloc(baselines->n_buckets * 2, sizeof(struct entry *));
+    if (bucket == NULL) {
+        return;
+    }
+    free(baselines->bucket);
+    baselines->bucket = bucket;
+    baselines->n_buckets *= 2;
+    for (struct entry *entry = baselines->first; entry != NULL; entry = entry->next) {
+        put_in_bucket(baselines, entry);
+    }
 }
 
 static struct entry *add(struct mw_baselines *baselines, const char *machine)
 {
     struct entry *entry = calloc(1, sizeof *entry);
-    if (entry != NULL) {
-        entry->machine = strdup(machine);
-        if (entry->machine == NULL) {
-            free(entry);
-            return NULL;
-        }
-        entry->next = baselines->first;
-        baselines->first = entry;
+    if (entry == NULL || (entry->machine = strdup(machine)) == NULL) {
+        free(entry);
+        return NULL;
     }
+    if (baselines->n >= baselines->n_buckets) {
+        grow(baselines);
+    }
+    entry->hash = hash_of(machine);
+    put_in_bucket(baselines, entry);
+    entry->next = baselines->first;
+    baselines->first = entry;
+    baselines->n++;
     return entry;
 }
 
@@ -100,13 +158,15 @@ void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machin
     }
 }
 
-/* A feature's mean and deviation at a machine; false when it has none to map with. */
+/* A feature's mean and deviation at a machine; false when it has none that float32 can hold. */
 static bool read_feature(const struct entry *entry, const char *feature, double *mean, double *std)
 {
     const json_t *pair = json_object_get(entry->features, feature);
-    *mean = json_number_value(json_array_get(pair, 0));
-    *std = json_number_value(json_array_get(pair, 1));
-    return json_array_size(pair) == 2 && *std > 0;
+    const json_t *first = json_array_get(pair, 0), *second = json_array_get(pair, 1);
+    *mean = json_number_value(first);
+    *std = json_number_value(second);
+    return json_array_size(pair) == 2 && json_is_number(first) && json_is_number(second) &&
+           isfinite((float)*mean) && isfinite((float)*std) && *std >= 0;
 }
 
 static void arrange(struct entry *entry, char *const *features, size_t n,
@@ -145,7 +205,7 @@ bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *f
         double sum_mean = 0, sum_std = 0, machines = 0;
         for (const struct entry *entry = baselines->first; entry != NULL; entry = entry->next) {
             double m, s;
-            if (read_feature(entry, features[i], &m, &s)) {
+            if (read_feature(entry, features[i], &m, &s) && s > 0) {
                 sum_mean += m;
                 sum_std += s;
                 machines++;

@@ -21,17 +21,17 @@ void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machin
 void mw_baselines_set(struct mw_baselines *baselines, const char *machine, uint64_t count,
                       json_t *features);
 
-/* Orders all of them by these n features; a machine that lacks one of them, or whose deviation is 0
- * there, has identity (the reference itself). */
+/* Orders all of them by these n features, as mw_baseline_parse does: a machine that lacks one of
+ * them, or has no finite mean and deviation there, has identity (the reference itself). */
 void mw_baselines_arrange(struct mw_baselines *baselines, char *const *features, size_t n,
                           const float *reference_mean, const float *reference_std);
 
 /* The mean over all machines of their means and deviations of each of the n features: the reference
- * machine of a first model. False, and nothing written, when there is no baseline at all. */
+ * machine of a first model. Where a value never moved at a machine it does not count. False, and nothing written, when there is no baseline at all. */
 bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *features, size_t n,
                             float *mean, float *std);
 
-/* The arranged baseline of a machine, or NULL. Valid until the next update or arrange. */
+/* The arranged baseline of a machine, or NULL; in constant time. Valid until the next update or arrange. */
 const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines,
                                             const char *machine);
 

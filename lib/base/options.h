@@ -19,8 +19,8 @@ enum mw_option_type {
     MW_OPTION_FLOAT,    /* double */
     MW_OPTION_STRING,   /* char * (owned by the struct; freed by mw_options_clear) */
     MW_OPTION_NAME,     /* char *, [a-z0-9-]{1,63} */
-    MW_OPTION_DURATION, /* int64_t microseconds; text like 250ms, 30s, 10m, 2h, 7d; "off" gives -1
-                         */
+    MW_OPTION_DURATION, /* int64_t microseconds; text like 250ms, 30s, 10m, 2h, 7d; a cycle
+                           is a minute: "30 cycles"; "off" gives -1 */
     MW_OPTION_SIZE,     /* int64_t bytes; text like 512, 64KiB, 1GiB; "off" gives -1 */
     MW_OPTION_ENUM,     /* int; choices is "logistic|mlp|autoencoder", the value its place from 0 */
     MW_OPTION_LIST,     /* struct mw_list of strings */

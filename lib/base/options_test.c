@@ -93,6 +93,8 @@ static void durations_and_sizes_have_units(void **state)
                 {"model.horizon", "2min", 120000000},
                 {"model.horizon", "2m", 120000000},
                 {"model.horizon", "7d", INT64_C(604800000000)},
+                {"model.horizon", "30 cycles", INT64_C(1800000000)},
+                {"model.horizon", "1 cycle", 60000000},
                 {"model.horizon", "off", -1},
                 {"model.horizon", "1000000us", 1000000},
                 {"limit", "512", 512},

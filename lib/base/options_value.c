@@ -11,9 +11,11 @@ struct unit {
     const char *name;
     double size;
 };
-/* The one that is printed for a size stands first among equals; ascending. */
-static const struct unit durations[] = {{"us", 1},     {"ms", 1e3},   {"s", 1e6},     {"m", 60e6},
-                                        {"min", 60e6}, {"h", 3600e6}, {"d", 86400e6}, {NULL, 0}};
+/* The one that is printed for a size stands first among equals; ascending. A cycle of a recording
+ * that counts cycles is a minute of the plant's time (columns.time_unit). */
+static const struct unit durations[] = {
+    {"us", 1},       {"ms", 1e3},      {"s", 1e6},    {"m", 60e6},    {"min", 60e6},
+    {"cycle", 60e6}, {"cycles", 60e6}, {"h", 3600e6}, {"d", 86400e6}, {NULL, 0}};
 static const struct unit sizes[] = {
     {"B", 1},         {"kB", 1e3}, {"KB", 1e3},         {"KiB", 1024}, {"MB", 1e6},
     {"MiB", 1048576}, {"GB", 1e9}, {"GiB", 1073741824}, {"TB", 1e12},  {"TiB", 1099511627776},

@@ -97,15 +97,19 @@ static void start_child(struct child *child)
     child->started = mw_clock_monotonic();
     child->state = CHILD_STARTING;
     mw_err err = mw_process_start(&spec, &child->pid, ready ? &child->ready_fd : NULL, &error);
-    if (err == MW_OK && ready) {
+    if (err != MW_OK) {
+        child->pid = 0; /* it was -1, and kill(-1) goes to every process there is */
+        mw_log(MW_LOG_ERROR, child->spec.name, "could not start", MW_KS("reason", error.text));
+        schedule_restart(child);
+        return;
+    }
+    if (ready) {
         err = mw_loop_add_fd(child->supervisor->loop, child->ready_fd, EPOLLIN, on_ready_fd, child,
                              &child->ready_watch, &error);
     }
-    if (err != MW_OK) {
-        mw_log(MW_LOG_ERROR, child->spec.name, "could not start", MW_KS("reason", error.text));
-        if (child->pid == 0) {
-            schedule_restart(child);
-        }
+    if (err != MW_OK) { /* its READY would never be heard: its end starts it again */
+        mw_log(MW_LOG_ERROR, child->spec.name, "could not watch", MW_KS("reason", error.text));
+        kill(child->pid, SIGKILL);
         return;
     }
     if (!ready) {

@@ -53,7 +53,7 @@ mw_err mw_level2_decide(struct mw_level2 *level2, struct mw_runner *runner,
 mw_err mw_level2_sketch(const struct mw_level2 *level2, const struct mw_bundle *bundle,
                         const char *device, const char *machine, struct mw_sketch_record *out)
 {
-    if (strcmp(level2->bundle, bundle->digest) != 0) {
+    if (level2->count == 0 || strcmp(level2->bundle, bundle->digest) != 0) {
         return MW_ERR_ARGUMENT;
     }
     out->device = mw_span_of(device);

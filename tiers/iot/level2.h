@@ -37,7 +37,7 @@ mw_err mw_level2_decide(struct mw_level2 *level2, struct mw_runner *runner,
                         float *score);
 
 /* Fills a sketch record from the counts (numbers excepted) for the runner's bundle, whose names it
- * borrows. ARGUMENT when the counts are not of that bundle. */
+ * borrows. ARGUMENT when nothing is counted or the counts are not of that bundle. */
 mw_err mw_level2_sketch(const struct mw_level2 *level2, const struct mw_bundle *bundle,
                         const char *device, const char *machine, struct mw_sketch_record *out);
 void mw_level2_clear(struct mw_level2 *level2);

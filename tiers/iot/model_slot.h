@@ -5,9 +5,16 @@
  * back, fetches the parts that it lacks from the bridge in pieces (resumable by offset), checks
  * every hash, loads the bundle beside the running one, reproduces its golden vectors, and only then
  * swaps, between two records. The bundle before stays on disk. A bundle that fails any check is
- * refused with the reason and the old one runs on.
+ * refused with the reason and the old one runs on; one during whose trial the process died three
+ * times is refused from then on. A desired bundle of null or "" is a wish to run none.
  *
- * One slot a device; parts are kept in a store that the devices of one host share. */
+ * The highest version of the targets that was ever accepted is the floor. An equal one is taken,
+ * since a rollback names an earlier bundle of the same targets; that is why the two slots of
+ * core/update, which take only a higher one, are not used here.
+ *
+ * One slot a device; parts are kept in a store that the devices of one host share. What survives a
+ * restart is in the outbox: table slot {"active","previous","trial","tries","crashed","version"}, and table
+ * baseline with the newest baselines. */
 #ifndef MW_IOT_MODEL_SLOT_H
 #define MW_IOT_MODEL_SLOT_H
 
@@ -31,8 +38,10 @@ struct mw_model_slot_options {
     void *context;
     /* Asks the bridge for bytes of a blob from an offset on. */
     void (*want)(void *context, const char *digest, uint64_t offset);
-    /* The running bundle is about to be replaced: the last moment to use it. */
-    void (*leaving)(void *context, const struct mw_bundle *bundle);
+    /* Commits the outbox's transaction, in which the slot has noted the next bundle, together with
+     * what there is still to say about the one that leaves (NULL: none ran): the last moment to use
+     * it. After an error the slot rolls back and the bundle runs on. */
+    mw_err (*commit)(void *context, const struct mw_bundle *leaving, struct mw_error *error);
     /* The running bundle changed or a bundle was refused: report it. */
     void (*changed)(void *context);
 };
@@ -52,7 +61,7 @@ void mw_model_slot_tick(struct mw_model_slot *slot, int64_t now_monotonic);
 /* The model in use, or NULL. Valid until the next call of mw_model_slot_update. */
 struct mw_runner *mw_model_slot_runner(struct mw_model_slot *slot);
 
-/* The machine's baseline in the order of the runner's features, or NULL. */
+/* The machine's baseline in the order of the runner's features, or NULL. Valid as the runner. */
 const struct mw_baseline *mw_model_slot_baseline(const struct mw_model_slot *slot,
                                                  const char *machine);
 

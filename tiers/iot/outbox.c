@@ -51,7 +51,7 @@ static const char *const statement_text[ST_COUNT] = {
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS device(id INTEGER PRIMARY KEY,name TEXT UNIQUE NOT NULL,"
-    " boot INTEGER NOT NULL DEFAULT 1,first INTEGER NOT NULL DEFAULT 0,"
+    " boot INTEGER NOT NULL DEFAULT 0,first INTEGER NOT NULL DEFAULT 0,"
     " next INTEGER NOT NULL DEFAULT 0,published INTEGER NOT NULL DEFAULT 0,"
     " dropped INTEGER NOT NULL DEFAULT 0,suppressed INTEGER NOT NULL DEFAULT 0,"
     " draws INTEGER NOT NULL DEFAULT 0);"
@@ -76,8 +76,15 @@ static mw_err fail(struct mw_outbox *outbox, const char *what, struct mw_error *
     int code = sqlite3_errcode(outbox->db);
     mw_err err = code == SQLITE_FULL      ? MW_ERR_FULL
                  : code == SQLITE_NOMEM   ? MW_ERR_MEMORY
+                 : code == SQLITE_BUSY    ? MW_ERR_BUSY
                  : code == SQLITE_CORRUPT ? MW_ERR_CORRUPT
+                 : code == SQLITE_NOTADB  ? MW_ERR_CORRUPT
                                           : MW_ERR_IO;
+    if (outbox->in_transaction && sqlite3_get_autocommit(outbox->db) != 0) {
+        /* A full disk and the like roll back at once: later statements must not go in alone. */
+        outbox->in_transaction = false;
+        outbox->bytes = outbox->bytes_committed;
+    }
     return mw_error_set(error, err, "outbox %s: %s: %s", sqlite3_db_filename(outbox->db, "main"),
                         what, sqlite3_errmsg(outbox->db));
 }
@@ -95,33 +102,62 @@ static mw_err step(struct mw_outbox *outbox, enum statement which, struct mw_err
     return err;
 }
 
-static int64_t pragma(sqlite3 *db, const char *text)
+static mw_err ask(struct mw_outbox *outbox, const char *text, int64_t *value,
+                  struct mw_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t value = -1;
-    if (sqlite3_prepare_v2(db, text, -1, &statement, NULL) == SQLITE_OK &&
+    mw_err err = MW_OK;
+    if (sqlite3_prepare_v2(outbox->db, text, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
-        value = sqlite3_column_int64(statement, 0);
+        *value = sqlite3_column_int64(statement, 0);
+    } else {
+        err = fail(outbox, text, error);
     }
     sqlite3_finalize(statement);
-    return value;
+    return err;
 }
 
-static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_error *error)
+static mw_err execute(struct mw_outbox *outbox, const char *text, struct mw_error *error)
 {
-    int64_t application = pragma(outbox->db, "PRAGMA application_id");
-    int64_t version = pragma(outbox->db, "PRAGMA user_version");
-    if ((application != 0 && application != APPLICATION_ID) || version > SCHEMA_VERSION) {
+    return sqlite3_exec(outbox->db, text, NULL, NULL, NULL) == SQLITE_OK
+               ? MW_OK
+               : fail(outbox, "open", error);
+}
+
+static mw_err check_version(struct mw_outbox *outbox, const char *path, struct mw_error *error)
+{
+    int64_t application = 0, version = 0;
+    mw_err err = ask(outbox, "PRAGMA application_id", &application, error);
+    if (err == MW_OK) {
+        err = ask(outbox, "PRAGMA user_version", &version, error);
+    }
+    if (err != MW_OK) {
+        return err;
+    }
+    if (application == APPLICATION_ID ? version > SCHEMA_VERSION : application != 0 || version != 0) {
         return mw_error_set(error, MW_ERR_VERSION,
                             "%s: application id %lld, version %lld; an outbox of version up to %d "
                             "was expected",
                             path, (long long)application, (long long)version, SCHEMA_VERSION);
     }
-    if (sqlite3_exec(outbox->db,
-                     "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA cache_size=-256;",
-                     NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(outbox->db, schema, NULL, NULL, NULL) != SQLITE_OK) {
-        return fail(outbox, "open", error);
+    return MW_OK;
+}
+
+/* One process has it: kept as a lock on the file, which ends with the process. */
+static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_error *error)
+{
+    mw_err err = execute(outbox, "PRAGMA locking_mode=EXCLUSIVE;PRAGMA cache_size=-256;", error);
+    if (err == MW_OK) {
+        err = check_version(outbox, path, error);
+    }
+    if (err == MW_OK) {
+        err = execute(outbox, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;", error);
+    }
+    if (err == MW_OK) {
+        err = execute(outbox, schema, error);
+    }
+    if (err != MW_OK) {
+        return err;
     }
     for (int i = 0; i < ST_COUNT; i++) {
         if (sqlite3_prepare_v3(outbox->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -129,9 +165,9 @@ static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_erro
             return fail(outbox, statement_text[i], error);
         }
     }
-    outbox->bytes = pragma(outbox->db, "SELECT coalesce(sum(length(text)),0) FROM record");
+    err = ask(outbox, "SELECT coalesce(sum(length(text)),0) FROM record", &outbox->bytes, error);
     outbox->bytes_committed = outbox->bytes;
-    return MW_OK;
+    return err;
 }
 
 mw_err mw_outbox_open(struct mw_outbox **out, const char *path, struct mw_error *error)
@@ -285,6 +321,9 @@ static mw_err remove_records(struct mw_outbox *outbox, const struct mw_outbox_de
 static mw_err shift_down(struct mw_outbox *outbox, const struct mw_outbox_device *device,
                          uint64_t from, uint64_t shift, struct mw_error *error)
 {
+    if (shift == 0) {
+        return MW_OK;
+    }
     sqlite3_stmt *renumber = outbox->statement[ST_RENUMBER];
     sqlite3_bind_int64(renumber, 1, device->id);
     sqlite3_bind_int64(renumber, 2, (sqlite3_int64)shift);
@@ -295,7 +334,8 @@ static mw_err shift_down(struct mw_outbox *outbox, const struct mw_outbox_device
 mw_err mw_outbox_acknowledge(struct mw_outbox *outbox, struct mw_outbox_device *device,
                              uint64_t next, struct mw_error *error)
 {
-    mw_err err = remove_records(outbox, device, device->first, next, error);
+    /* From 0, so that what a rolled back acknowledgement left behind goes too. */
+    mw_err err = remove_records(outbox, device, 0, next, error);
     if (err == MW_OK) {
         device->first = next;
         err = mw_outbox_device_put(outbox, device, error);
@@ -306,12 +346,16 @@ mw_err mw_outbox_acknowledge(struct mw_outbox *outbox, struct mw_outbox_device *
 mw_err mw_outbox_renumber(struct mw_outbox *outbox, struct mw_outbox_device *device, uint32_t boot,
                           struct mw_error *error)
 {
+    struct mw_outbox_device renumbered = *device;
+    renumbered.next -= device->first;
+    renumbered.first = 0;
+    renumbered.boot = boot;
     mw_err err = shift_down(outbox, device, device->first, device->first, error);
     if (err == MW_OK) {
-        device->next -= device->first;
-        device->first = 0;
-        device->boot = boot;
-        err = mw_outbox_device_put(outbox, device, error);
+        err = mw_outbox_device_put(outbox, &renumbered, error);
+    }
+    if (err == MW_OK) {
+        *device = renumbered;
     }
     return err;
 }
@@ -319,7 +363,11 @@ mw_err mw_outbox_renumber(struct mw_outbox *outbox, struct mw_outbox_device *dev
 mw_err mw_outbox_drop(struct mw_outbox *outbox, struct mw_outbox_device *device, uint64_t unsent,
                       uint64_t n, struct mw_error *error)
 {
-    n = unsent + n > device->next ? device->next - unsent : n;
+    if (unsent < device->first || unsent > device->next) {
+        return mw_error_set(error, MW_ERR_ARGUMENT, "outbox: nothing waits at number %llu",
+                            (unsigned long long)unsent);
+    }
+    n = n > device->next - unsent ? device->next - unsent : n;
     mw_err err = remove_records(outbox, device, unsent, unsent + n, error);
     if (err == MW_OK) {
         err = shift_down(outbox, device, unsent + n, n, error);
@@ -403,7 +451,7 @@ mw_err mw_outbox_visit(struct mw_outbox *outbox, const char *table, mw_outbox_vi
         struct mw_span value = {sqlite3_column_blob(visit, 1),
                                 (size_t)sqlite3_column_bytes(visit, 1)};
         if (!fn(context, (const char *)sqlite3_column_text(visit, 0), value)) {
-            code = SQLITE_DONE;
+            code = SQLITE_DONE; /* it has seen enough */
             break;
         }
     }

@@ -22,7 +22,7 @@ struct mw_outbox;
 /* A device's numbers. Records first .. next-1 wait; `first` is the oldest not acknowledged. */
 struct mw_outbox_device {
     int64_t id;    /* row; set by mw_outbox_device */
-    uint32_t boot; /* from 1 */
+    uint32_t boot; /* from 1; 0 until the bridge has said what it knows of the device */
     uint64_t first, next;
     uint64_t published;  /* records ever numbered */
     uint64_t dropped;    /* given up for want of space */
@@ -30,16 +30,18 @@ struct mw_outbox_device {
     uint64_t draws;      /* random numbers used by level 2 */
 };
 
-/* Opens or makes the file. VERSION when it is newer than this program. */
+/* Opens or makes the file and holds it until closed. VERSION when it is newer than this program or
+ * another one's, BUSY when another process holds it, CORRUPT when it is no database. */
 mw_err mw_outbox_open(struct mw_outbox **outbox, const char *path, struct mw_error *error);
 void mw_outbox_close(struct mw_outbox *outbox);
 
-/* begin is a no-op inside a transaction; commit without one too. */
+/* begin is a no-op inside a transaction; commit without one too. A commit that fails leaves nothing
+ * of the transaction, and so may any other call: whoever began it then gives up the whole. */
 mw_err mw_outbox_begin(struct mw_outbox *outbox, struct mw_error *error);
 mw_err mw_outbox_commit(struct mw_outbox *outbox, struct mw_error *error);
 void mw_outbox_rollback(struct mw_outbox *outbox);
 
-/* Reads a device's numbers, making it (boot 1, all else 0) when it is new. */
+/* Reads a device's numbers, making it (all 0) when it is new. */
 mw_err mw_outbox_device(struct mw_outbox *outbox, const char *name, struct mw_outbox_device *device,
                         struct mw_error *error);
 /* Writes the numbers as they are in *device. */
@@ -52,7 +54,7 @@ mw_err mw_outbox_add(struct mw_outbox *outbox, struct mw_outbox_device *device, 
 /* Removes what is before `next` and moves device->first. */
 mw_err mw_outbox_acknowledge(struct mw_outbox *outbox, struct mw_outbox_device *device,
                              uint64_t next, struct mw_error *error);
-/* Starts `boot`: what waits is numbered 0, 1, 2 ... */
+/* Starts `boot`: what waits is numbered 0, 1, 2 ... On an error *device is as it was. */
 mw_err mw_outbox_renumber(struct mw_outbox *outbox, struct mw_outbox_device *device, uint32_t boot,
                           struct mw_error *error);
 
@@ -76,6 +78,7 @@ mw_err mw_outbox_put(struct mw_outbox *outbox, const char *table, const char *ke
 mw_err mw_outbox_get(struct mw_outbox *outbox, const char *table, const char *key,
                      struct mw_span *value, struct mw_error *error);
 typedef bool mw_outbox_visit_fn(void *context, const char *key, struct mw_span value);
+/* In the order of keys; fn returns false to stop and must not call into the outbox. */
 mw_err mw_outbox_visit(struct mw_outbox *outbox, const char *table, mw_outbox_visit_fn *fn,
                        void *context, struct mw_error *error);
 

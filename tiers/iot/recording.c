@@ -2,11 +2,14 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/csv.h"
+#include "lib/base/log.h"
+#include "tiers/iot/name_map.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define NONE SIZE_MAX
 
@@ -24,13 +27,15 @@ struct mw_recording {
     size_t device, machine, time, failure, finding; /* columns; NONE */
     size_t n_features;
     size_t feature[MW_FEATURES_MAX];
-    const char *name[MW_FEATURES_MAX];
+    struct mw_span name[MW_FEATURES_MAX]; /* interned */
     char **interned; /* every name of every file: a row read ahead borrows the file before */
     size_t n_interned;
-    char stem[MW_NAME_MAX + 1]; /* the file's name as a device's */
-    bool ends_fail;             /* a device's last row is its failure */
+    char stem[2 * MW_NAME_MAX + 2]; /* the file's name as a device's, without prefix */
+    bool folders;                   /* two files have one name */
+    bool ends_fail;                 /* a device's last row is its failure */
+    struct mw_name_map ended;       /* devices whose last row has come; names owned */
     int64_t start;              /* numeric times count from here */
-    uint64_t rows;
+    uint64_t rows, read; /* given out; read, with the one ahead */
     bool ahead; /* `next` holds the row that comes next */
     struct mw_recorded next;
 };
@@ -100,10 +105,19 @@ static mw_err add_feature(struct mw_recording *r, size_t column, struct mw_span 
                             "%s: more than %d features; name the wanted ones in columns.features",
                             r->path[r->at], MW_FEATURES_MAX);
     }
-    r->name[r->n_features] = intern(r, name);
-    if (r->name[r->n_features] == NULL) {
+    if (!mw_feature_name_valid(name)) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: column %zu: \"%.*s\" cannot be the name of a feature: 1 to %d "
+                            "bytes without quotes and backslashes were expected; give it another "
+                            "one in columns.names",
+                            r->path[r->at], column + 1, (int)(name.size < 80 ? name.size : 80),
+                            name.data, MW_FEATURE_NAME_MAX);
+    }
+    const char *kept = intern(r, name);
+    if (kept == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
+    r->name[r->n_features] = (struct mw_span){kept, name.size};
     r->feature[r->n_features++] = column;
     return MW_OK;
 }
@@ -130,64 +144,111 @@ static mw_err find_features(struct mw_recording *r, struct mw_error *error)
     return err;
 }
 
-static mw_err open_file(struct mw_recording *r, struct mw_error *error)
+/* --- files --- */
+
+/* The file's name without folders and extension. */
+static struct mw_span stem_of(const char *path)
 {
-    static const char delimiter[] = {0, ',', ';', '\t', ' '};
-    const char *path = r->path[r->at];
-    struct mw_csv_format format = {delimiter[r->plant->columns.delimiter],
-                                   r->plant->columns.decimal == 0 ? '.' : ',',
-                                   r->plant->columns.header};
     const char *slash = strrchr(path, '/');
     const char *base = slash == NULL ? path : slash + 1;
-    mw_err err = make_name(r->stem, "", (struct mw_span){base, strcspn(base, ".")}, error);
-    if (err == MW_OK) {
-        err = mw_csv_open(&r->csv, path, format, error);
+    return (struct mw_span){base, strcspn(base, ".")};
+}
+
+/* The name of the folder that the file is in; empty when the path does not say. */
+static struct mw_span folder_of(const char *path)
+{
+    const char *end = strrchr(path, '/');
+    const char *begin = end;
+    while (begin != NULL && begin > path && begin[-1] != '/') {
+        begin--;
     }
-    r->ends_fail =
-        given(r->plant->columns.failure) && strcmp(r->plant->columns.failure, "end") == 0;
-    if (err == MW_OK) {
-        err = find_column(r, r->plant->columns.device, &r->device, error);
+    return (struct mw_span){begin, begin == NULL ? 0 : (size_t)(end - begin)};
+}
+
+/* Two devices must not share a name, or their rows would be taken for one. */
+static mw_err check_stems(struct mw_recording *r, struct mw_error *error)
+{
+    for (size_t i = 0; !given(r->plant->columns.device) && i < r->n_paths; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (!mw_span_equal(stem_of(r->path[i]), stem_of(r->path[j]))) {
+                continue;
+            }
+            if (mw_span_equal(folder_of(r->path[i]), folder_of(r->path[j]))) {
+                return mw_error_set(error, MW_ERR_ARGUMENT,
+                                    "%s and %s would be the same device: name a column in "
+                                    "columns.device, or one of the files anew",
+                                    r->path[j], r->path[i]);
+            }
+            r->folders = true;
+        }
     }
-    if (err == MW_OK) {
-        err = find_column(r, r->plant->columns.machine, &r->machine, error);
+    if (r->folders) {
+        mw_log(MW_LOG_INFO, NULL, "files are called the same, so devices are called FOLDER-FILE",
+               MW_KI("files", r->n_paths));
     }
-    if (err == MW_OK) {
-        err = find_column(r, r->plant->columns.time, &r->time, error);
+    return MW_OK;
+}
+
+static mw_err name_file(struct mw_recording *r, struct mw_error *error)
+{
+    struct mw_span stem = stem_of(r->path[r->at]), folder = folder_of(r->path[r->at]);
+    if (stem.size > MW_NAME_MAX || folder.size > MW_NAME_MAX) {
+        return given(r->plant->columns.device)
+                   ? MW_OK
+                   : mw_error_set(error, MW_ERR_PARSE,
+                                  "%s: a name of at most %d characters was expected",
+                                  r->path[r->at], MW_NAME_MAX);
     }
-    if (err == MW_OK) {
-        err = find_column(r, r->ends_fail ? NULL : r->plant->columns.failure, &r->failure, error);
-    }
-    if (err == MW_OK) {
-        err = find_column(r, r->plant->columns.finding, &r->finding, error);
+    bool both = r->folders && folder.size > 0;
+    snprintf(r->stem, sizeof r->stem, "%.*s%s%.*s", both ? (int)folder.size : 0, folder.data,
+             both ? "-" : "", (int)stem.size, stem.data);
+    return MW_OK;
+}
+
+static mw_err find_columns(struct mw_recording *r, struct mw_error *error)
+{
+    const char *failure = r->plant->columns.failure;
+    r->ends_fail = given(failure) && strcmp(failure, "end") == 0;
+    const struct {
+        const char *name;
+        size_t *column;
+    } wanted[] = {{r->plant->columns.device, &r->device},
+                  {r->plant->columns.machine, &r->machine},
+                  {r->plant->columns.time, &r->time},
+                  {r->ends_fail ? NULL : failure, &r->failure},
+                  {r->plant->columns.finding, &r->finding}};
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < sizeof wanted / sizeof *wanted; i++) {
+        err = find_column(r, wanted[i].name, wanted[i].column, error);
     }
     return err == MW_OK ? find_features(r, error) : err;
 }
 
-/* columns.start as YYYY-MM-DD, read by the CSV reader's own rule for times. */
+static mw_err open_file(struct mw_recording *r, struct mw_error *error)
+{
+    static const char delimiter[] = {0, ',', ';', '\t', ' '};
+    struct mw_csv_format format = {delimiter[r->plant->columns.delimiter],
+                                   r->plant->columns.decimal == 0 ? '.' : ',',
+                                   r->plant->columns.header};
+    mw_err err = name_file(r, error);
+    if (err == MW_OK) {
+        err = mw_csv_open(&r->csv, r->path[r->at], format, error);
+    }
+    return err == MW_OK ? find_columns(r, error) : err;
+}
+
 static mw_err read_start(struct mw_recording *r, struct mw_error *error)
 {
-    char text[96];
-    struct mw_csv *csv = NULL;
-    struct mw_csv_format format = {',', '.', false};
-    if (!given(r->plant->columns.start)) {
+    const char *start = r->plant->columns.start;
+    if (!given(start)) {
         return MW_OK;
     }
-    const char *start = r->plant->columns.start;
-    int n =
-        snprintf(text, sizeof text, strchr(start, ':') != NULL ? "%s\n" : "%sT00:00:00\n", start);
-    if (n < 0 || (size_t)n >= sizeof text) {
-        return mw_error_set(error, MW_ERR_PARSE, "columns.start: \"%s\": a date was expected",
-                            start);
-    }
-    mw_err err = mw_csv_open_memory(&csv, "columns.start", text, (size_t)n, format, error);
-    if (err == MW_OK) {
-        err = mw_csv_next(csv, error);
-    }
-    if (err == MW_OK) {
-        err = mw_csv_time(csv, 0, &r->start, error);
-    }
-    mw_csv_close(csv);
-    return err;
+    mw_err err = mw_clock_parse(mw_span_of(start), &r->start);
+    return err == MW_OK ? MW_OK
+                        : mw_error_set(error, err,
+                                       "columns.start: \"%s\": a date like 2026-01-31, or with "
+                                       "T08:30:00 behind it, was expected",
+                                       start);
 }
 
 mw_err mw_recording_open(struct mw_recording **out, const struct mw_plant *plant,
@@ -205,6 +266,9 @@ mw_err mw_recording_open(struct mw_recording **out, const struct mw_plant *plant
     r->path = paths;
     r->n_paths = n;
     mw_err err = read_start(r, error);
+    if (err == MW_OK) {
+        err = check_stems(r, error);
+    }
     if (err == MW_OK) {
         err = open_file(r, error);
     }
@@ -226,7 +290,32 @@ void mw_recording_close(struct mw_recording *r)
         free(r->interned[i]);
     }
     free(r->interned);
+    for (size_t i = 0; i < r->ended.capacity; i++) {
+        free(r->ended.entry[i].value);
+    }
+    mw_name_map_free(&r->ended);
     free(r);
+}
+
+/* --- rows --- */
+
+/* HH:MM, or YYYY- at the beginning. */
+static bool is_date(struct mw_span text)
+{
+    bool year = text.size > 4 && text.data[4] == '-';
+    for (size_t i = 0; year && i < 4; i++) {
+        year = text.data[i] >= '0' && text.data[i] <= '9';
+    }
+    return year || (text.size > 0 && memchr(text.data, ':', text.size) != NULL);
+}
+
+static mw_err wrong(const struct mw_recording *r, size_t column, mw_err code, const char *what,
+                    struct mw_error *error)
+{
+    struct mw_span name = mw_csv_name(r->csv, column), text = mw_csv_text(r->csv, column);
+    return mw_error_set(error, code, "%s:%llu: column %.*s: %.*s is %s", r->path[r->at],
+                        (unsigned long long)mw_csv_line(r->csv), (int)name.size, name.data,
+                        (int)(text.size < 40 ? text.size : 40), text.data, what);
 }
 
 /* A numeric time counts units from columns.start; a date stands for itself. */
@@ -234,25 +323,24 @@ static mw_err read_time(struct mw_recording *r, int64_t *time, struct mw_error *
 {
     int64_t unit = unit_microseconds[r->plant->columns.time_unit];
     if (r->time == NONE) {
-        *time = r->start + (int64_t)mw_csv_row(r->csv) * unit;
+        uint64_t row = r->device == NONE ? mw_csv_row(r->csv) : r->read;
+        *time = r->start + (int64_t)row * unit;
         return MW_OK;
     }
-    struct mw_span text = mw_csv_text(r->csv, r->time);
-    bool date = memchr(text.data, ':', text.size) != NULL;
-    if (date) {
+    if (is_date(mw_csv_text(r->csv, r->time))) {
         return mw_csv_time(r->csv, r->time, time, error);
     }
     double value;
     mw_err err = mw_csv_number(r->csv, r->time, &value, error);
-    if (err == MW_OK && (value < -1e12 || value > 1e12)) {
-        return mw_error_set(error, MW_ERR_RANGE, "%s:%llu: column %s: a time out of range",
-                            r->path[r->at], (unsigned long long)mw_csv_line(r->csv),
-                            r->plant->columns.time);
+    if (err != MW_OK) {
+        return err;
     }
-    if (err == MW_OK) {
-        *time = r->start + (int64_t)(value * (double)unit);
+    value = round(value * (double)unit);
+    if (!(fabs(value) < 4e18)) {
+        return wrong(r, r->time, MW_ERR_RANGE, "a time out of range", error);
     }
-    return err;
+    *time = r->start + (int64_t)value;
+    return MW_OK;
 }
 
 static mw_err read_flag(struct mw_recording *r, size_t column, bool *flag, struct mw_error *error)
@@ -260,10 +348,7 @@ static mw_err read_flag(struct mw_recording *r, size_t column, bool *flag, struc
     double value;
     mw_err err = mw_csv_number(r->csv, column, &value, error);
     if (err == MW_OK && value != 0 && value != 1) {
-        struct mw_span name = mw_csv_name(r->csv, column);
-        return mw_error_set(error, MW_ERR_PARSE, "%s:%llu: column %.*s: 0 or 1 was expected",
-                            r->path[r->at], (unsigned long long)mw_csv_line(r->csv), (int)name.size,
-                            name.data);
+        return wrong(r, column, MW_ERR_PARSE, "neither 0 nor 1", error);
     }
     *flag = err == MW_OK && value == 1;
     return err;
@@ -295,8 +380,11 @@ static mw_err read_row(struct mw_recording *r, struct mw_recorded *row, struct m
     for (size_t i = 0; err == MW_OK && i < r->n_features; i++) {
         double value;
         err = mw_csv_number(r->csv, r->feature[i], &value, error);
-        telemetry->features[i].name = mw_span_of(r->name[i]);
-        telemetry->features[i].value = (float)value;
+        if (err == MW_OK && !(fabs(value) <= (double)FLT_MAX)) {
+            err = wrong(r, r->feature[i], MW_ERR_RANGE, "beyond the range of float32", error);
+        }
+        telemetry->features[i].name = r->name[i];
+        telemetry->features[i].value = err == MW_OK ? (float)value : 0;
     }
     row->failure = false;
     row->inspected = r->finding != NONE;
@@ -320,7 +408,9 @@ static mw_err read_next(struct mw_recording *r, struct mw_recorded *row, struct 
     for (;;) {
         mw_err err = mw_csv_next(r->csv, error);
         if (err == MW_OK) {
-            return read_row(r, row, error);
+            err = read_row(r, row, error);
+            r->read += err == MW_OK;
+            return err;
         }
         if (err != MW_ERR_AGAIN || r->at + 1 == r->n_paths) {
             return err;
@@ -335,38 +425,58 @@ static mw_err read_next(struct mw_recording *r, struct mw_recorded *row, struct 
     }
 }
 
+/* Notes that the device's last row has come. */
+static mw_err end_device(struct mw_recording *r, const char *device, struct mw_error *error)
+{
+    char *name = strdup(device);
+    if (name == NULL || mw_name_map_add(&r->ended, mw_span_of(name), name) != MW_OK) {
+        free(name);
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    return MW_OK;
+}
+
+/* Whether this is the device's last row shows in the next one, which is read ahead. */
+static mw_err look_ahead(struct mw_recording *r, struct mw_recorded *row, struct mw_error *error)
+{
+    mw_err err = read_next(r, &r->next, error);
+    if (err != MW_OK && err != MW_ERR_AGAIN) {
+        return err;
+    }
+    r->ahead = err == MW_OK;
+    row->failure = !r->ahead || strcmp(r->next.device, row->device) != 0;
+    if (!r->ahead || !row->failure) {
+        return MW_OK;
+    }
+    if (mw_name_map_find(&r->ended, mw_span_of(r->next.device)) != NULL) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s:%llu: %s comes again: with \"failure: end\" the rows of a device "
+                            "have to follow one another",
+                            r->path[r->at], (unsigned long long)mw_csv_line(r->csv),
+                            r->next.device);
+    }
+    return end_device(r, row->device, error);
+}
+
 mw_err mw_recording_next(struct mw_recording *r, struct mw_recorded *row, struct mw_error *error)
 {
     mw_err err = MW_OK;
-    if (!r->ahead) {
-        err = read_next(r, row, error);
-    } else {
+    if (r->ahead) {
         *row = r->next;
+        r->ahead = false;
+    } else {
+        err = read_next(r, row, error);
+    }
+    if (err == MW_OK && r->ends_fail) {
+        err = look_ahead(r, row, error);
     }
     if (err != MW_OK) {
         return err;
     }
     r->rows++;
-    r->ahead = false;
-    if (r->ends_fail) { /* whether this is a device's last row shows in the next one */
-        err = read_next(r, &r->next, error);
-        r->ahead = err == MW_OK;
-        row->failure =
-            err == MW_ERR_AGAIN || (r->ahead && strcmp(r->next.device, row->device) != 0);
-    }
     row->telemetry.device = mw_span_of(row->device);
     row->telemetry.machine = mw_span_of(row->machine);
-    return err == MW_ERR_AGAIN ? MW_OK : err;
-}
-
-uint64_t mw_recording_size(const struct mw_recording *r)
-{
-    uint64_t size = 0;
-    for (size_t i = 0; i < r->n_paths; i++) {
-        struct stat status;
-        size += stat(r->path[i], &status) == 0 ? (uint64_t)status.st_size : 0;
-    }
-    return size;
+    return MW_OK;
 }
 
 uint64_t mw_recording_rows(const struct mw_recording *r)

@@ -1,7 +1,15 @@
 /* recording.h - CSV files read as what devices would have sent, by the plant's column map.
  *
- * Row by row: which device, which machine, when, the features, and the event that the row means (a failure,
- * or an inspection with a finding). Files are read once, in constant memory. */
+ * Row by row: which device, which machine, when, the features, and the event that the row means (a
+ * failure, or an inspection with a finding). Files are read once, in constant memory.
+ *
+ * Without a column for the device a file is a device, called as the file is without its extension;
+ * where two files are called the same, FOLDER-FILE. Without a column for the time a row's number
+ * is its time: within its file, or, where a column names the device, within all files. Names are
+ * made valid: lower case, a dash for everything that is neither letter nor digit.
+ *
+ * With `failure: end` the rows of a device have to follow one another; a device that comes again
+ * behind another one is refused, since its end would be no failure. */
 #ifndef MW_IOT_RECORDING_H
 #define MW_IOT_RECORDING_H
 
@@ -30,8 +38,7 @@ struct mw_recorded {
 mw_err mw_recording_next(struct mw_recording *recording, struct mw_recorded *row,
                          struct mw_error *error);
 
-/* Bytes of all files and bytes read so far, for a progress bar. */
-uint64_t mw_recording_size(const struct mw_recording *recording);
+/* Rows given out so far. */
 uint64_t mw_recording_rows(const struct mw_recording *recording);
 
 #endif

@@ -2,13 +2,11 @@
 
 #include "lib/artifact/trust.h"
 #include "lib/base/clock.h"
-#include "lib/base/csv.h"
 #include "lib/base/log.h"
 #include "lib/base/role.h"
-#include "tiers/iot/script.h"
 #include "tiers/iot/thing_device.h"
 #include "tiers/iot/thing_report.h"
-#include "tiers/iot/world.h"
+#include "tiers/iot/thing_world.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -17,7 +15,6 @@
 
 #define WAITING_MAX 256 /* records a device that may wait before the simulation does */
 #define BURST 8         /* ticks a round of the loop while catching up */
-#define HOUR (3600.0 * 1e6)
 
 struct thing {
     const struct mw_plant *plant;
@@ -36,6 +33,7 @@ struct thing {
     struct mw_error error; /* of the tick in progress */
     bool failed;
     bool event_added;
+    int64_t due; /* monotonic; of the next tick at speed */
 };
 
 /* --- what the world tells --- */
@@ -58,14 +56,20 @@ static void on_record(void *context, const struct mw_world_record *record)
 static void on_event(void *context, const struct mw_event *event)
 {
     struct thing *thing = context;
-    char json[1024], id[256];
+    char json[1024], id[MW_ID_MAX + 1];
     size_t size = 0;
-    snprintf(id, sizeof id, "%.*s", (int)event->id.size, event->id.data);
-    if (mw_wire_write_event(json, sizeof json, &size, event) != MW_OK ||
-        mw_outbox_put(thing->outbox, "event", id, (struct mw_span){json, size}, &thing->error) !=
-            MW_OK) {
-        thing->failed = true;
+    if (thing->failed) {
+        return;
     }
+    snprintf(id, sizeof id, "%.*s", (int)event->id.size, event->id.data);
+    mw_err err = mw_wire_write_event(json, sizeof json, &size, event);
+    if (err != MW_OK) {
+        mw_error_set(&thing->error, err, "event %s cannot be written: %s", id, mw_err_text(err));
+    } else {
+        err = mw_outbox_put(thing->outbox, "event", id, (struct mw_span){json, size},
+                            &thing->error);
+    }
+    thing->failed = err != MW_OK;
     thing->event_added = true;
 }
 
@@ -86,21 +90,25 @@ static void on_change(void *context, int64_t time, const struct mw_world_change 
 static bool send_event(void *context, const char *key, struct mw_span value)
 {
     struct thing *thing = context;
+    static const char mark[] = "\"machine\":\"";
+    const char *name = memmem(value.data, value.size, mark, sizeof mark - 1);
     (void)key;
-    const char *name = memmem(value.data, value.size, "\"machine\":\"", 11);
-    char device[MW_NAME_MAX + 1];
     if (name == NULL) {
         return true;
     }
-    name += 11;
-    size_t n = strcspn(name, "\"");
-    snprintf(device, sizeof device, "%.*s", (int)n, name);
+    name += sizeof mark - 1;
+    const char *end = memchr(name, '"', (size_t)(value.data + value.size - name));
+    char device[MW_NAME_MAX + 1];
+    snprintf(device, sizeof device, "%.*s", end == NULL ? 0 : (int)(end - name), name);
     return mw_host_publish(thing->host.uplinks, "event", device, value) == MW_OK;
 }
 
 static void send_events(struct thing *thing)
 {
     struct mw_error error = {0};
+    if (!mw_host_connected(thing->host.uplinks)) {
+        return;
+    }
     thing->event_added = false;
     if (mw_outbox_visit(thing->outbox, "event", send_event, thing, &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "cannot read waiting events", MW_KS("reason", error.text));
@@ -115,41 +123,52 @@ static mw_err save(struct thing *thing, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_world_save(thing->world, thing->state.data, size);
     }
-    if (err == MW_OK) {
-        err = mw_outbox_put(thing->outbox, "world", "state",
-                            (struct mw_span){thing->state.data, size}, error);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "the world cannot be saved: %s", mw_err_text(err));
     }
+    err = mw_outbox_put(thing->outbox, "world", "state",
+                        (struct mw_span){thing->state.data, size}, error);
     for (unsigned i = 0; err == MW_OK && i < thing->n; i++) {
         err = mw_thing_device_save(thing->device[i], error);
     }
     return err;
 }
 
-/* `ticks` intervals pass and what came of them is one transaction. After a failure the world goes
- * back to what was saved last, so that nothing is skipped, and the next tick tries again. */
+/* What is in memory is ahead of the disk. The supervisor starts us from the saved state, so that
+ * nothing is skipped or repeated. */
+static void on_failed(void *context, const struct mw_error *error)
+{
+    struct thing *thing = context;
+    thing->failed = true;
+    thing->error = *error;
+    mw_loop_stop(thing->role.loop);
+}
+
+/* `ticks` intervals pass and what came of them is one transaction. */
 static void pass(struct thing *thing, unsigned ticks)
 {
-    thing->failed = false;
+    struct mw_error error = {0};
     thing->error = (struct mw_error){0};
-    mw_err err = mw_outbox_begin(thing->outbox, &thing->error);
+    mw_err err = mw_outbox_begin(thing->outbox, &error);
     for (unsigned i = 0; err == MW_OK && i < ticks; i++) {
         err = mw_world_tick(thing->world);
-        if (err == MW_OK && thing->failed) {
-            err = thing->error.code;
+        if (err != MW_OK) {
+            mw_error_set(&error, err, "the world: %s", mw_err_text(err));
+        } else if (thing->failed) {
+            error = thing->error;
+            err = error.code;
         }
     }
     if (err == MW_OK) {
-        err = save(thing, &thing->error);
+        err = save(thing, &error);
     }
     if (err == MW_OK) {
-        err = mw_outbox_commit(thing->outbox, &thing->error);
+        err = mw_outbox_commit(thing->outbox, &error);
     }
     if (err != MW_OK) {
-        mw_log(MW_LOG_ERROR, NULL, "a tick could not be stored, stopping",
-               MW_KS("reason", thing->error.text[0] ? thing->error.text : mw_err_text(err)));
         mw_outbox_rollback(thing->outbox);
-        thing->failed = true;
-        mw_loop_stop(thing->role.loop); /* the supervisor starts us from the saved state */
+        mw_error_wrap(&error, "a tick could not be stored");
+        on_failed(thing, &error);
         return;
     }
     for (unsigned i = 0; i < thing->n; i++) {
@@ -172,24 +191,39 @@ static bool crowded(const struct thing *thing)
 
 static bool catching_up(const struct thing *thing)
 {
-    int64_t passed = mw_world_time(thing->world) - mw_script_epoch();
+    int64_t passed = mw_world_time(thing->world) - mw_thing_world_start();
     return thing->plant->simulate.speed <= 0 || passed < thing->plant->simulate.until;
+}
+
+/* The next tick at its place in the row, so that what a tick costs does not add up; one that is
+ * late by more than a second starts a new row. */
+static void pace(struct thing *thing)
+{
+    int64_t now = mw_clock_monotonic();
+    double step = (double)thing->plant->simulate.interval / thing->plant->simulate.speed;
+    thing->due += (int64_t)step;
+    if (thing->due < now - MW_SECOND || thing->due > now + (int64_t)step) {
+        thing->due = now + (int64_t)step;
+    }
+    mw_loop_set_timer(thing->role.loop, thing->tick, thing->due > now ? thing->due - now : 0, 0);
 }
 
 static void on_tick(void *context)
 {
     struct thing *thing = context;
-    const struct mw_plant *plant = thing->plant;
     bool fast = catching_up(thing);
+    if (thing->failed) {
+        return;
+    }
     mw_thing_report_pace(thing->report, fast);
     if (!fast) {
-        double real = (double)plant->simulate.interval / plant->simulate.speed;
-        mw_loop_set_timer(thing->role.loop, thing->tick, (int64_t)real, 0);
+        pace(thing);
         pass(thing, 1);
         return;
     }
-    mw_loop_set_timer(thing->role.loop, thing->tick, crowded(thing) ? MW_SECOND / 500 : 0, 0);
-    if (!crowded(thing)) {
+    bool wait = crowded(thing);
+    mw_loop_set_timer(thing->role.loop, thing->tick, wait ? MW_SECOND / 500 : 0, 0);
+    if (!wait) {
         pass(thing, BURST);
     }
 }
@@ -222,71 +256,52 @@ static int64_t plant_time(void *context)
     return mw_world_time(thing->world);
 }
 
-static bool act(void *context, const char *device, struct mw_span action)
+static mw_err act(void *context, const char *device, struct mw_span action, bool *known,
+                  struct mw_error *error)
 {
     struct thing *thing = context;
     unsigned machine;
-    if (!mw_span_is(action, "stop") ||
-        mw_world_find(thing->world, mw_span_of(device), &machine) != MW_OK) {
-        return false;
+    *known = mw_span_is(action, "stop") &&
+             mw_world_find(thing->world, mw_span_of(device), &machine) == MW_OK;
+    if (!*known || mw_world_stop(thing->world, machine) == MW_ERR_STATE) {
+        return MW_OK; /* it stands already */
     }
-    struct mw_error error = {0};
-    mw_err saved = mw_outbox_begin(thing->outbox, &error);
-    mw_err err = mw_world_stop(thing->world, machine);
-    if (err != MW_OK) {
-        return err == MW_ERR_STATE; /* it stands already */
+    if (thing->failed) { /* an event of the stop could not be kept */
+        *error = thing->error;
+        return error->code;
     }
-    if (saved == MW_OK) {
-        saved = save(thing, &error);
-    }
-    if (saved != MW_OK) {
-        mw_log(MW_LOG_ERROR, device, "the stop is not on disk yet", MW_KS("reason", error.text));
-    }
-    return true;
+    return save(thing, error);
 }
 
 /* --- making and ending --- */
 
+/* Goes on where the last process saved. */
 static mw_err open_world(struct thing *thing, struct mw_error *error)
 {
-    const struct mw_plant *plant = thing->plant;
-    struct mw_world_config config;
-    struct mw_world_change *changes = NULL;
-    size_t n_changes = 0;
-    mw_world_config_default(&config);
-    config.seed = (uint64_t)plant->simulate.seed;
-    config.machines = (unsigned)plant->simulate.machines;
-    config.start = mw_script_epoch();
-    config.interval = plant->simulate.interval;
-    config.fault_hours =
-        plant->simulate.fault_every < 0 ? 0 : (double)plant->simulate.fault_every / HOUR;
-    config.growth_hours[0] = 0.6 * (double)plant->simulate.growth / HOUR;
-    config.growth_hours[1] = 1.4 * (double)plant->simulate.growth / HOUR;
-    if (plant->simulate.script != NULL && plant->simulate.script[0] != '\0') {
-        mw_err err =
-            mw_script_read(plant->simulate.script, config.machines, &changes, &n_changes, error);
-        if (err != MW_OK) {
-            return err;
-        }
-    }
-    config.changes = changes;
-    config.n_changes = n_changes;
     struct mw_world_callbacks callbacks = {.context = thing,
                                            .on_record = on_record,
                                            .on_event = on_event,
                                            .on_truth = on_truth,
                                            .on_change = on_change};
-    mw_err err = mw_world_new(&config, &callbacks, &thing->world, error);
-    free(changes);
     struct mw_span state;
-    if (err == MW_OK && mw_outbox_get(thing->outbox, "world", "state", &state, error) == MW_OK) {
-        err = mw_world_load(thing->world, state.data, state.size, error);
-        if (err == MW_OK) {
-            mw_log(MW_LOG_INFO, NULL, "the simulated plant goes on where it was",
-                   MW_KI("machines", thing->n));
-        }
+    mw_err err = mw_thing_world_new(&thing->world, thing->plant, &callbacks, error);
+    if (err != MW_OK) {
+        return err;
     }
-    return err;
+    thing->n = mw_world_machines(thing->world);
+    err = mw_outbox_get(thing->outbox, "world", "state", &state, error);
+    if (err == MW_ERR_NOT_FOUND) {
+        return MW_OK;
+    }
+    if (err == MW_OK) {
+        err = mw_world_load(thing->world, state.data, state.size, error);
+    }
+    if (err != MW_OK) {
+        return mw_error_wrap(error, "%s/things/outbox.db", thing->plant->data);
+    }
+    mw_log(MW_LOG_INFO, NULL, "the simulated plant goes on where it was",
+           MW_KI("machines", thing->n));
+    return MW_OK;
 }
 
 /* The root that this host was enrolled with: its own copy, or the plant's on the same machine. */
@@ -346,7 +361,7 @@ static mw_err open_devices(struct thing *thing, struct mw_error *error)
     thing->host.context = thing;
     thing->host.now = plant_time;
     thing->host.act = act;
-    thing->n = mw_world_machines(thing->world);
+    thing->host.failed = on_failed;
     thing->device = calloc(thing->n, sizeof(struct mw_thing_device *));
     if (err == MW_OK && thing->device == NULL) {
         err = mw_error_set(error, MW_ERR_MEMORY, "out of memory");
@@ -414,7 +429,8 @@ mw_err mw_thing_run(const struct mw_plant *plant, struct mw_error *error)
         err = mw_role_run(&thing->role, error);
     }
     if (err == MW_OK && thing->failed) {
-        err = mw_error_set(error, thing->error.code, "%s", thing->error.text);
+        *error = thing->error;
+        err = error->code;
     }
     close_all(thing);
     mw_role_clear(&thing->role);

@@ -21,8 +21,12 @@ struct mw_thing_host {
     struct mw_latency *latency; /* publish to command */
     void *context;
     int64_t (*now)(void *context); /* the plant's time, by which commands expire */
-    /* Carries out an action on the device's machine; false when there is no such action. */
-    bool (*act)(void *context, const char *device, struct mw_span action);
+    /* Carries out an action on the device's machine and saves what came of it, inside the outbox's
+     * transaction. *known: there is such an action. */
+    mw_err (*act)(void *context, const char *device, struct mw_span action, bool *known,
+                  struct mw_error *error);
+    /* What is in memory is ahead of the disk, which cannot be written: the process has to end. */
+    void (*failed)(void *context, const struct mw_error *error);
 };
 
 mw_err mw_thing_device_new(struct mw_thing_device **device, const struct mw_thing_host *host,
@@ -39,8 +43,8 @@ void mw_thing_device_send(struct mw_thing_device *device);
 
 void mw_thing_device_tick(struct mw_thing_device *device, int64_t now_monotonic);
 
-uint64_t
-mw_thing_device_waiting(const struct mw_thing_device *device); /* records not acknowledged */
+/* Records not acknowledged. */
+uint64_t mw_thing_device_waiting(const struct mw_thing_device *device);
 const struct mw_outbox_device *mw_thing_device_numbers(const struct mw_thing_device *device);
 const char *mw_thing_device_name(const struct mw_thing_device *device);
 const char *mw_thing_device_bundle(const struct mw_thing_device *device); /* "" without one */

@@ -1,50 +1,27 @@
-#include "tiers/iot/uplink.h"
+/* uplink.c - one device: what may be sent, what has been stored, and where to go on. */
+#include "tiers/iot/uplink_internal.h"
 
 #include "core/wire/number.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/mqtt/client.h"
-#include "lib/plant/broker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WINDOW 4096            /* records in flight a device */
+#define MESSAGE_BYTES 60000    /* of records in a message; no JSON that short has 32,768 tokens */
 #define STALL MW_SECOND        /* without progress for this long the position is asked again */
 #define REPORT (5 * MW_SECOND) /* a status at least this often */
-#define TICK (MW_SECOND / 4)
-#define PARSER_TOKENS 512
-
-struct mw_uplink {
-    struct mw_uplink *next_in_host;
-    struct mw_host *host;
-    char name[MW_NAME_MAX + 1];
-    struct mw_uplink_source source;
-    struct mw_numbers numbers;
-    uint64_t sent;      /* the next number to send */
-    uint64_t sent_high; /* numbers from here on were never handed to a broker */
-    bool synced;
-    int64_t progress, reported; /* monotonic */
-};
-
-struct mw_host {
-    const struct mw_plant *plant;
-    struct mw_host_options options;
-    struct mw_loop *loop;
-    struct mw_mqtt *mqtt;
-    struct mw_loop_watch *timer;
-    struct mw_uplink *first;
-    struct mw_wire_parser *parser;
-    void *parser_memory;
-    struct mw_buffer message; /* being built */
-};
 
 /* --- sending --- */
 
 struct batch {
     struct mw_uplink *uplink;
+    char head[160]; /* what all its records begin with */
+    int head_size;
     size_t n;
+    bool full;
     mw_err err;
 };
 
@@ -52,16 +29,50 @@ static void add_record(void *context, uint64_t seq, struct mw_span text)
 {
     struct batch *batch = context;
     struct mw_buffer *message = &batch->uplink->host->message;
+    batch->full |= batch->n > 0 && message->size + text.size > MESSAGE_BYTES;
+    if (batch->full || batch->err != MW_OK) {
+        return;
+    }
+    if (seq != batch->uplink->sent + batch->n) {
+        batch->err = MW_ERR_CORRUPT; /* a hole: what is behind it would never be taken */
+        return;
+    }
+    char number[MW_NUMBER_TEXT + 1];
+    size_t digits = mw_number_print_u64(number, seq);
+    number[digits] = ',';
+    batch->err = mw_buffer_add(message, batch->n == 0 ? "[" : ",", 1);
     if (batch->err == MW_OK) {
-        batch->err =
-            mw_buffer_printf(message, "%s{\"v\":1,\"device\":\"%s\",\"boot\":%u,\"seq\":%llu,",
-                             batch->n == 0 ? "[" : ",", batch->uplink->name,
-                             batch->uplink->numbers.boot, (unsigned long long)seq);
+        batch->err = mw_buffer_add(message, batch->head, (size_t)batch->head_size);
+    }
+    if (batch->err == MW_OK) {
+        batch->err = mw_buffer_add(message, number, digits + 1);
     }
     if (batch->err == MW_OK) {
         batch->err = mw_buffer_add(message, text.data, text.size);
     }
     batch->n++;
+}
+
+/* Fills the host's buffer with waiting records. AGAIN when there are none. */
+static mw_err gather(struct mw_uplink *uplink, struct batch *batch, struct mw_error *error)
+{
+    uint64_t waiting = uplink->numbers.next - uplink->sent;
+    size_t max = waiting < MW_BATCH_MAX ? (size_t)waiting : MW_BATCH_MAX;
+    *batch = (struct batch){.uplink = uplink};
+    batch->head_size =
+        snprintf(batch->head, sizeof batch->head, "{\"v\":1,\"device\":\"%s\",\"boot\":%u,\"seq\":",
+                 uplink->name, uplink->numbers.boot);
+    mw_buffer_clear(&uplink->host->message);
+    mw_err err =
+        uplink->source.read(uplink->source.context, uplink->sent, max, add_record, batch, error);
+    if (err == MW_OK && batch->n == 0 && batch->err == MW_OK) {
+        batch->err = MW_ERR_CORRUPT; /* they were said to be there */
+    }
+    if (err == MW_OK && batch->err != MW_OK) {
+        err = mw_error_set(error, batch->err, "record %llu is not there",
+                           (unsigned long long)(uplink->sent + batch->n));
+    }
+    return err;
 }
 
 /* Sends one message of waiting records. AGAIN when nothing may be sent now. */
@@ -71,16 +82,12 @@ static mw_err send_batch(struct mw_uplink *uplink, struct mw_error *error)
     if (!uplink->synced || uplink->sent >= uplink->numbers.next || flying >= WINDOW) {
         return MW_ERR_AGAIN;
     }
-    uint64_t waiting = uplink->numbers.next - uplink->sent;
-    size_t max = waiting < MW_BATCH_MAX ? (size_t)waiting : MW_BATCH_MAX;
-    struct mw_buffer *message = &uplink->host->message;
-    struct batch batch = {.uplink = uplink};
-    mw_buffer_clear(message);
-    mw_err err =
-        uplink->source.read(uplink->source.context, uplink->sent, max, add_record, &batch, error);
-    if (err != MW_OK || batch.err != MW_OK || batch.n == 0) {
-        return err != MW_OK ? err : batch.err != MW_OK ? batch.err : MW_ERR_AGAIN;
+    struct batch batch;
+    mw_err err = gather(uplink, &batch, error);
+    if (err != MW_OK) {
+        return err;
     }
+    struct mw_buffer *message = &uplink->host->message;
     struct mw_span json = {message->data + 1, message->size - 1}; /* one record needs no array */
     if (batch.n > 1) {
         err = mw_buffer_add(message, "]", 1);
@@ -90,7 +97,7 @@ static mw_err send_batch(struct mw_uplink *uplink, struct mw_error *error)
         err = mw_host_publish(uplink->host, "telemetry", uplink->name, json);
     }
     if (err != MW_OK) {
-        return err;
+        return mw_error_set(error, err, "%s", mw_err_text(err));
     }
     uint64_t from = uplink->sent;
     uplink->sent += batch.n;
@@ -103,7 +110,7 @@ static mw_err send_batch(struct mw_uplink *uplink, struct mw_error *error)
     return MW_OK;
 }
 
-static void pump(struct mw_uplink *uplink)
+void mw_uplink_pump(struct mw_uplink *uplink)
 {
     struct mw_error error = {0};
     mw_err err;
@@ -119,10 +126,15 @@ void mw_uplink_report(struct mw_uplink *uplink)
 {
     struct mw_buffer json = {0};
     char time[MW_NUMBER_TEXT];
+    if (!mw_host_connected(uplink->host)) {
+        return; /* a status is the first thing on each connection */
+    }
     mw_number_print_time(time, mw_clock_utc());
+    /* In boot 0 no number has been given out for good. */
+    long long last = uplink->numbers.boot == 0 ? -1 : (long long)uplink->numbers.next - 1;
     mw_err err = mw_buffer_printf(
         &json, "{\"v\":1,\"device\":\"%s\",\"boot\":%u,\"last_seq\":%lld,\"time\":%s", uplink->name,
-        uplink->numbers.boot, (long long)uplink->numbers.next - 1, time);
+        uplink->numbers.boot, last, time);
     if (err == MW_OK && uplink->source.status != NULL) {
         uplink->source.status(uplink->source.context, &json);
     }
@@ -130,26 +142,55 @@ void mw_uplink_report(struct mw_uplink *uplink)
         err = mw_buffer_add(&json, "}", 1);
     }
     if (err == MW_OK) {
-        mw_host_publish(uplink->host, "status", uplink->name,
-                        (struct mw_span){json.data, json.size});
+        err = mw_host_publish(uplink->host, "status", uplink->name,
+                              (struct mw_span){json.data, json.size});
     }
+    uplink->asked |= err == MW_OK;
     uplink->reported = mw_clock_monotonic();
     mw_buffer_free(&json);
 }
 
 /* --- what comes back --- */
 
-static void start_boot(struct mw_uplink *uplink, uint32_t boot)
+enum position {
+    JOINS,  /* on to our numbers */
+    FRESH,  /* an earlier boot; of this one nothing is stored yet */
+    BEHIND, /* before what was acknowledged: an old ack, or a bridge that has lost something */
+    AHEAD   /* beyond what we know: we have lost something, or have never been answered */
+};
+
+static enum position judge(const struct mw_numbers *mine, const struct mw_ack *ack)
 {
-    mw_log(MW_LOG_INFO, uplink->name, "numbers do not join on to the bridge's, starting a new boot",
-           MW_KI("boot", boot), MW_KI("first", uplink->numbers.first));
-    uplink->numbers.boot = boot;
-    uplink->numbers.next -= uplink->numbers.first;
-    uplink->numbers.first = 0;
-    uplink->sent_high = uplink->numbers.next;
-    if (uplink->source.new_boot != NULL) {
-        uplink->source.new_boot(uplink->source.context, boot);
+    if (mine->boot == 0 || ack->boot > mine->boot) {
+        return AHEAD;
     }
+    if (ack->boot < mine->boot) {
+        return mine->first == 0 ? FRESH : BEHIND;
+    }
+    return ack->next > mine->next ? AHEAD : ack->next < mine->first ? BEHIND : JOINS;
+}
+
+static bool start_boot(struct mw_uplink *uplink, uint32_t boot)
+{
+    struct mw_numbers *mine = &uplink->numbers;
+    struct mw_error error = {0};
+    if (uplink->source.new_boot != NULL &&
+        uplink->source.new_boot(uplink->source.context, boot, &error) != MW_OK) {
+        mw_log(MW_LOG_ERROR, uplink->name, "cannot start a new boot", MW_KS("reason", error.text));
+        return false;
+    }
+    if (mine->boot != 0) {
+        mw_log(MW_LOG_WARN, uplink->name,
+               "numbers do not join on to the bridge's, a new boot starts", MW_KI("boot", boot),
+               MW_KI("waiting", mine->next - mine->first));
+    }
+    /* What had been sent may be stored somewhere, whatever its number is now. */
+    uplink->sent_high = uplink->sent_high > mine->first ? uplink->sent_high - mine->first : 0;
+    mine->boot = boot;
+    mine->next -= mine->first;
+    mine->first = 0;
+    mw_uplink_report(uplink);
+    return true;
 }
 
 /* Goes on where the bridge stands, if the thing can. */
@@ -166,39 +207,71 @@ static bool adopt(struct mw_uplink *uplink, const struct mw_ack *ack)
     return true;
 }
 
-static void on_ack(struct mw_uplink *uplink, const struct mw_ack *ack)
+static void acknowledge(struct mw_uplink *uplink, uint64_t next)
 {
     struct mw_numbers *mine = &uplink->numbers;
-    bool joins = ack->boot == mine->boot && ack->next >= mine->first && ack->next <= mine->next;
-    bool fresh = ack->boot < mine->boot && mine->first == 0;
-    if (!uplink->synced) {
-        if (!joins && adopt(uplink, ack)) {
-            joins = true;
-        } else if (!joins && !fresh) {
-            start_boot(uplink, (ack->boot > mine->boot ? ack->boot : mine->boot) + 1);
-        }
-        uplink->synced = true;
-        uplink->progress = mw_clock_monotonic();
-        uplink->sent = joins ? ack->next : mine->first;
-    } else if (!joins) {
-        return; /* of an earlier boot, or older than what we know: a later one will come */
+    if (next <= mine->first) {
+        return;
     }
-    if (joins && ack->next > mine->first) {
-        mine->first = ack->next;
-        uplink->progress = mw_clock_monotonic();
-        if (uplink->sent < mine->first) {
-            uplink->sent = mine->first;
-        }
-        if (uplink->source.acknowledged != NULL) {
-            uplink->source.acknowledged(uplink->source.context, ack->next);
-        }
+    mine->first = next;
+    uplink->sent = uplink->sent < next ? next : uplink->sent;
+    uplink->progress = mw_clock_monotonic();
+    uplink->stalled = false;
+    if (uplink->source.acknowledged != NULL) {
+        uplink->source.acknowledged(uplink->source.context, next);
     }
-    pump(uplink);
 }
 
-static void on_ack_message(struct mw_uplink *uplink)
+/* Finds out where to go on from the first ack; false when that has to wait for another one. */
+static bool sync(struct mw_uplink *uplink, const struct mw_ack *ack, enum position position)
 {
-    struct mw_wire_parser *parser = uplink->host->parser;
+    if (position == BEHIND && !uplink->doubted) {
+        uplink->doubted = true;
+        return false;
+    }
+    uint32_t mine = uplink->numbers.boot;
+    if (position == AHEAD && adopt(uplink, ack)) {
+        position = JOINS;
+    } else if (position == AHEAD || position == BEHIND) {
+        if (!start_boot(uplink, (ack->boot > mine ? ack->boot : mine) + 1)) {
+            return false;
+        }
+    }
+    uplink->synced = true;
+    uplink->doubted = false;
+    uplink->stalled = false;
+    uplink->progress = mw_clock_monotonic();
+    uplink->sent = position == JOINS ? ack->next : uplink->numbers.first;
+    return true;
+}
+
+static void take_position(struct mw_uplink *uplink, const struct mw_ack *ack)
+{
+    enum position position = judge(&uplink->numbers, ack);
+    bool asked = uplink->asked;
+    uplink->asked = false;
+    if (uplink->synced && uplink->stalled && position != JOINS && position != FRESH) {
+        uplink->synced = false; /* the bridge does not know what we are sending */
+    }
+    if (!uplink->synced) {
+        if (!asked || !sync(uplink, ack, position)) {
+            return;
+        }
+    } else if (uplink->stalled) {
+        if (position == FRESH || ack->next == uplink->numbers.first) {
+            uplink->sent = uplink->numbers.first; /* what was in flight is lost */
+            uplink->stalled = false;
+            uplink->progress = mw_clock_monotonic();
+        }
+    }
+    if (position == JOINS && ack->boot == uplink->numbers.boot) {
+        acknowledge(uplink, ack->next);
+    }
+    mw_uplink_pump(uplink);
+}
+
+void mw_uplink_take_ack(struct mw_uplink *uplink, struct mw_wire_parser *parser)
+{
     struct mw_span id;
     if (mw_wire_get(parser, 0, "event", &id) == MW_OK) {
         if (uplink->source.event_acknowledged != NULL) {
@@ -209,17 +282,17 @@ static void on_ack_message(struct mw_uplink *uplink)
     struct mw_ack ack;
     struct mw_why why = {0};
     if (mw_wire_read_ack(parser, 0, &ack, &why) == MW_OK) {
-        on_ack(uplink, &ack);
+        take_position(uplink, &ack);
     } else {
         mw_log(MW_LOG_WARN, uplink->name, "an ack that cannot be read", MW_KS("reason", why.text));
     }
 }
 
-static void on_command_message(struct mw_uplink *uplink)
+void mw_uplink_take_command(struct mw_uplink *uplink, struct mw_wire_parser *parser)
 {
     struct mw_command command;
     struct mw_why why = {0};
-    if (mw_wire_read_command(uplink->host->parser, 0, &command, &why) != MW_OK) {
+    if (mw_wire_read_command(parser, 0, &command, &why) != MW_OK) {
         mw_log(MW_LOG_WARN, uplink->name, "a command that cannot be read",
                MW_KS("reason", why.text));
     } else if (uplink->source.command != NULL) {
@@ -227,101 +300,33 @@ static void on_command_message(struct mw_uplink *uplink)
     }
 }
 
-static struct mw_uplink *find(struct mw_host *host, struct mw_span name)
+void mw_uplink_connected(struct mw_uplink *uplink)
 {
-    for (struct mw_uplink *uplink = host->first; uplink != NULL; uplink = uplink->next_in_host) {
-        if (mw_span_is(name, uplink->name)) {
-            return uplink;
-        }
-    }
-    return NULL;
+    mw_uplink_disconnected(uplink);
+    mw_uplink_report(uplink);
 }
 
-/* mw/<plant>/<kind>/<device>: the plant is ours, since we subscribed to nothing else. */
-static void on_message(void *context, const struct mw_mqtt_message *message)
+void mw_uplink_disconnected(struct mw_uplink *uplink)
 {
-    struct mw_host *host = context;
-    size_t prefix = strlen("mw/") + strlen(host->plant->plant) + 1;
-    if (message->topic.size <= prefix) {
-        return;
-    }
-    const char *kind = message->topic.data + prefix;
-    const char *slash = memchr(kind, '/', message->topic.size - prefix);
-    if (slash == NULL) {
-        return;
-    }
-    struct mw_span kind_span = {kind, (size_t)(slash - kind)};
-    struct mw_span name = {slash + 1, message->topic.size - prefix - kind_span.size - 1};
-    struct mw_uplink *uplink = find(host, name);
-    if (uplink == NULL || message->payload.size == 0) {
-        return;
-    }
-    if (mw_span_is(kind_span, "update")) {
-        if (uplink->source.update != NULL) {
-            uplink->source.update(uplink->source.context, message->payload);
-        }
-        return;
-    }
-    struct mw_why why = {0};
-    if (mw_wire_open(host->parser, message->payload, &why) != MW_OK) {
-        mw_log(MW_LOG_WARN, uplink->name, "a message that cannot be read",
-               MW_KS("reason", why.text));
-    } else if (mw_span_is(kind_span, "ack")) {
-        on_ack_message(uplink);
-    } else if (mw_span_is(kind_span, "command")) {
-        on_command_message(uplink);
-    }
+    uplink->synced = false;
+    uplink->asked = false;
+    uplink->stalled = false;
+    uplink->doubted = false;
 }
 
-static void on_connect(void *context, bool session_present)
+void mw_uplink_tick(struct mw_uplink *uplink, int64_t now)
 {
-    (void)session_present;
-    struct mw_host *host = context;
-    for (struct mw_uplink *uplink = host->first; uplink != NULL; uplink = uplink->next_in_host) {
-        uplink->synced = false;
+    bool flying = uplink->numbers.first < uplink->sent;
+    if (now - uplink->reported > REPORT) {
         mw_uplink_report(uplink);
-    }
-    if (host->options.on_connect != NULL) {
-        host->options.on_connect(host->options.context);
-    }
-}
-
-static void on_disconnect(void *context, const char *reason)
-{
-    struct mw_host *host = context;
-    mw_log(MW_LOG_WARN, NULL, "broker lost, records wait", MW_KS("reason", reason));
-    for (struct mw_uplink *uplink = host->first; uplink != NULL; uplink = uplink->next_in_host) {
-        uplink->synced = false;
+    } else if (now - uplink->reported > STALL &&
+               (!uplink->synced || (flying && now - uplink->progress > STALL))) {
+        uplink->stalled = uplink->synced;
+        mw_uplink_report(uplink); /* the answer says where to go on */
     }
 }
 
-static void on_writable(void *context)
-{
-    struct mw_host *host = context;
-    for (struct mw_uplink *uplink = host->first; uplink != NULL; uplink = uplink->next_in_host) {
-        pump(uplink);
-    }
-}
-
-static void on_tick(void *context)
-{
-    struct mw_host *host = context;
-    if (!mw_mqtt_connected(host->mqtt)) {
-        return;
-    }
-    int64_t now = mw_clock_monotonic();
-    for (struct mw_uplink *uplink = host->first; uplink != NULL; uplink = uplink->next_in_host) {
-        bool waiting = !uplink->synced || uplink->numbers.first < uplink->sent;
-        if (waiting && now - uplink->progress > STALL && now - uplink->reported > STALL) {
-            uplink->synced = false; /* the answer says where to go on */
-            mw_uplink_report(uplink);
-        } else if (now - uplink->reported > REPORT) {
-            mw_uplink_report(uplink);
-        }
-    }
-}
-
-/* --- making and ending --- */
+/* --- making, asking --- */
 
 static mw_err subscribe(struct mw_uplink *uplink, const char *kind, uint8_t qos,
                         struct mw_error *error)
@@ -335,10 +340,14 @@ mw_err mw_uplink_new(struct mw_uplink **out, struct mw_host *host, const char *n
                      const struct mw_uplink_source *source, struct mw_numbers numbers,
                      struct mw_error *error)
 {
+    *out = NULL;
     if (!mw_name_valid(mw_span_of(name))) {
         return mw_error_set(error, MW_ERR_PARSE,
                             "%s is no name of a device: 1 to 63 of a-z, 0-9 and - were expected",
                             name);
+    }
+    if (mw_name_map_find(&host->names, mw_span_of(name)) != NULL) {
+        return mw_error_set(error, MW_ERR_EXISTS, "two devices are called %s", name);
     }
     struct mw_uplink *uplink = calloc(1, sizeof *uplink);
     if (uplink == NULL) {
@@ -349,7 +358,8 @@ mw_err mw_uplink_new(struct mw_uplink **out, struct mw_host *host, const char *n
     uplink->source = *source;
     uplink->numbers = numbers;
     uplink->sent = numbers.first;
-    uplink->sent_high = numbers.next; /* an earlier process may have sent them */
+    /* An earlier process may have sent what waits; in boot 0 nobody has. */
+    uplink->sent_high = numbers.boot == 0 ? 0 : numbers.next;
     mw_err err = subscribe(uplink, "ack", 0, error);
     if (err == MW_OK && source->command != NULL) {
         err = subscribe(uplink, "command", 1, error);
@@ -357,103 +367,36 @@ mw_err mw_uplink_new(struct mw_uplink **out, struct mw_host *host, const char *n
     if (err == MW_OK && source->update != NULL) {
         err = subscribe(uplink, "update", 1, error);
     }
+    if (err == MW_OK &&
+        mw_name_map_add(&host->names, mw_span_of(uplink->name), uplink) != MW_OK) {
+        err = mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
     if (err != MW_OK) {
         free(uplink);
         return err;
     }
     uplink->next_in_host = host->first;
     host->first = uplink;
-    if (mw_mqtt_connected(host->mqtt)) {
-        mw_uplink_report(uplink);
-    }
     *out = uplink;
+    mw_uplink_report(uplink);
     return MW_OK;
-}
-
-mw_err mw_host_new(struct mw_host **out, struct mw_loop *loop, const struct mw_plant *plant,
-                   const struct mw_host_options *options, struct mw_error *error)
-{
-    *out = NULL;
-    struct mw_broker_address broker;
-    mw_err err = mw_plant_broker(plant, &broker, error);
-    if (err != MW_OK) {
-        return err;
-    }
-    struct mw_host *host = calloc(1, sizeof *host);
-    size_t parser_size = mw_wire_parser_size(PARSER_TOKENS);
-    void *memory = malloc(parser_size);
-    if (host == NULL || memory == NULL) {
-        free(host);
-        free(memory);
-        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
-    }
-    host->plant = plant;
-    host->options = *options;
-    host->loop = loop;
-    host->parser_memory = memory;
-    err = mw_wire_parser_init(memory, parser_size, &host->parser);
-    struct mw_mqtt_options mqtt = {.url = broker.url,
-                                   .client_id = options->client_id,
-                                   .username = broker.username[0] ? broker.username : NULL,
-                                   .password = broker.password[0] ? broker.password : NULL,
-                                   .clean_session = true,
-                                   .on_message = on_message,
-                                   .on_connect = on_connect,
-                                   .on_disconnect = on_disconnect,
-                                   .on_writable = on_writable,
-                                   .context = host};
-    if (err == MW_OK) {
-        err = mw_loop_add_timer(loop, TICK, TICK, on_tick, host, &host->timer, error);
-    }
-    if (err == MW_OK) {
-        err = mw_mqtt_new(&host->mqtt, loop, &mqtt, error);
-    }
-    if (err != MW_OK) {
-        mw_host_free(host);
-        return err;
-    }
-    *out = host;
-    return MW_OK;
-}
-
-void mw_host_free(struct mw_host *host)
-{
-    if (host == NULL) {
-        return;
-    }
-    mw_loop_remove(host->loop, host->timer);
-    mw_mqtt_free(host->mqtt);
-    struct mw_uplink *uplink = host->first;
-    while (uplink != NULL) {
-        struct mw_uplink *next = uplink->next_in_host;
-        free(uplink);
-        uplink = next;
-    }
-    mw_buffer_free(&host->message);
-    free(host->parser_memory);
-    free(host);
-}
-
-mw_err mw_host_publish(struct mw_host *host, const char *kind, const char *device,
-                       struct mw_span json)
-{
-    char topic[256];
-    snprintf(topic, sizeof topic, "mw/%s/%s/%s", host->plant->plant, kind, device);
-    return mw_mqtt_publish(host->mqtt, topic, json, 1, false);
 }
 
 void mw_uplink_offer(struct mw_uplink *uplink, uint64_t next)
 {
-    if (uplink->numbers.first == uplink->sent && uplink->sent == uplink->numbers.next) {
-        uplink->progress = mw_clock_monotonic(); /* nothing was waiting: the wait begins now */
+    if (uplink->numbers.first == uplink->sent) {
+        uplink->progress = mw_clock_monotonic(); /* nothing is in flight: the wait begins now */
     }
     uplink->numbers.next = next;
-    pump(uplink);
+    mw_uplink_pump(uplink);
 }
 
-void mw_uplink_shrink(struct mw_uplink *uplink, uint64_t next)
+void mw_uplink_shrink(struct mw_uplink *uplink, uint64_t n)
 {
-    uplink->numbers.next = next;
+    uint64_t unsent = uplink->numbers.next > uplink->sent_high
+                          ? uplink->numbers.next - uplink->sent_high
+                          : 0; /* the others have not been offered yet */
+    uplink->numbers.next -= n < unsent ? n : unsent;
 }
 
 uint64_t mw_uplink_unsent(const struct mw_uplink *uplink)

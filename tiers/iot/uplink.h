@@ -5,7 +5,13 @@
  * thing, those before `first` are stored for certain. The uplink asks the bridge for its position
  * (a status, answered by an ack), sends in order, in messages of up to 64 records and a bounded
  * number in flight, and takes an ack as leave to forget. Without progress for a second it asks
- * again and goes back to the position.
+ * again, and if the answer shows none either it goes back to the position.
+ *
+ * A thing that has never had an answer is in boot 0 and sends nothing; the first answer gives it a
+ * boot above all that the bridge knows of its name, so that a thing that has lost its memory never
+ * takes an earlier life's position for its own. After that its numbers join on to the position, or
+ * a new boot begins. A position behind what was acknowledged is believed only when two answers in
+ * a row give it: it may be an old ack that was under way.
  *
  * It does not keep records: it reads them from a source each time, so a backlog costs no memory.
  * Everything runs on the loop's thread. */
@@ -37,25 +43,29 @@ mw_err mw_host_new(struct mw_host **host, struct mw_loop *loop, const struct mw_
                    const struct mw_host_options *options, struct mw_error *error);
 void mw_host_free(struct mw_host *host); /* frees its uplinks too */
 
-/* Publishes JSON to mw/<plant>/<kind>/<device>, QoS 1. Errors: AGAIN (queue full), NET. */
+bool mw_host_connected(const struct mw_host *host);
+
+/* Publishes JSON to mw/<plant>/<kind>/<device>, QoS 1. Errors: AGAIN (queue full), NET (the broker
+ * is not there: nothing is kept, the caller sends again). */
 mw_err mw_host_publish(struct mw_host *host, const char *kind, const char *device,
                        struct mw_span json);
 
 /* What an uplink asks of the thing it belongs to. Any but read may be NULL. */
 struct mw_uplink_source {
     void *context;
-    /* Hands over up to max records from number `from` on, each as the JSON text that follows the
-     * numbers: "time":...} without the opening brace. */
+    /* Hands over up to max records from number `from` on, in order and without a gap, each as the
+     * JSON text that follows the numbers: "time":...} without the opening brace. */
     mw_err (*read)(void *context, uint64_t from, size_t max,
                    void (*fn)(void *fn_context, uint64_t seq, struct mw_span text),
                    void *fn_context, struct mw_error *error);
     /* All before `next` is stored. */
     void (*acknowledged)(void *context, uint64_t next);
     /* The numbers do not join on to what the bridge knows: start this boot, the oldest waiting is
-     * 0. */
-    void (*new_boot)(void *context, uint32_t boot);
-    /* The bridge stands at this boot and number, beyond what we know: true when the thing can go on from
-     * there (a recording can: its rows are its numbers). */
+     * 0. MW_OK when that is on disk; else nothing has changed and it is asked for again. NULL: the
+     * boot is only the uplink's. */
+    mw_err (*new_boot)(void *context, uint32_t boot, struct mw_error *error);
+    /* The bridge stands at this boot and number, beyond what we know: true when the thing can go on
+     * from there (a recording can: its rows are its numbers). */
     bool (*adopt)(void *context, uint32_t boot, uint64_t next);
     /* Adds members to a status, each with a comma before it: ,"published":812 */
     void (*status)(void *context, struct mw_buffer *json);
@@ -64,7 +74,7 @@ struct mw_uplink_source {
     /* A command, or an update message (one object), for this device. */
     void (*command)(void *context, const struct mw_command *command);
     void (*update)(void *context, struct mw_span json);
-    /* A message with records up to and excluding `next` is on its way, `now` monotonic. */
+    /* A message with records from..next-1 is on its way, `now` monotonic. */
     void (*sent)(void *context, uint64_t from, uint64_t next, int64_t now);
 };
 
@@ -81,8 +91,8 @@ mw_err mw_uplink_new(struct mw_uplink **uplink, struct mw_host *host, const char
 /* Says that records up to numbers.next are there now (durably), and sends what may be sent. */
 void mw_uplink_offer(struct mw_uplink *uplink, uint64_t next);
 
-/* After the thing has closed a gap among records never sent, `next` is lower. */
-void mw_uplink_shrink(struct mw_uplink *uplink, uint64_t next);
+/* The thing has given up n records from mw_uplink_unsent on; later ones have moved down. */
+void mw_uplink_shrink(struct mw_uplink *uplink, uint64_t n);
 
 /* The first number that has never been handed to the broker by anyone. */
 uint64_t mw_uplink_unsent(const struct mw_uplink *uplink);

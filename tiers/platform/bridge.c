@@ -6,12 +6,10 @@
 #include "lib/plant/broker.h"
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_outgoing.h"
-#include "tiers/platform/json_text.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #define RETRY_FIRST (MW_SECOND / 10)
 #define RETRY_MOST (5 * MW_SECOND)
@@ -248,8 +246,7 @@ static void on_stream(void *context, uint32_t events)
 
 static void write_stats(struct bridge *bridge)
 {
-    const struct mw_bridge_intake *intake = &bridge->intake;
-    const struct mw_bridge_counts *counts = &intake->counts;
+    const struct mw_bridge_counts *counts = &bridge->intake.counts;
     int64_t now = mw_clock_monotonic(), passed = now - bridge->stats_time;
     uint64_t records = counts->records + counts->sketches;
     double rate = passed <= 0 ? 0
@@ -257,28 +254,8 @@ static void write_stats(struct bridge *bridge)
                                     (double)passed;
     bridge->stats_time = now;
     bridge->stats_records = records;
-    char text[1024];
-    int n = snprintf(
-        text, sizeof text,
-        "{\"v\":1,\"role\":\"bridge\",\"pid\":%ld,\"time\":%.3f,\"connected\":%s,\"paused\":%s,"
-        "\"records\":%llu,\"sketches\":%llu,\"unnumbered\":%llu,\"rate\":%.1f,\"messages\":%llu,"
-        "\"events\":%llu,\"statuses\":%llu,\"dead\":%llu,\"again\":%llu,\"ahead\":%llu,"
-        "\"pending\":%llu,\"positions\":%zu,\"commands\":{\"sent\":%llu,\"answered\":%llu,"
-        "\"expired\":%llu,\"waiting\":%zu},\"updates\":%llu,\"parts\":%llu}\n",
-        (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
-        mw_mqtt_connected(bridge->mqtt) ? "true" : "false", bridge->paused ? "true" : "false",
-        (unsigned long long)counts->records, (unsigned long long)counts->sketches,
-        (unsigned long long)counts->unnumbered, rate, (unsigned long long)counts->messages,
-        (unsigned long long)counts->events, (unsigned long long)counts->statuses,
-        (unsigned long long)counts->dead, (unsigned long long)counts->again,
-        (unsigned long long)counts->ahead, (unsigned long long)mw_bridge_intake_pending(intake),
-        intake->devices.count, (unsigned long long)bridge->outgoing.commands,
-        (unsigned long long)bridge->outgoing.answered, (unsigned long long)bridge->outgoing.expired,
-        bridge->outgoing.pending.count, (unsigned long long)bridge->outgoing.updates,
-        (unsigned long long)bridge->outgoing.parts);
-    if (n > 0 && (size_t)n < sizeof text) {
-        mw_run_file_replace(bridge->stats_path, (struct mw_span){text, (size_t)n});
-    }
+    mw_bridge_write_stats(bridge->stats_path, &bridge->intake, &bridge->outgoing, rate,
+                          mw_mqtt_connected(bridge->mqtt), bridge->paused);
 }
 
 static void on_second(void *context)

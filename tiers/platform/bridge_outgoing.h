@@ -55,6 +55,11 @@ void mw_bridge_outgoing_pump(struct mw_bridge_outgoing *outgoing);
 /* Every second: commands that were not answered go out again, expired ones are given up. */
 void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing);
 
+/* Writes run/bridge.json (bridge_stats.c). rate: records a second. */
+void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
+                           const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
+                           bool paused);
+
 /* Of bridge_update.c, for bridge_outgoing.c. */
 void mw_bridge_take_update(struct mw_bridge_outgoing *outgoing,
                            const struct mw_stream_record *record);

@@ -58,7 +58,7 @@ bool mw_bridge_skip(struct mw_bridge_device *device, uint32_t boot, uint64_t seq
 {
     bool same = device->known && boot == device->boot;
     bool ahead = same ? seq > device->next : (!device->known || boot > device->boot) && seq > 0;
-    if (!ahead) {
+    if (!ahead || seq == UINT64_MAX) {
         return false;
     }
     *skipped = same ? seq - device->next : seq;

@@ -14,8 +14,9 @@
 #define READ_FOR (20 * 1000) /* microseconds at a time */
 #define REST_FOR \
     (60 * 1000) /* afterwards, when nothing is urgent: others need the processor more */
-#define LOOKED_AT (60 * MW_SECOND) /* the account is kept up for this long after it was asked for \
-                                    */
+#define LOOKED_AT                                                                   \
+    (60 * MW_SECOND) /* the account is kept up for this long after it was asked for \
+                      */
 
 enum { TOKENS = 8192, INNER_TOKENS = 256, BATCH = 256 };
 
@@ -291,6 +292,11 @@ static mw_err begin(struct mw_serve *serve, struct mw_error *error)
 
 static void clear(struct mw_serve *serve)
 {
+    char path[4096];
+    if (serve->http != NULL &&
+        mw_plant_path(serve->plant, "run", "http", path, sizeof path, NULL) == MW_OK) {
+        (void)unlink(path);
+    }
     mw_http_server_free(serve->http);
     mw_stream_reader_close(serve->reader);
     mw_stream_close(serve->stream);

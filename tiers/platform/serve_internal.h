@@ -13,8 +13,9 @@
 
 #include <jansson.h>
 
-#define MW_SERVE_WEIGHTS 128 /* newest records of a thing whose p is remembered for their scores \
-                              */
+#define MW_SERVE_WEIGHTS                                                    \
+    128 /* newest records of a thing whose p is remembered for their scores \
+         */
 
 /* A thing as the page shows it. */
 struct mw_serve_thing {

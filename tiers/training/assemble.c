@@ -72,6 +72,19 @@ static mw_err add_golden(struct mw_bundle *bundle, const struct mw_assemble *fro
 
 /* --- reference --- */
 
+/* What a plant looks like whose faults are seen to in time: the records before a failure are left
+ * out, since a model that prevents failures would by that move the plant away from a reference that
+ * had them. */
+static void count_healthy(struct mw_sketch *sketch, const struct mw_sketch_edges *edges,
+                          const struct mw_dataset *set, const float *value, size_t stride)
+{
+    for (size_t i = 0; i < set->rows; i++) {
+        if (set->label == NULL || set->label[i] == 0) {
+            mw_drift_add(sketch, edges, value[i * stride], mw_dataset_weight(set, i));
+        }
+    }
+}
+
 static mw_err add_features(struct mw_bundle *bundle, const struct mw_assemble *from)
 {
     const struct mw_dataset *set = from->dataset;
@@ -94,7 +107,7 @@ static mw_err add_features(struct mw_bundle *bundle, const struct mw_assemble *f
                   ? MW_ERR_MEMORY
                   : mw_drift_edges(&bundle->edges[i], set->x + i, set->rows, set->columns);
         if (err == MW_OK) {
-            mw_drift_count(&bundle->sketch[i], &bundle->edges[i], set, i);
+            count_healthy(&bundle->sketch[i], &bundle->edges[i], set, set->x + i, set->columns);
         }
     }
     return err;
@@ -111,9 +124,8 @@ static mw_err add_scores(struct mw_bundle *bundle, const struct mw_assemble *fro
         score[i] = (float)from->score[i];
     }
     mw_err err = mw_drift_edges(&bundle->score_edges, score, rows, 1);
-    for (size_t i = 0; err == MW_OK && i < rows; i++) {
-        mw_drift_add(&bundle->score_sketch, &bundle->score_edges, score[i],
-                     mw_dataset_weight(from->dataset, i));
+    if (err == MW_OK) {
+        count_healthy(&bundle->score_sketch, &bundle->score_edges, from->dataset, score, 1);
     }
     free(score);
     return err;

@@ -12,8 +12,9 @@
 
 #include <stdint.h>
 
-#define MW_CALIBRATE_LEAST 0.01 /* a is at least this: calibration never turns the ranking round \
-                                 */
+#define MW_CALIBRATE_LEAST                                                \
+    0.01 /* a is at least this: calibration never turns the ranking round \
+          */
 
 struct mw_platt {
     double a, b;

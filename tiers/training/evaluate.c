@@ -37,7 +37,7 @@ mw_err mw_evaluate(const struct mw_buffer *file, const float *x, size_t n, size_
     size_t bytes;
     mw_err err = mw_model_size(file->data, file->size, &bytes, &why);
     if (err != MW_OK) {
-        return mw_error_why(error, err, &why, "operator or byte");
+        return mw_error_why(error, err, &why, NULL);
     }
     bytes = (bytes + MW_MODEL_ALIGN - 1) / MW_MODEL_ALIGN * MW_MODEL_ALIGN;
     void *memory = aligned_alloc(MW_MODEL_ALIGN, bytes);
@@ -46,7 +46,7 @@ mw_err mw_evaluate(const struct mw_buffer *file, const float *x, size_t n, size_
     }
     err = mw_model_init(memory, bytes, file->data, file->size, &model, &why);
     err = err == MW_OK ? run(model, x, n, columns, score, error)
-                       : mw_error_why(error, err, &why, "operator or byte");
+                       : mw_error_why(error, err, &why, NULL);
     free(memory);
     return err;
 }

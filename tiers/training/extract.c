@@ -140,17 +140,21 @@ static mw_err label_record(void *context, const struct mw_telemetry *record, boo
 
 /* --- the split --- */
 
-/* How many of the labelled records train: the newest share of them validates, and more, up to half,
- * while a class has less than half of its share there. */
+/* How many of the labelled records train: of the fresh ones the newest share validates, and more,
+ * up to half, while a class has less than half of its share there. */
 static uint64_t find_border(const struct mw_extract_job *job)
 {
-    const struct mw_extract_result *result = job->result;
     double share = job->plant->model.validation_share;
-    uint64_t count[2] = {0, 0}, newer = 0;
-    uint64_t least = (uint64_t)((double)result->labelled * share);
-    uint64_t most = result->labelled / 2 > least ? result->labelled / 2 : least;
-    double wanted[2] = {(double)(result->labelled - result->positives) * share / 2,
-                        (double)result->positives * share / 2};
+    uint64_t fresh[2] = {0, 0}, count[2] = {0, 0}, newer = 0;
+    for (size_t i = 0; i < job->n; i++) {
+        if (job->row[i].label >= 0 && job->row[i].time >= job->options->fresh) {
+            fresh[job->row[i].label]++;
+        }
+    }
+    uint64_t labelled = fresh[0] + fresh[1];
+    uint64_t least = (uint64_t)((double)labelled * share);
+    uint64_t most = labelled / 2 > least ? labelled / 2 : least;
+    double wanted[2] = {(double)fresh[0] * share / 2, (double)fresh[1] * share / 2};
     for (size_t i = job->n; i > 0 && newer < most; i--) {
         int8_t label = job->row[i - 1].label;
         bool enough = (double)count[0] >= wanted[0] && (double)count[1] >= wanted[1];
@@ -162,7 +166,7 @@ static uint64_t find_border(const struct mw_extract_job *job)
             newer++;
         }
     }
-    return result->labelled - newer;
+    return job->result->labelled - newer;
 }
 
 /* A machine with records on both sides loses those training ones that lie within a horizon of its
@@ -219,6 +223,14 @@ static mw_err run(struct mw_extract_job *job, struct mw_error *error)
     job->result->features = job->n_features;
     if (err == MW_OK && job->n == 0) {
         err = mw_error_set(error, MW_ERR_NOT_FOUND, "the stream holds no record yet");
+    }
+    if (err == MW_OK && job->result->labelled == 0 && job->options->out != NULL) {
+        err = mw_error_set(error, MW_ERR_NOT_FOUND,
+                           "none of %llu records can be labelled: of %llu it is not known what "
+                           "follows, %llu are left out",
+                           (unsigned long long)job->result->records,
+                           (unsigned long long)job->result->unknown,
+                           (unsigned long long)job->result->excluded);
     }
     if (err == MW_OK) {
         err = split(job, error);

@@ -25,6 +25,8 @@
 struct mw_extract_options {
     const char *out;       /* the CSV file; NULL: only count */
     int64_t since;         /* only records from this time on; INT64_MIN: all */
+    int64_t fresh;         /* validate on the newest share of the records from then on, and train on
+                            * all older ones too; INT64_MIN: of all records */
     const char *machine;   /* only this one; NULL: all */
     bool healthy;          /* instead of labels: the commissioning records, all labelled 0; with
                             * commission.records 0 all of which nothing bad is known */

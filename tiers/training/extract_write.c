@@ -105,6 +105,19 @@ static mw_err reference_from_bundle(struct mw_extract_job *job, struct mw_error 
     return err;
 }
 
+/* A model of one machine is to read that machine's raw units: its own baseline is the reference. */
+static void reference_from_machine(struct mw_extract_job *job, struct mw_baselines *baselines)
+{
+    struct mw_extract_result *result = job->result;
+    mw_baselines_arrange(baselines, job->feature, job->n_features, result->reference_mean,
+                         result->reference_std);
+    const struct mw_baseline *own = mw_baselines_find(baselines, job->options->machine);
+    for (size_t i = 0; own != NULL && i < job->n_features; i++) {
+        result->reference_mean[i] = own->mean[i];
+        result->reference_std[i] = own->std[i];
+    }
+}
+
 static mw_err settle_reference(struct mw_extract_job *job, struct mw_error *error)
 {
     struct mw_extract_result *result = job->result;
@@ -114,6 +127,8 @@ static mw_err settle_reference(struct mw_extract_job *job, struct mw_error *erro
                                             result->reference_mean, result->reference_std);
     if (!result->mapped) {
         err = reference_from_records(job, error);
+    } else if (job->options->machine != NULL) {
+        reference_from_machine(job, baselines);
     }
     if (err == MW_OK && job->options->reference != NULL) {
         err = reference_from_bundle(job, error);

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONSTANT 1e-7        /* deviation against the mean, below which a feature does not change */
-#define STEPS_MOST 4000000.0 /* records times epochs, so that large data sets end in seconds too \
-                              */
+#define CONSTANT 1e-7 /* deviation against the mean, below which a feature does not change */
+#define STEPS_MOST                                                                \
+    4000000.0 /* records times epochs, so that large data sets end in seconds too \
+               */
 #define LOGISTIC_L2 10.0
 #define MLP_DECAY 0.004 /* l2 a record */
 

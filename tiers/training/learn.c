@@ -192,21 +192,12 @@ static void child_ended(struct learn *learn, int status)
                           "refused", reason, "cause", mw_policy_cause_name(learn->cause)));
 }
 
-static void on_sigchld(void *context, int signal)
-{
-    (void)signal;
-    struct learn *learn = context;
-    int status;
-    if (learn->child != 0 && waitpid(learn->child, &status, WNOHANG) == learn->child) {
-        child_ended(learn, status);
-    }
-}
-
 /* --- deciding --- */
 
 static mw_err count(struct learn *learn, struct mw_error *error)
 {
     struct mw_extract_options options = {.since = mw_policy_since(&learn->policy),
+                                         .fresh = INT64_MIN,
                                          .healthy =
                                              learn->plant->model.kind == MW_MODEL_AUTOENCODER};
     struct mw_extract_result result;
@@ -252,6 +243,17 @@ static void decide(struct learn *learn)
         if (cause != MW_POLICY_NOTHING) {
             start_pipeline(learn, cause);
         }
+    }
+}
+
+static void on_sigchld(void *context, int signal)
+{
+    (void)signal;
+    struct learn *learn = context;
+    int status;
+    if (learn->child != 0 && waitpid(learn->child, &status, WNOHANG) == learn->child) {
+        child_ended(learn, status);
+        decide(learn); /* the next machine need not wait for news */
     }
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOLERANCE 1e-5
+#define TOLERANCE 1e-6
 #define SAMPLE 4096     /* rows that the Hessian at the start is taken from */
 #define WHITEN_MOST 192 /* variables; more cost more than they save */
 
@@ -223,7 +223,7 @@ static mw_err solve(struct problem *problem, double rate, struct mw_logistic_opt
         *report = (struct mw_logistic_report){loss, problem->iterations, problem->evaluations};
     }
     /* A line search that ends in rounding is at the minimum; one that ends elsewhere is not. */
-    if (status < 0 && status != LBFGSERR_MAXIMUMITERATION && problem->slope > 1e3 * TOLERANCE) {
+    if (status < 0 && status != LBFGSERR_MAXIMUMITERATION && problem->slope > 1e-3) {
         return mw_error_set(error, MW_ERR_RANGE,
                             "logistic regression: no minimum found (L-BFGS status %d)", status);
     }

@@ -122,7 +122,7 @@ static void test_separable(void **state)
     double w[2];
     struct mw_logistic_options options = {.l2 = 1e-3};
     assert_int_equal(mw_logistic_fit(line, side, NULL, 40, 1, options, w, NULL, NULL), MW_OK);
-    assert_true(w[0] > 1.0 && isfinite(w[0]) && fabs(w[1]) < 1e-3);
+    assert_true(w[0] > 5.0 && w[0] < 20.0 && fabs(w[1]) < 0.05); /* the border lies at 0 */
 }
 
 static void test_same_bits(void **state)

@@ -44,9 +44,7 @@ static mw_err split(struct mw_train_job *job)
                     job->error);
 }
 
-/* Calibration records: evenly over the data, half of them positive where there are as many; for an
- * autoencoder healthy ones. */
-static mw_err take_sample(struct mw_train_job *job)
+mw_err mw_train_sample(struct mw_train_job *job)
 {
     const struct mw_dataset *set = job->set;
     size_t count[2] = {0, 0}, wanted[2], seen[2] = {0, 0};
@@ -172,7 +170,7 @@ static mw_err run(struct mw_train_job *job)
     mw_err err = split(job);
     if (err == MW_OK) {
         count(job);
-        err = take_sample(job);
+        err = mw_train_sample(job);
     }
     if (err == MW_OK && job->n_sample == 0) {
         err = mw_error_set(job->error, MW_ERR_RANGE, "no healthy records to learn from");

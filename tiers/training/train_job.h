@@ -26,6 +26,10 @@ static inline bool mw_train_is_encoder(const struct mw_train_job *job)
 
 mw_err mw_train_no_memory(struct mw_train_job *job);
 
+/* Calibration records: evenly over the data, half of them positive where there are as many; for an
+ * autoencoder healthy ones. Into job->sample, which the caller frees with its label and weight. */
+mw_err mw_train_sample(struct mw_train_job *job);
+
 /* Ranks all records with a float32 network, into job->rank. */
 mw_err mw_train_rank(struct mw_train_job *job, const struct mw_network *network);
 

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AUC_NOISE 0.02 /* of a difference between two models on some hundred records */
+#define LOSS_SHARE 0.8 /* of the log loss in use, from which a candidate is clearly the truer one \
+                        */
+
 static mw_err no_memory(struct mw_error *error)
 {
     return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
@@ -137,11 +141,11 @@ static mw_err gate_int8(struct mw_validate_job *job)
 
 /* --- the candidate against chance and against the model in use --- */
 
-static double candidate_auc(const struct mw_validate_job *job)
+static double candidate(const struct mw_validate_job *job, const char *figure)
 {
     const json_t *figures = json_object_get(json_object_get(job->train, "validation"), "int8");
-    const json_t *auc = json_object_get(figures, "roc_auc");
-    return json_is_number(auc) ? json_number_value(auc) : NAN;
+    const json_t *value = json_object_get(figures, figure);
+    return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 /* Column numbers of the parent's features; false when the data has one of them no more. */
@@ -162,7 +166,7 @@ static bool find_columns(const struct mw_validate_job *job, size_t *column)
 
 /* Scores the validation rows with the model in use. */
 static mw_err judge_parent(struct mw_validate_job *job, const size_t *column,
-                           struct mw_error *error)
+                           struct mw_metrics *parent, struct mw_error *error)
 {
     const struct mw_dataset *set = &job->set;
     size_t width = job->parent.n_features, n = 0;
@@ -184,7 +188,9 @@ static mw_err judge_parent(struct mw_validate_job *job, const size_t *column,
         err = mw_evaluate(&job->parent.int8_model, x, n, width, score, error);
     }
     if (err == MW_OK) {
-        err = mw_metrics_roc_auc(score, label, weight, n, &job->parent_auc);
+        err = mw_metrics_compute(parent, score, label, weight, n,
+                                 json_number_value(json_object_get(job->train, "base_rate")));
+        job->parent_auc = parent->roc_auc;
     }
     free(x);
     free(score);
@@ -193,10 +199,30 @@ static mw_err judge_parent(struct mw_validate_job *job, const size_t *column,
     return err;
 }
 
+static mw_err compare_with_parent(struct mw_validate_job *job, const size_t *column,
+                                  struct mw_error *error)
+{
+    struct mw_metrics parent;
+    double auc = candidate(job, "roc_auc"), loss = candidate(job, "log_loss");
+    double wanted = job->plant->retrain.minimum_gain;
+    mw_err err = judge_parent(job, column, &parent, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    double gain = auc - parent.roc_auc;
+    /* What shifts all scores alike leaves the ranking, and with it AUC, as it was; the bands are
+     * wrong all the same, and log loss shows it. */
+    bool truer = gain >= -AUC_NOISE && loss <= LOSS_SHARE * parent.log_loss;
+    return gate(job, "gain", gain >= wanted || truer,
+                "ROC AUC %.4f (log loss %.3f) on the newest records, the model in use has %.4f "
+                "(%.3f); a gain of %g is wanted",
+                auc, loss, parent.roc_auc, parent.log_loss, wanted);
+}
+
 static mw_err gate_gain(struct mw_validate_job *job, struct mw_error *error)
 {
     size_t column[MW_BUNDLE_FEATURES_MAX];
-    double auc = candidate_auc(job), gain = job->plant->retrain.minimum_gain;
+    double auc = candidate(job, "roc_auc");
     if (!mw_validate_labelled(job)) {
         return gate(job, "gain", true, "no labels to compare by");
     }
@@ -204,17 +230,10 @@ static mw_err gate_gain(struct mw_validate_job *job, struct mw_error *error)
     if (err != MW_OK || job->parent.kind == NULL) {
         return err;
     }
-    if (!find_columns(job, column)) {
-        return gate(job, "gain", true,
-                    "not compared: the model in use reads a feature that the data has no more");
-    }
-    err = judge_parent(job, column, error);
-    return err != MW_OK
-               ? err
-               : gate(job, "gain", auc - job->parent_auc >= gain,
-                      "ROC AUC %.4f on the newest records, the model in use has %.4f, gain of at "
-                      "least %g wanted",
-                      auc, job->parent_auc, gain);
+    return find_columns(job, column)
+               ? compare_with_parent(job, column, error)
+               : gate(job, "gain", true,
+                      "not compared: the model in use reads a feature that the data has no more");
 }
 
 /* --- the bundle --- */
@@ -278,7 +297,6 @@ static mw_err gate_golden(struct mw_validate_job *job)
     }
     err = mw_runner_init(&runner, &copy, &why);
     if (err == MW_OK) {
-        runner.bundle.n_features = 0; /* it has no names to free */
         mw_runner_clear(&runner);
         size_t n = job->set.rows < MW_ASSEMBLE_GOLDEN ? job->set.rows : MW_ASSEMBLE_GOLDEN;
         return gate(job, "golden", true, "%zu vectors reproduce bit for bit", n);
@@ -323,11 +341,13 @@ static mw_err run(struct mw_validate_job *job, struct mw_error *error)
     result->passed = true;
     mw_err err = gate_features(job);
     err = err == MW_OK ? gate_finite(job) : err;
-    err = err == MW_OK ? gate_int8(job) : err;
     err = err == MW_OK ? gate_size(job) : err;
-    err = err == MW_OK ? gate_gain(job, error) : err;
-    err = err == MW_OK ? assemble(job, error) : err;
-    err = err == MW_OK ? gate_golden(job) : err;
+    if (err == MW_OK && result->passed) { /* else the figures below mean nothing */
+        err = gate_int8(job);
+        err = err == MW_OK ? gate_gain(job, error) : err;
+        err = err == MW_OK ? assemble(job, error) : err;
+        err = err == MW_OK ? gate_golden(job) : err;
+    }
     err = err == MW_OK ? print_metrics(job) : err;
     char *gates = err == MW_OK ? json_dumps(job->gates, JSON_COMPACT) : NULL;
     if (err == MW_OK) {

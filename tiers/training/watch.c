@@ -40,7 +40,8 @@ struct role {
     struct mw_baselines *baselines;
     struct mw_watch *watch;
     uint64_t seen, alarms;
-    bool alarmed; /* something was appended in this round */
+    int64_t committed; /* the position, monotonic */
+    bool alarmed;      /* something was appended in this round */
     struct mw_loop_watch *fd, *second;
 };
 
@@ -153,12 +154,14 @@ static mw_err take_sketch(struct role *role, struct mw_error *error)
                                sketch->count, role->mapped, &sketch->score, error);
 }
 
-/* A machine that was stopped, judged, repaired or broke: its fault is no drift. */
-static void take_happening(struct role *role)
+/* A machine that broke, or that a finding said has a fault: that is no drift. */
+static void take_event(struct role *role)
 {
-    struct mw_span machine;
-    if (role->watch != NULL && mw_wire_get(role->parser, 0, "machine", &machine) == MW_OK) {
-        mw_watch_reset(role->watch, machine);
+    struct mw_event event;
+    struct mw_why why = {0};
+    if (mw_wire_read_event(role->parser, 0, &event, &why) == MW_OK &&
+        (event.type == MW_EVENT_FAILURE || event.finding == MW_FINDING_FAULT)) {
+        mw_watch_fault(role->watch, event.machine);
     }
 }
 
@@ -170,9 +173,14 @@ static void describe(const struct mw_watch_alarm *alarm, char *text, size_t size
         snprintf(text, size, "%s%s moved away from what the model knows:",
                  alarm->plant ? "the whole plant" : "only ", alarm->plant ? "" : alarm->machine);
     for (size_t i = 0; i < alarm->n && i < 3 && n > 0 && (size_t)n < size; i++) {
-        n += snprintf(text + n, size - (size_t)n, "%s %s %+.1f deviations (PSI %.2f)",
-                      i == 0 ? "" : ",", alarm->feature[i].name, alarm->feature[i].moved,
-                      alarm->feature[i].psi);
+        const struct mw_watch_feature *f = &alarm->feature[i];
+        const char *comma = i == 0 ? "" : ",";
+        if (strcmp(f->name, "score") == 0) {
+            n += snprintf(text + n, size - (size_t)n, "%s its own score (PSI %.2f)", comma, f->psi);
+        } else {
+            n += snprintf(text + n, size - (size_t)n, "%s %s by %+.1f deviations (PSI %.2f)", comma,
+                          f->name, f->moved, f->psi);
+        }
     }
 }
 
@@ -255,7 +263,7 @@ static mw_err take(struct role *role, const struct mw_stream_record *record, str
         if (strcmp(topic, "sketch") == 0) {
             return take_sketch(role, error);
         }
-        take_happening(role);
+        take_event(role);
     }
     return MW_OK;
 }
@@ -272,11 +280,15 @@ static mw_err take_batch(struct role *role, size_t *n, struct mw_error *error)
             err = raise_alarm(role, &alarm, error);
         }
     }
-    if (err == MW_OK && *n > 0) {
+    /* A position alone can wait: what is read twice after a restart only fills windows that are
+     * empty then. */
+    bool due = mw_clock_monotonic() - role->committed > MW_SECOND;
+    if (err == MW_OK && (role->alarmed || (*n > 0 && due))) {
         err = role->alarmed ? MW_OK : mw_stream_begin(role->stream, error);
         if (err == MW_OK) {
             err = mw_stream_commit(role->stream, role->reader, error);
         }
+        role->committed = mw_clock_monotonic();
     }
     return err;
 }
@@ -318,8 +330,8 @@ static void on_second(void *context)
 
 static mw_err open_stream(struct role *role, struct mw_error *error)
 {
-    static const char *const topics[] = {"update", "baseline", "telemetry", "sketch",
-                                         "score",  "event",    "command"};
+    static const char *const topics[] = {"update", "baseline", "telemetry",
+                                         "sketch", "score",    "event"};
     char uri[PATH_MAX];
     struct mw_stream_options options = {.uri = uri, .plant = role->plant->plant, .writer = "watch"};
     mw_err err = mw_plant_stream_uri(role->plant, uri, sizeof uri);

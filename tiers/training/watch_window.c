@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_SHIFT 0.5
+
 struct block {
     uint64_t records;
     int64_t from, to;
@@ -17,8 +19,10 @@ struct machine {
     uint64_t records;     /* in all blocks */
     uint64_t since_alarm; /* records */
     bool alarmed;
-    bool fresh;                       /* a block was filled since the last comparison */
-    unsigned findings;                /* comparisons in a row that found it moved */
+    bool fresh;            /* a block is full and has not been compared */
+    unsigned findings;     /* comparisons in a row that found it moved */
+    struct mw_sketch *own; /* its first records under this bundle: n_features, then the score */
+    uint64_t own_records;
     struct mw_comparison *comparison; /* n_features + 1, of the last one */
 };
 
@@ -28,8 +32,10 @@ struct mw_watch {
     size_t n_features; /* without the score */
     struct machine *machine;
     size_t n, capacity, last;
-    bool plant_alarmed;
-    uint64_t since_plant_alarm; /* records of all machines */
+    bool alarmed;
+    uint64_t since_alarm;             /* records of all machines */
+    unsigned findings;                /* comparisons of the plant in a row that found it moved */
+    struct mw_comparison *comparison; /* n_features + 1, of the last one */
 };
 
 mw_err mw_watch_new(struct mw_watch **out, const struct mw_plant *plant,
@@ -43,6 +49,12 @@ mw_err mw_watch_new(struct mw_watch **out, const struct mw_plant *plant,
     watch->plant = plant;
     watch->bundle = bundle;
     watch->n_features = bundle->n_features;
+    watch->comparison = calloc(bundle->n_features + 1, sizeof *watch->comparison);
+    if (watch->comparison == NULL) {
+        mw_watch_free(watch);
+        *out = NULL;
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
     return MW_OK;
 }
 
@@ -51,6 +63,7 @@ static void free_machine(struct machine *machine)
     for (size_t i = 0; i < MW_WATCH_BLOCKS; i++) {
         free(machine->block[i].sketch);
     }
+    free(machine->own);
     free(machine->comparison);
     free(machine->name);
 }
@@ -64,6 +77,7 @@ void mw_watch_free(struct mw_watch *watch)
         free_machine(&watch->machine[i]);
     }
     free(watch->machine);
+    free(watch->comparison);
     free(watch);
 }
 
@@ -83,8 +97,9 @@ static struct machine *add_machine(struct mw_watch *watch, struct mw_span name)
 {
     struct machine machine = {.name = strndup(name.data, name.size),
                               .comparison =
-                                  calloc(watch->n_features + 1, sizeof(struct mw_comparison))};
-    bool made = machine.name != NULL && machine.comparison != NULL;
+                                  calloc(watch->n_features + 1, sizeof(struct mw_comparison)),
+                              .own = calloc(watch->n_features + 1, sizeof(struct mw_sketch))};
+    bool made = machine.name != NULL && machine.comparison != NULL && machine.own != NULL;
     for (size_t i = 0; made && i < MW_WATCH_BLOCKS; i++) {
         machine.block[i].sketch = calloc(watch->n_features + 1, sizeof(struct mw_sketch));
         made = machine.block[i].sketch != NULL;
@@ -135,15 +150,28 @@ static void count_records(struct mw_watch *watch, struct machine *machine, uint6
     block->records += count;
     machine->records += count;
     machine->since_alarm += count;
-    watch->since_plant_alarm += count;
+    watch->since_alarm += count;
     if (block->records >= (uint64_t)watch->plant->watch.window / MW_WATCH_BLOCKS) {
         machine->fresh = true;
     }
 }
 
-/* The newest block is full and has been compared: the oldest makes room. */
+static bool knows_itself(const struct mw_watch *watch, const struct machine *machine)
+{
+    return machine->own_records >= (uint64_t)watch->plant->watch.window;
+}
+
+/* The newest block is full and has been compared: it tells what this machine is like, if that is
+ * not known yet, and the oldest makes room. */
 static void move_on(struct mw_watch *watch, struct machine *machine)
 {
+    if (!knows_itself(watch, machine)) {
+        for (size_t i = 0; i <= watch->n_features; i++) {
+            mw_sketch_merge(&machine->own[i], &machine->block[machine->newest].sketch[i]);
+        }
+        machine->own_records += machine->block[machine->newest].records;
+    }
+    machine->fresh = false;
     machine->newest = (machine->newest + 1) % MW_WATCH_BLOCKS;
     struct block *block = &machine->block[machine->newest];
     machine->records -= block->records;
@@ -194,16 +222,15 @@ mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span name, int64_t 
     return MW_OK;
 }
 
-void mw_watch_reset(struct mw_watch *watch, struct mw_span name)
+void mw_watch_fault(struct mw_watch *watch, struct mw_span name)
 {
     struct machine *machine = find(watch, name);
     if (machine == NULL) {
         return;
     }
-    for (size_t i = 0; i < MW_WATCH_BLOCKS; i++) {
-        clear_block(watch, &machine->block[i]);
-    }
-    machine->records = 0;
+    struct block *block = &machine->block[machine->newest];
+    machine->records -= block->records;
+    clear_block(watch, block);
     machine->findings = 0;
     machine->fresh = false;
 }
@@ -224,28 +251,6 @@ static void sum_blocks(const struct machine *machine, size_t i, struct mw_sketch
     }
 }
 
-static bool has_evidence(const struct mw_watch *watch, const struct machine *machine)
-{
-    return machine->records >= (uint64_t)watch->plant->watch.minimum;
-}
-
-static void compare_machine(struct mw_watch *watch, struct machine *machine)
-{
-    size_t n = watch->n_features + 1;
-    machine->fresh = false;
-    if (!has_evidence(watch, machine)) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct mw_sketch sum;
-        sum_blocks(machine, i, &sum);
-        machine->comparison[i] = mw_compare(reference(watch, i), &sum);
-    }
-    size_t moved = mw_compare_correct(machine->comparison, n, watch->plant->watch.psi,
-                                      watch->plant->watch.alpha);
-    machine->findings = moved > 0 ? machine->findings + 1 : 0;
-}
-
 /* The reference deviations that the median moved by: the bins' middles stand for its values. */
 static double moved_by(const struct mw_watch *watch, size_t i, double bins)
 {
@@ -259,6 +264,97 @@ static double moved_by(const struct mw_watch *watch, size_t i, double bins)
     int k = (int)at - 1;
     k = k < 0 ? 0 : k > MW_SKETCH_EDGES - 1 ? MW_SKETCH_EDGES - 1 : k;
     return spread > 0 ? (edge[k] - low) / spread : bins;
+}
+
+/* A shift that nobody would act on is no drift, however sure it is: half a reference deviation is
+ * asked for. The score's bins have no unit, so there the index alone decides. */
+static void drop_small(const struct mw_watch *watch, struct mw_comparison *comparison)
+{
+    for (size_t i = 0; i < watch->n_features; i++) {
+        comparison[i].moved =
+            comparison[i].moved && fabs(moved_by(watch, i, comparison[i].shift)) >= LEAST_SHIFT;
+    }
+}
+
+/* What the index must reach for these counts. */
+static double psi_limit(const struct mw_watch *watch, uint64_t n, uint64_t m)
+{
+    double chance = (MW_SKETCH_BINS - 1) * (1 / (double)(n + 1) + 1 / (double)(m + 1));
+    return watch->plant->watch.psi + 4 * chance;
+}
+
+static void compare_machine(struct mw_watch *watch, struct machine *machine)
+{
+    size_t n = watch->n_features + 1;
+    if (!knows_itself(watch, machine) || machine->records < (uint64_t)watch->plant->watch.minimum) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct mw_sketch sum;
+        sum_blocks(machine, i, &sum);
+        machine->comparison[i] = mw_compare(&machine->own[i], &sum);
+    }
+    size_t moved = mw_compare_correct(machine->comparison, n,
+                                      psi_limit(watch, machine->own_records, machine->records),
+                                      watch->plant->watch.alpha);
+    machine->findings = moved > 0 ? machine->findings + 1 : 0;
+}
+
+/* The sum of all machines' windows for one feature, without machine `skip` (SIZE_MAX: with all). */
+static void sum_machines(const struct mw_watch *watch, size_t i, size_t skip, struct mw_sketch *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    for (size_t k = 0; k < watch->n; k++) {
+        for (size_t b = 0; k != skip && b < MW_WATCH_BLOCKS; b++) {
+            mw_sketch_merge(sum, &watch->machine[k].block[b].sketch[i]);
+        }
+    }
+}
+
+static uint64_t plant_records(const struct mw_watch *watch)
+{
+    uint64_t records = 0;
+    for (size_t k = 0; k < watch->n; k++) {
+        records += watch->machine[k].records;
+    }
+    return records;
+}
+
+/* Does feature i still lie beyond the limit whichever machine is left out? */
+static bool without_any(const struct mw_watch *watch, size_t i, double limit)
+{
+    for (size_t k = 0; watch->n > 1 && k < watch->n; k++) {
+        struct mw_sketch rest;
+        sum_machines(watch, i, k, &rest);
+        if (mw_compare(reference(watch, i), &rest).psi < limit) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void compare_plant(struct mw_watch *watch)
+{
+    size_t n = watch->n_features + 1;
+    uint64_t records = plant_records(watch);
+    uint64_t half = watch->n < 2 ? 1 : watch->n / 2;
+    bool any = false;
+    if (records < (uint64_t)watch->plant->watch.minimum * half) {
+        return;
+    }
+    double limit = psi_limit(watch, mw_sketch_total(&watch->bundle->score_sketch), records);
+    for (size_t i = 0; i < n; i++) {
+        struct mw_sketch sum;
+        sum_machines(watch, i, SIZE_MAX, &sum);
+        watch->comparison[i] = mw_compare(reference(watch, i), &sum);
+    }
+    mw_compare_correct(watch->comparison, n, limit, watch->plant->watch.alpha);
+    drop_small(watch, watch->comparison);
+    for (size_t i = 0; i < n; i++) {
+        watch->comparison[i].moved = watch->comparison[i].moved && without_any(watch, i, limit);
+        any = any || watch->comparison[i].moved;
+    }
+    watch->findings = any ? watch->findings + 1 : 0;
 }
 
 static void name_features(const struct mw_watch *watch, const struct mw_comparison *comparison,
@@ -283,88 +379,71 @@ static void name_features(const struct mw_watch *watch, const struct mw_comparis
     }
 }
 
-/* When the oldest block began that alone lies beyond the limit in the feature that moved most. */
-static int64_t find_onset(const struct mw_watch *watch, const struct machine *machine)
+/* When the oldest block of the machine began that alone lies beyond the limit in feature i. */
+static int64_t find_onset(const struct mw_watch *watch, const struct machine *machine, size_t i,
+                          const struct mw_sketch *against)
 {
-    size_t worst = 0;
-    int64_t onset = machine->block[machine->newest].from;
-    for (size_t i = 1; i <= watch->n_features; i++) {
-        if (machine->comparison[i].psi > machine->comparison[worst].psi) {
-            worst = i;
-        }
-    }
     for (size_t k = 1; k <= MW_WATCH_BLOCKS; k++) {
         const struct block *block = &machine->block[(machine->newest + k) % MW_WATCH_BLOCKS];
-        if (block->records > 0 && mw_compare(reference(watch, worst), &block->sketch[worst]).psi >=
-                                      watch->plant->watch.psi) {
+        double limit = psi_limit(watch, mw_sketch_total(against), block->records);
+        if (block->records > 0 && mw_compare(against, &block->sketch[i]).psi >= limit) {
             return block->from;
         }
     }
-    return onset;
+    return INT64_MAX;
+}
+
+/* The feature that moved most. */
+static size_t worst(const struct mw_comparison *comparison, size_t n)
+{
+    size_t at = 0;
+    for (size_t i = 1; i < n; i++) {
+        bool better = comparison[i].moved && !comparison[at].moved;
+        bool same = comparison[i].moved == comparison[at].moved;
+        at = better || (same && comparison[i].psi > comparison[at].psi) ? i : at;
+    }
+    return at;
 }
 
 static int64_t newest_time(const struct machine *machine)
 {
-    return machine->block[machine->newest].to;
+    const struct block *block = &machine->block[machine->newest];
+    return block->records > 0 ? block->to : INT64_MIN;
 }
 
-/* Machines that have evidence, and those of them that moved in feature i. */
-static size_t count_moved(const struct mw_watch *watch, size_t i, size_t *judged)
-{
-    size_t moved = 0;
-    *judged = 0;
-    for (size_t k = 0; k < watch->n; k++) {
-        const struct machine *machine = &watch->machine[k];
-        if (has_evidence(watch, machine)) {
-            (*judged)++;
-            moved += machine->findings > 0 && machine->comparison[i].moved;
-        }
-    }
-    return moved;
-}
-
-static bool plant_moved(const struct mw_watch *watch)
-{
-    for (size_t i = 0; i <= watch->n_features; i++) {
-        size_t judged, moved = count_moved(watch, i, &judged);
-        if (moved >= 2 && 2 * moved >= judged) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The plant's comparison: all machines' windows together. */
 static void fill_plant_alarm(struct mw_watch *watch, struct mw_watch_alarm *alarm)
 {
-    struct mw_comparison comparison[MW_BUNDLE_FEATURES_MAX + 1];
-    alarm->plant = true;
-    alarm->machine = NULL;
-    alarm->records = 0;
-    alarm->onset = INT64_MAX;
-    alarm->time = INT64_MIN;
-    for (size_t i = 0; i <= watch->n_features; i++) {
-        struct mw_sketch all = {0}, sum;
-        for (size_t k = 0; k < watch->n; k++) {
-            sum_blocks(&watch->machine[k], i, &sum);
-            mw_sketch_merge(&all, &sum);
-        }
-        comparison[i] = mw_compare(reference(watch, i), &all);
-    }
-    mw_compare_correct(comparison, watch->n_features + 1, watch->plant->watch.psi,
-                       watch->plant->watch.alpha);
-    name_features(watch, comparison, alarm);
+    size_t feature = worst(watch->comparison, watch->n_features + 1);
+    *alarm = (struct mw_watch_alarm){
+        .plant = true, .onset = INT64_MAX, .time = INT64_MIN, .records = plant_records(watch)};
+    name_features(watch, watch->comparison, alarm);
     for (size_t k = 0; k < watch->n; k++) {
         struct machine *machine = &watch->machine[k];
-        int64_t onset = find_onset(watch, machine);
-        alarm->records += machine->records;
-        alarm->onset = machine->findings > 0 && onset < alarm->onset ? onset : alarm->onset;
-        alarm->time = newest_time(machine) > alarm->time ? newest_time(machine) : alarm->time;
+        int64_t onset = find_onset(watch, machine, feature, reference(watch, feature));
+        int64_t time = newest_time(machine);
+        alarm->onset = onset < alarm->onset ? onset : alarm->onset;
+        alarm->time = time > alarm->time ? time : alarm->time;
         machine->alarmed = true; /* what moved with the plant is not accused alone afterwards */
         machine->since_alarm = 0;
     }
-    watch->plant_alarmed = true;
-    watch->since_plant_alarm = 0;
+    alarm->onset = alarm->onset == INT64_MAX ? alarm->time : alarm->onset;
+    watch->alarmed = true;
+    watch->since_alarm = 0;
+}
+
+static void fill_machine_alarm(struct mw_watch *watch, struct machine *machine,
+                               struct mw_watch_alarm *alarm)
+{
+    size_t feature = worst(machine->comparison, watch->n_features + 1);
+    *alarm = (struct mw_watch_alarm){
+        .machine = machine->name,
+        .records = machine->records,
+        .onset = find_onset(watch, machine, feature, &machine->own[feature]),
+        .time = newest_time(machine)};
+    alarm->onset = alarm->onset == INT64_MAX ? alarm->time : alarm->onset;
+    name_features(watch, machine->comparison, alarm);
+    machine->alarmed = true;
+    machine->since_alarm = 0;
 }
 
 static bool cooled_down(const struct mw_watch *watch, bool alarmed, uint64_t since, size_t machines)
@@ -374,36 +453,27 @@ static bool cooled_down(const struct mw_watch *watch, bool alarmed, uint64_t sin
 
 bool mw_watch_alarm(struct mw_watch *watch, struct mw_watch_alarm *alarm)
 {
+    unsigned round = watch->n < 2 ? 2 : (unsigned)watch->n;
     bool found = false;
-    for (size_t i = 0; i < watch->n; i++) {
+    for (size_t i = 0; i < watch->n && !found; i++) {
         struct machine *machine = &watch->machine[i];
         if (!machine->fresh) {
             continue;
         }
         compare_machine(watch, machine);
-        bool ripe = machine->findings >= 2; /* one block later the others have been heard */
-        if (ripe && plant_moved(watch)) {
-            if (cooled_down(watch, watch->plant_alarmed, watch->since_plant_alarm, watch->n)) {
-                fill_plant_alarm(watch, alarm);
-                found = alarm->n > 0;
-            }
-        } else if (ripe && cooled_down(watch, machine->alarmed, machine->since_alarm, 1)) {
-            alarm->plant = false;
-            alarm->machine = machine->name;
-            alarm->records = machine->records;
-            alarm->onset = find_onset(watch, machine);
-            alarm->time = newest_time(machine);
-            name_features(watch, machine->comparison, alarm);
-            machine->alarmed = true;
-            machine->since_alarm = 0;
-            found = alarm->n > 0;
+        compare_plant(watch);
+        if (watch->findings >= round &&
+            cooled_down(watch, watch->alarmed, watch->since_alarm, watch->n)) {
+            fill_plant_alarm(watch, alarm);
+            found = true;
+        } else if (watch->findings == 0 && machine->findings >= 2 && watch->n > 1 &&
+                   cooled_down(watch, machine->alarmed, machine->since_alarm, 1)) {
+            fill_machine_alarm(watch, machine, alarm);
+            found = true;
         }
         move_on(watch, machine);
-        if (found) {
-            return true;
-        }
     }
-    return false;
+    return found;
 }
 
 size_t mw_watch_machines(const struct mw_watch *watch)

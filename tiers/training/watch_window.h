@@ -1,11 +1,15 @@
 /* watch_window.h - the newest records of each machine in the bins of a bundle, and what they say.
  *
- * A machine's window is a ring of blocks; when the newest block is full the oldest is dropped and
- * the window is compared with the bundle's reference. Of the machines a comparison finds moved, one
- * alone is its own matter (a sensor); when at least half of those that have evidence, and two,
- * moved in the same feature, the plant has. A first finding waits for one more block, so that a
- * change of the whole plant has shown in the other machines too before one of them is accused.
- * Pure: no files, no clock. */
+ * A machine's window is a ring of blocks; when the newest block is full the windows are compared
+ * and the oldest block is dropped. Two questions: Has the plant moved? All machines' windows
+ * together against the bundle's reference; and still, when the machine that moved most is left out,
+ * so that one of them does not speak for all. A plant of one machine speaks for itself. Has one
+ * machine moved? Its window against its own first records under this bundle, since machines differ.
+ * A population stability index is never 0, and neighbouring records are alike: the limit is
+ * watch.psi plus what chance gives for these counts (B. Yurdakul, "Statistical properties of
+ * population stability index", 2018), four times over for the likeness. A finding has to hold for a
+ * whole round of blocks, so that a change of the whole plant has shown in the other machines too
+ * before one of them is accused. Pure: no files, no clock. */
 #ifndef MW_TRAINING_WATCH_WINDOW_H
 #define MW_TRAINING_WATCH_WINDOW_H
 
@@ -33,8 +37,9 @@ mw_err mw_watch_add_score(struct mw_watch *watch, struct mw_span machine, float 
 mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span machine, int64_t from, int64_t to,
                            uint64_t count, const struct mw_sketch *features,
                            const struct mw_sketch *score, struct mw_error *error);
-/* The machine was repaired, judged or broke: what came before says nothing about the world. */
-void mw_watch_reset(struct mw_watch *watch, struct mw_span machine);
+/* The machine had a fault (it broke, or a finding said so): its newest records tell of that, not of
+ * the world. */
+void mw_watch_fault(struct mw_watch *watch, struct mw_span machine);
 
 struct mw_watch_feature {
     const char *name; /* "score" for the score; borrowed from the bundle */

@@ -1,0 +1,50 @@
+/* bridge_stats.c - run/bridge.json: what the bridge says of itself. */
+#include "tiers/platform/bridge_outgoing.h"
+
+#include "tiers/platform/json_text.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
+                           const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
+                           bool paused)
+{
+    const struct mw_bridge_counts *counts = &intake->counts;
+    struct mw_buffer text = {0};
+    const struct {
+        const char *name;
+        uint64_t value;
+    } figures[] = {
+        {"records", counts->records},
+        {"sketches", counts->sketches},
+        {"unnumbered", counts->unnumbered},
+        {"messages", counts->messages},
+        {"events", counts->events},
+        {"statuses", counts->statuses},
+        {"dead", counts->dead},
+        {"again", counts->again},
+        {"ahead", counts->ahead},
+        {"pending", mw_bridge_intake_pending(intake)},
+        {"positions", intake->devices.count},
+        {"updates", outgoing->updates},
+        {"parts", outgoing->parts},
+        {"commands", outgoing->commands},
+        {"commands_answered", outgoing->answered},
+        {"commands_expired", outgoing->expired},
+        {"commands_waiting", outgoing->pending.count},
+    };
+    mw_err err = mw_buffer_printf(&text,
+                                  "{\"v\":1,\"role\":\"bridge\",\"pid\":%ld,\"time\":%.3f,"
+                                  "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
+                                  (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
+                                  connected ? "true" : "false", paused ? "true" : "false", rate);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
+        err = mw_buffer_printf(&text, ",\"%s\":%llu", figures[i].name,
+                               (unsigned long long)figures[i].value);
+    }
+    if (err == MW_OK && mw_buffer_add(&text, "}\n", 2) == MW_OK) {
+        mw_run_file_replace(path, (struct mw_span){text.data, text.size});
+    }
+    mw_buffer_free(&text);
+}
