@@ -72,20 +72,75 @@ static void on_stopped(void *context)
     mw_loop_stop(up->loop);
 }
 
-/* Restarts the roles that read a section that changed. */
+static bool wanted(const struct mw_plant *plant, const struct mw_role_entry *role)
+{
+    return strcmp(role->name, "thing") != 0 || plant->simulate.machines > 0;
+}
+
+static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
+{
+    static char option[] = "-c";
+    up->argv[i][0] = (char *)(uintptr_t)mw_process_self();
+    up->argv[i][1] = (char *)(uintptr_t)mw_roles[i].name;
+    up->argv[i][2] = option;
+    up->argv[i][3] = up->config;
+    struct mw_child_spec spec = {
+        .name = mw_roles[i].name, .argv = up->argv[i], .output = up->options->output};
+    return mw_supervisor_add(up->supervisor, &spec, error);
+}
+
+static mw_err start_roles(struct up *up, struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && mw_roles[i].name != NULL; i++) {
+        err = wanted(&up->plant, &mw_roles[i]) ? start_role(up, i, error) : MW_OK;
+    }
+    return err;
+}
+
+static bool has_own_broker(const struct mw_plant *plant)
+{
+    return plant->broker.url == NULL || plant->broker.url[0] == '\0';
+}
+
+/* The first section that a role reads and that changed; "" when none did. */
+static void changed_section(const struct up *up, const struct mw_plant *fresh,
+                            const struct mw_role_entry *role, char section[static 64])
+{
+    const char *at = role->sections;
+    while (*at != '\0') {
+        int length = (int)strcspn(at, " ");
+        snprintf(section, 64, "%.*s", length, at);
+        if (mw_plant_differs(&up->plant, fresh, section)) {
+            return;
+        }
+        at += length;
+        at += *at == ' ';
+    }
+    section[0] = '\0';
+}
+
+/* Restarts the roles that read a section that changed; the things come and go with
+ * simulate.machines. */
 static void apply(struct up *up, const struct mw_plant *fresh)
 {
-    for (const struct mw_role_entry *role = mw_roles; role->name != NULL; role++) {
-        char sections[128];
-        snprintf(sections, sizeof sections, "%s", role->sections);
-        char *rest = NULL;
-        for (char *section = strtok_r(sections, " ", &rest); section != NULL;
-             section = strtok_r(NULL, " ", &rest)) {
-            if (mw_plant_differs(&up->plant, fresh, section)) {
-                mw_log(MW_LOG_INFO, role->name, "restarting for a changed section",
-                       MW_KS("section", section));
-                mw_supervisor_restart(up->supervisor, role->name);
-                break;
+    for (size_t i = 0; mw_roles[i].name != NULL; i++) {
+        const struct mw_role_entry *role = &mw_roles[i];
+        bool was = wanted(&up->plant, role), is = wanted(fresh, role);
+        char section[64];
+        changed_section(up, fresh, role, section);
+        if (was && is && section[0] != '\0') {
+            mw_log(MW_LOG_INFO, role->name, "restarting for a changed section",
+                   MW_KS("section", section));
+            mw_supervisor_restart(up->supervisor, role->name);
+        } else if (was && !is) {
+            mw_log(MW_LOG_INFO, role->name, "not wanted any more", MW_KS("section", section));
+            mw_supervisor_remove(up->supervisor, role->name);
+        } else if (!was && is) {
+            struct mw_error error = {0};
+            mw_log(MW_LOG_INFO, role->name, "wanted now", MW_KS("section", section));
+            if (start_role(up, i, &error) != MW_OK) {
+                mw_log(MW_LOG_ERROR, role->name, "could not start", MW_KS("reason", error.text));
             }
         }
     }
@@ -101,8 +156,10 @@ static void reload(struct up *up)
         return;
     }
     if (mw_plant_differs(&up->plant, &fresh, "plant") ||
-        mw_plant_differs(&up->plant, &fresh, "data")) {
-        mw_log(MW_LOG_ERROR, NULL, "plant and data change only with a new start, old ones stay",
+        mw_plant_differs(&up->plant, &fresh, "data") || has_own_broker(&fresh) != up->own_broker) {
+        mw_log(MW_LOG_ERROR, NULL,
+               "plant, data, and whose the broker is change only with a new start, the old "
+               "plant.yaml stays in force",
                MW_KS("file", up->config));
         mw_plant_clear(&fresh);
         return;
@@ -110,6 +167,8 @@ static void reload(struct up *up)
     apply(up, &fresh);
     mw_plant_clear(&up->plant);
     up->plant = fresh;
+    mw_log_init("up", (enum mw_log_level)up->plant.log.level,
+                (enum mw_log_format)up->plant.log.format);
 }
 
 static void on_signal(void *context, int signal)
@@ -124,7 +183,7 @@ static void on_signal(void *context, int signal)
 
 static mw_err start_broker(struct up *up, struct mw_error *error)
 {
-    up->own_broker = up->plant.broker.url == NULL || up->plant.broker.url[0] == '\0';
+    up->own_broker = has_own_broker(&up->plant);
     if (!up->own_broker) {
         return MW_OK;
     }
@@ -152,33 +211,6 @@ static mw_err start_broker(struct up *up, struct mw_error *error)
     return mw_supervisor_add(up->supervisor, &spec, error);
 }
 
-static bool wanted(const struct up *up, const struct mw_role_entry *role)
-{
-    if (strcmp(role->name, "thing") == 0) {
-        return up->plant.simulate.machines > 0;
-    }
-    return true;
-}
-
-static mw_err start_roles(struct up *up, struct mw_error *error)
-{
-    static char option[] = "-c";
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && mw_roles[i].name != NULL; i++) {
-        if (!wanted(up, &mw_roles[i])) {
-            continue;
-        }
-        up->argv[i][0] = (char *)(uintptr_t)mw_process_self();
-        up->argv[i][1] = (char *)(uintptr_t)mw_roles[i].name;
-        up->argv[i][2] = option;
-        up->argv[i][3] = up->config;
-        struct mw_child_spec spec = {
-            .name = mw_roles[i].name, .argv = up->argv[i], .output = up->options->output};
-        err = mw_supervisor_add(up->supervisor, &spec, error);
-    }
-    return err;
-}
-
 /* The data folder's lock, store, keys and first metadata. */
 static mw_err prepare_data(struct up *up, struct mw_error *error)
 {
@@ -186,6 +218,9 @@ static mw_err prepare_data(struct up *up, struct mw_error *error)
     mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
     if (err == MW_OK) {
         err = mw_process_lock(path, &up->lock, error);
+        if (err == MW_ERR_BUSY) {
+            err = mw_error_wrap(error, "another 'millwright up' runs on this data folder");
+        }
     }
     if (err == MW_OK) {
         err = mw_plant_path(&up->plant, "keys", NULL, keys, sizeof keys, error);

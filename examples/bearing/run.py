@@ -37,12 +37,18 @@ def level1(options, source, name, rate, work):
     return json.loads(done.stdout), rows[0], rows[1:]
 
 
-def write(path, head, parts):
+def in_turn(made):
+    """(bearing, its record) for all records, as if the stand ran with each bearing for a moment."""
+    places = sorted((i / len(m[3]), name, i) for name, m in made.items() for i in range(len(m[3])))
+    return [(name, i) for _, name, i in places]
+
+
+def write(path, head, made, order):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(["bearing", "fault"] + head)
-        for name, fault, rows in parts:
-            out.writerows([name, fault] + row for row in rows)
+        out.writerow(["fault"] + head[1:])
+        out.writerows([made[name][0]] + made[name][3][i][1:] for name, i in order)
 
 
 def report(options, data, work):
@@ -52,12 +58,13 @@ def report(options, data, work):
         loop.note(options, f"{name}: {made[name][1]['samples']} samples, "
                            f"{made[name][1]['windows']} windows")
     head = made["normal"][2]
-    cut = {name: int(len(m[3]) * KNOWN) for name, m in made.items()}
-    known, whole = os.path.join(work, "known.csv"), os.path.join(work, "all.csv")
-    write(known, head, [(n, m[0], m[3][:cut[n]]) for n, m in made.items()])
-    write(whole, head, [(n, m[0], m[3]) for n, m in made.items()])
-    enough = {"retrain.minimum_records": sum(cut.values()),
-              "retrain.minimum_positives": sum(c for n, c in cut.items() if made[n][0])}
+    order = in_turn(made)
+    cut = int(len(order) * KNOWN)
+    known, whole = (os.path.join(work, folder, "stand.csv") for folder in ("known", "all"))
+    write(known, head, made, order[:cut])
+    write(whole, head, made, order)
+    enough = {"retrain.minimum_records": cut,
+              "retrain.minimum_positives": sum(made[name][0] for name, _ in order[:cut])}
     with loop.Plant(options, os.path.join(HERE, "plant.yaml"), work, enough) as plant:
         plant.replay([known])
         rollout = plant.wait_for_rollouts(1)[0]
@@ -66,20 +73,20 @@ def report(options, data, work):
         scores = plant.wait_for_scores()
         line, ledger = loop.account(plant)
         loop.note(options, line)
-    labels, values, rows, bearings = [], [], [], {}
+    live = [scores.get(("stand", row)) for row in range(cut, len(order))]
+    if None in live:
+        raise loop.Failed(f"{live.count(None)} records have no score")
+    labels = [made[name][0] for name, _ in order[cut:]]
     rms = head.index("vibration_rms")
-    for name, (fault, counts, _, records) in made.items():
-        live = [scores.get((name, i)) for i in range(cut[name], len(records))]
-        if None in live:
-            raise loop.Failed(f"{name}: {live.count(None)} records have no score")
-        labels += [fault] * len(live)
-        values += live
+    rows, bearings = [], {}
+    for name, (_, counts, _, records) in made.items():
+        own = [s for s, (n, _) in zip(live, order[cut:]) if n == name]
         bearings[name] = {"samples": counts["samples"], "windows": counts["windows"],
-                          "scored": len(live), "mean_score": figures.mean(live)}
-        rows.append([name, counts["samples"], counts["windows"], len(live),
+                          "scored": len(own), "mean_score": figures.mean(own)}
+        rows.append([name, counts["samples"], counts["windows"], len(own),
                      figures.number(figures.mean([float(r[rms]) for r in records])),
-                     figures.number(min(live)), figures.number(max(live))])
-    auc = figures.roc_auc(labels, values)
+                     figures.number(min(own)), figures.number(max(own))])
+    auc = figures.roc_auc(labels, live)
     text = (f"CWRU: raw vibration, windows of {WINDOW} samples at 12 kHz, {counts['features']} features, "
             f"int8, in the loop\n\n"
             + figures.table(["bearing", "samples", "windows", "scored live", "mean RMS",

@@ -30,7 +30,7 @@ def as_list(names):
 def settings(rig, finding, cycles):
     """Of plant.yaml, for one finding learned from these cycles."""
     used = rigs.FEATURES[finding]
-    start = sum(1 for i in cycles if i < rigs.STEPS[1])  # the row of cycle 1,464
+    start = next(row for row, i in enumerate(cycles) if i >= rigs.STEPS[1])
     return {"model.features": as_list(used), "columns.features": as_list(used),
             "columns.finding": finding, "commission.from": start,
             "retrain.minimum_records": len(cycles),
@@ -66,10 +66,10 @@ def shuffled(options, rig, finding, work):
     random.Random(1).shuffle(cycles)
     cut = rig.cycles * 2 // 3
     parts = [os.path.join(work, f"shuffled-{n}", "rig.csv") for n in ("known", "held")]
-    rig.write(parts[0], sorted(cycles[:cut]))
-    rig.write(parts[1], sorted(cycles[cut:]))
+    rig.write(parts[0], cycles[:cut])
+    rig.write(parts[1], cycles[cut:])
     model = os.path.join(work, "shuffled.tflite")
-    words = ["train", "--data", parts[0], "--label", finding, "--time", "cycle", "--features",
+    words = ["train", "--data", parts[0], "--label", finding, "--features",
              ",".join(rigs.FEATURES[finding]), "--int8-auc-loss", "0.02", "--out", model]
     done = subprocess.run([options.millwright, *words], capture_output=True, text=True)
     if done.returncode == 0:
@@ -79,7 +79,7 @@ def shuffled(options, rig, finding, work):
     if done.returncode != 0:
         raise loop.Failed(f"shuffled comparison: {done.stderr.strip()}")
     scores = [float(line) for line in done.stdout.split()]
-    labels = [rig.labels[finding][i] for i in sorted(cycles[cut:])]
+    labels = [rig.labels[finding][i] for i in cycles[cut:]]
     return {"roc_auc": figures.roc_auc(labels, scores),
             "accuracy": figures.accuracy(labels, scores)}
 

@@ -26,7 +26,9 @@ struct child {
     struct mw_child_spec spec;
     enum child_state state;
     bool was_ready;
-    pid_t pid; /* 0 while down */
+    bool ending;  /* was asked to end */
+    bool leaving; /* and is not started again */
+    pid_t pid;    /* 0 while down */
     int ready_fd;
     int64_t started, backoff;
     struct mw_loop_watch *ready_watch;
@@ -120,7 +122,7 @@ static void start_child(struct child *child)
 static void on_timer(void *context)
 {
     struct child *child = context;
-    if (child->supervisor->stopping) {
+    if (child->supervisor->stopping || child->ending) {
         if (child->pid != 0) {
             mw_log(MW_LOG_WARN, child->spec.name, "did not stop in time, killed",
                    MW_KI("pid", child->pid));
@@ -157,11 +159,36 @@ static void start_next(struct mw_supervisor *supervisor)
     }
 }
 
+static void free_child(struct child *child)
+{
+    close_ready(child);
+    mw_loop_remove(child->supervisor->loop, child->timer);
+    free(child);
+}
+
+/* Those behind it may have waited for it to become ready. */
+static void drop_child(struct child *child)
+{
+    struct mw_supervisor *supervisor = child->supervisor;
+    struct child **link = &supervisor->first;
+    while (*link != child) {
+        link = &(*link)->next;
+    }
+    *link = child->next;
+    free_child(child);
+    start_next(supervisor);
+}
+
 static void child_ended(struct child *child, int status)
 {
     struct mw_supervisor *supervisor = child->supervisor;
     child->pid = 0;
+    child->ending = false;
     close_ready(child);
+    if (child->leaving && !supervisor->stopping) {
+        drop_child(child);
+        return;
+    }
     if (supervisor->stopping) {
         child->state = CHILD_STOPPED;
         mw_loop_set_timer(supervisor->loop, child->timer, -1, 0);
@@ -181,8 +208,10 @@ static void on_sigchld(void *context, int signal)
 {
     (void)signal;
     struct mw_supervisor *supervisor = context;
-    for (struct child *child = supervisor->first; child != NULL; child = child->next) {
+    struct child *next;
+    for (struct child *child = supervisor->first; child != NULL; child = next) {
         int status;
+        next = child->next;
         if (child->pid != 0 && waitpid(child->pid, &status, WNOHANG) == child->pid) {
             child_ended(child, status);
         }
@@ -245,9 +274,7 @@ void mw_supervisor_free(struct mw_supervisor *supervisor)
             kill(child->pid, SIGKILL);
             waitpid(child->pid, NULL, 0);
         }
-        close_ready(child);
-        mw_loop_remove(supervisor->loop, child->timer);
-        free(child);
+        free_child(child);
         child = next;
     }
     free(supervisor);
@@ -273,7 +300,6 @@ mw_err mw_supervisor_add(struct mw_supervisor *supervisor, const struct mw_child
         end = &(*end)->next;
     }
     *end = child;
-    supervisor->announced = false;
     start_next(supervisor);
     return MW_OK;
 }
@@ -288,15 +314,37 @@ static struct child *find(const struct mw_supervisor *supervisor, const char *na
     return NULL;
 }
 
+static void end_child(struct child *child)
+{
+    child->ending = true;
+    kill(child->pid, SIGTERM);
+    mw_loop_set_timer(child->supervisor->loop, child->timer, KILL_AFTER, 0);
+}
+
 mw_err mw_supervisor_restart(struct mw_supervisor *supervisor, const char *name)
 {
     struct child *child = find(supervisor, name);
     if (child == NULL) {
         return MW_ERR_NOT_FOUND;
     }
-    if (child->pid != 0) {
+    if (child->pid != 0 && !supervisor->stopping) {
         child->backoff = 0;
-        kill(child->pid, SIGTERM);
+        end_child(child);
+    }
+    return MW_OK;
+}
+
+mw_err mw_supervisor_remove(struct mw_supervisor *supervisor, const char *name)
+{
+    struct child *child = find(supervisor, name);
+    if (child == NULL) {
+        return MW_ERR_NOT_FOUND;
+    }
+    if (child->pid == 0) {
+        drop_child(child);
+    } else if (!supervisor->stopping) {
+        child->leaving = true;
+        end_child(child);
     }
     return MW_OK;
 }

@@ -40,8 +40,11 @@ void mw_supervisor_free(struct mw_supervisor *supervisor); /* kills what still r
 mw_err mw_supervisor_add(struct mw_supervisor *supervisor, const struct mw_child_spec *spec,
                          struct mw_error *error);
 
-/* Ends one child with SIGTERM; it is started again at once. NOT_FOUND. */
+/* Ends one child with SIGTERM, after 5 s with SIGKILL; it is started again soon. NOT_FOUND. */
 mw_err mw_supervisor_restart(struct mw_supervisor *supervisor, const char *name);
+
+/* The same, and it is not started again; its name is free once it has ended. NOT_FOUND. */
+mw_err mw_supervisor_remove(struct mw_supervisor *supervisor, const char *name);
 
 /* Begins to stop all; on_stopped follows. Calling it again sends SIGKILL at once. */
 void mw_supervisor_stop(struct mw_supervisor *supervisor);

@@ -92,6 +92,9 @@ const struct mw_option mw_plant_options[] = {
      "command sent at band impending; empty: none", AT(action.impending)},
     {"action.expires", MW_OPTION_DURATION, NULL, 1e3, 365 * DAY, "10m", NULL,
      "a command not carried out by then is void", AT(action.expires)},
+    {"action.quiet", MW_OPTION_DURATION, NULL, 0, 3650 * DAY, "1h", NULL,
+     "a machine in which an inspection found no fault is not commanded for this long",
+     AT(action.quiet)},
     {"action.confirm", MW_OPTION_INT, NULL, 1, 1000, "2", NULL,
      "scores in a row that must agree before a command goes out", AT(action.confirm)},
 

@@ -74,6 +74,7 @@ struct mw_plant {
         char *immediate;  /* action sent at band immediate: "stop"; empty: none */
         char *impending;  /* at band impending; empty: none */
         int64_t expires;  /* a command is worthless after this, in the plant's time */
+        int64_t quiet;    /* after a finding of no fault no command for this long; plant's time */
         int64_t confirm;  /* scores in a row that must agree before a command goes out */
     } action;
 

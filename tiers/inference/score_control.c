@@ -141,7 +141,7 @@ mw_err mw_score_take_event(struct mw_scorer *scorer, const struct mw_stream_reco
     if (event.type == MW_EVENT_FAILURE || machine == NULL) {
         return MW_OK;
     }
-    machine->policy = (struct mw_score_policy){0};
+    mw_score_policy_judge(&machine->policy, scorer->plant, event.finding, event.time);
     err = mw_score_machine_touch(scorer, machine);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "%s: out of memory", machine->name);
 }

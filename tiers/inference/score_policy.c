@@ -41,7 +41,7 @@ const char *mw_score_policy_take(struct mw_score_policy *policy, const struct mw
     } else if (impending && policy->impending >= confirm) {
         wanted = MW_BAND_IMPENDING;
     }
-    if (wanted <= policy->held) {
+    if (wanted <= policy->held || time < policy->quiet) {
         return NULL;
     }
     policy->held = wanted;
@@ -50,18 +50,29 @@ const char *mw_score_policy_take(struct mw_score_policy *policy, const struct mw
     return wanted == MW_BAND_IMMEDIATE ? plant->action.immediate : plant->action.impending;
 }
 
+void mw_score_policy_judge(struct mw_score_policy *policy, const struct mw_plant *plant,
+                           enum mw_finding finding, int64_t time)
+{
+    *policy = (struct mw_score_policy){0};
+    if (finding == MW_FINDING_NO_FAULT && plant->action.quiet > 0) {
+        policy->quiet = time + plant->action.quiet;
+    }
+}
+
 size_t mw_score_policy_print(const struct mw_score_policy *policy, char *text, size_t capacity)
 {
-    char expires[MW_NUMBER_TEXT];
-    if (policy->impending == 0 && policy->immediate == 0 && policy->held == MW_BAND_NORMAL) {
+    char expires[MW_NUMBER_TEXT], quiet[MW_NUMBER_TEXT];
+    if (policy->impending == 0 && policy->immediate == 0 && policy->held == MW_BAND_NORMAL &&
+        policy->quiet == 0) {
         return 0;
     }
     (void)mw_number_print_time(expires, policy->expires);
+    (void)mw_number_print_time(quiet, policy->quiet);
     int n = snprintf(text, capacity,
                      "{\"v\":1,\"impending\":%u,\"immediate\":%u,\"normal\":%u,\"held\":\"%s\","
-                     "\"expires\":%s}",
+                     "\"expires\":%s,\"quiet\":%s}",
                      policy->impending, policy->immediate, policy->normal,
-                     mw_band_name(policy->held), expires);
+                     mw_band_name(policy->held), expires, quiet);
     return n > 0 && (size_t)n < capacity ? (size_t)n : 0;
 }
 
@@ -81,7 +92,7 @@ static mw_err read_count(const struct mw_wire_parser *parser, const char *key, u
 mw_err mw_score_policy_parse(struct mw_score_policy *policy, struct mw_wire_parser *parser,
                              struct mw_span text)
 {
-    struct mw_span held = {0}, expires = {0};
+    struct mw_span held = {0}, expires = {0}, quiet = {0};
     *policy = (struct mw_score_policy){0};
     mw_err err = mw_wire_open(parser, text, NULL);
     err = err == MW_OK ? read_count(parser, "impending", &policy->impending) : err;
@@ -90,6 +101,8 @@ mw_err mw_score_policy_parse(struct mw_score_policy *policy, struct mw_wire_pars
     err = err == MW_OK ? mw_wire_get(parser, 0, "held", &held) : err;
     err = err == MW_OK ? mw_wire_get(parser, 0, "expires", &expires) : err;
     err = err == MW_OK ? mw_number_parse_time(expires, &policy->expires) : err;
+    err = err == MW_OK ? mw_wire_get(parser, 0, "quiet", &quiet) : err;
+    err = err == MW_OK ? mw_number_parse_time(quiet, &policy->quiet) : err;
     for (enum mw_band band = MW_BAND_NORMAL; err == MW_OK && band <= MW_BAND_IMMEDIATE; band++) {
         if (mw_span_is(held, mw_band_name(band))) {
             policy->held = band;

@@ -84,7 +84,8 @@ static void test_survives_as_text(void **state)
     (void)state;
     assert_int_equal(mw_wire_parser_init(memory, sizeof memory, &parser), MW_OK);
     assert_int_equal(mw_score_policy_print(&policy, text, sizeof text), 0);
-    policy = (struct mw_score_policy){3, 2, 1, MW_BAND_IMPENDING, INT64_C(1767225600123456)};
+    policy = (struct mw_score_policy){3, 2, 1, MW_BAND_IMPENDING, INT64_C(1767225600123456),
+                                      INT64_C(1767225700000000)};
     size_t size = mw_score_policy_print(&policy, text, sizeof text);
     assert_true(size > 0);
     assert_int_equal(mw_score_policy_parse(&back, parser, (struct mw_span){text, size}), MW_OK);
@@ -93,7 +94,26 @@ static void test_survives_as_text(void **state)
     assert_int_equal(back.normal, 1);
     assert_int_equal(back.held, MW_BAND_IMPENDING);
     assert_int_equal(back.expires, INT64_C(1767225600123456));
+    assert_int_equal(back.quiet, INT64_C(1767225700000000));
     assert_int_not_equal(mw_score_policy_parse(&back, parser, mw_span_of("{\"v\":1}")), MW_OK);
+}
+
+/* After a finding of no fault the machine is left alone for a while; after one of a fault it is not. */
+static void test_a_finding_is_believed(void **state)
+{
+    struct mw_plant plant = {0};
+    struct mw_score_policy policy = {0};
+    char stop[] = "stop";
+    (void)state;
+    plant.action.immediate = stop;
+    plant.action.confirm = 1;
+    plant.action.expires = 10;
+    plant.action.quiet = 100;
+    mw_score_policy_judge(&policy, &plant, MW_FINDING_NO_FAULT, 1000);
+    assert_null(mw_score_policy_take(&policy, &plant, MW_BAND_IMMEDIATE, 1099));
+    assert_string_equal(mw_score_policy_take(&policy, &plant, MW_BAND_IMMEDIATE, 1100), "stop");
+    mw_score_policy_judge(&policy, &plant, MW_FINDING_FAULT, 2000);
+    assert_string_equal(mw_score_policy_take(&policy, &plant, MW_BAND_IMMEDIATE, 2001), "stop");
 }
 
 int main(void)
@@ -103,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_impending_and_escalation),
         cmocka_unit_test(test_expiry_and_release),
         cmocka_unit_test(test_survives_as_text),
+        cmocka_unit_test(test_a_finding_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

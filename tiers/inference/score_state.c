@@ -109,7 +109,7 @@ mw_err mw_score_machine_touch(struct mw_scorer *scorer, struct mw_score_machine 
 static bool same_policy(const struct mw_score_policy *a, const struct mw_score_policy *b)
 {
     return a->impending == b->impending && a->immediate == b->immediate && a->normal == b->normal &&
-           a->held == b->held && a->expires == b->expires;
+           a->held == b->held && a->expires == b->expires && a->quiet == b->quiet;
 }
 
 static mw_err save_trust(struct mw_scorer *scorer, struct mw_error *error)

@@ -28,7 +28,7 @@
 #define MW_WORLD_MACHINES_MAX 256
 #define MW_WORLD_CHANGES_MAX 256
 #define MW_WORLD_NAME 64      /* bytes of a machine's name, with its NUL */
-#define MW_WORLD_FINDABLE 0.1 /* damage from which an inspection finds a fault */
+#define MW_WORLD_FINDABLE 0.3 /* damage from which an inspection finds a fault */
 
 enum mw_world_change_kind {
     MW_WORLD_SEASON,   /* value: K above the normal ambient temperature */

@@ -72,14 +72,16 @@ static mw_err add_golden(struct mw_bundle *bundle, const struct mw_assemble *fro
 
 /* --- reference --- */
 
-/* What a plant looks like whose faults are seen to in time: the records before a failure are left
- * out, since a model that prevents failures would by that move the plant away from a reference that
- * had them. */
-static void count_healthy(struct mw_sketch *sketch, const struct mw_sketch_edges *edges,
-                          const struct mw_dataset *set, const float *value, size_t stride)
+/* What the plant looks like now, its faults seen to in time: after a drift the records before it
+ * are left out, and always those before a failure, since a model that prevents failures would by
+ * that move the plant away from a reference that had them. */
+static void count_reference(const struct mw_assemble *from, struct mw_sketch *sketch,
+                            const struct mw_sketch_edges *edges, const float *value, size_t stride)
 {
+    const struct mw_dataset *set = from->dataset;
     for (size_t i = 0; i < set->rows; i++) {
-        if (set->label == NULL || set->label[i] == 0) {
+        bool healthy = set->label == NULL || set->label[i] == 0;
+        if (healthy && (set->time == NULL || set->time[i] >= from->fresh)) {
             mw_drift_add(sketch, edges, value[i * stride], mw_dataset_weight(set, i));
         }
     }
@@ -107,7 +109,7 @@ static mw_err add_features(struct mw_bundle *bundle, const struct mw_assemble *f
                   ? MW_ERR_MEMORY
                   : mw_drift_edges(&bundle->edges[i], set->x + i, set->rows, set->columns);
         if (err == MW_OK) {
-            count_healthy(&bundle->sketch[i], &bundle->edges[i], set, set->x + i, set->columns);
+            count_reference(from, &bundle->sketch[i], &bundle->edges[i], set->x + i, set->columns);
         }
     }
     return err;
@@ -125,7 +127,7 @@ static mw_err add_scores(struct mw_bundle *bundle, const struct mw_assemble *fro
     }
     mw_err err = mw_drift_edges(&bundle->score_edges, score, rows, 1);
     if (err == MW_OK) {
-        count_healthy(&bundle->score_sketch, &bundle->score_edges, from->dataset, score, 1);
+        count_reference(from, &bundle->score_sketch, &bundle->score_edges, score, 1);
     }
     free(score);
     return err;

@@ -23,6 +23,7 @@ struct mw_assemble {
     const double *score; /* of the int8 model, one a row */
     double base_rate, int8_auc_loss;
     const char *parent, *machine; /* may be NULL */
+    int64_t fresh; /* the reference tells of the records from then on; INT64_MIN: of all */
 };
 
 /* Makes the bundle: edges from the values that occur, sketches of all rows in them (each counted

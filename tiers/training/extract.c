@@ -244,6 +244,7 @@ mw_err mw_extract(const struct mw_plant *plant, const struct mw_extract_options 
     struct mw_extract_job job = {.plant = plant, .options = options, .result = result};
     memset(result, 0, sizeof *result);
     result->newest = INT64_MIN;
+    result->fresh = options->fresh;
     mw_err err = mw_archive_open(&job.archive, plant, error);
     if (err == MW_OK) {
         err = run(&job, error);

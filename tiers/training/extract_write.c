@@ -239,20 +239,24 @@ static mw_err print_numbers(struct mw_buffer *json, const char *key, const float
 
 mw_err mw_extract_print_json(const struct mw_extract_result *r, struct mw_buffer *json)
 {
-    char newest[MW_NUMBER_TEXT] = "null";
+    char newest[MW_NUMBER_TEXT] = "null", fresh[MW_NUMBER_TEXT] = "null";
     if (r->newest != INT64_MIN) {
         mw_number_print_time(newest, r->newest);
     }
-    mw_err err = mw_buffer_printf(
-        json,
-        "{\"records\":%" PRIu64 ",\"labelled\":%" PRIu64 ",\"positives\":%" PRIu64
-        ",\"unknown\":%" PRIu64 ",\"excluded\":%" PRIu64 ",\"suspect\":%" PRIu64
-        ",\"incomplete\":%" PRIu64 ",\"border\":%" PRIu64 ",\"validation\":%" PRIu64
-        ",\"validation_positives\":%" PRIu64 ",\"machines\":%zu,\"mapped\":%s,\"newest\":%s"
-        ",\"reference\":{\"features\":[",
-        r->records, r->labelled, r->positives, r->unknown, r->excluded, r->suspect, r->incomplete,
-        r->border, r->validation, r->validation_positives, r->machines,
-        r->mapped ? "true" : "false", newest);
+    if (r->fresh != INT64_MIN) {
+        mw_number_print_time(fresh, r->fresh);
+    }
+    mw_err err =
+        mw_buffer_printf(json,
+                         "{\"records\":%" PRIu64 ",\"labelled\":%" PRIu64 ",\"positives\":%" PRIu64
+                         ",\"unknown\":%" PRIu64 ",\"excluded\":%" PRIu64 ",\"suspect\":%" PRIu64
+                         ",\"incomplete\":%" PRIu64 ",\"border\":%" PRIu64
+                         ",\"validation\":%" PRIu64 ",\"validation_positives\":%" PRIu64
+                         ",\"machines\":%zu,\"mapped\":%s,\"newest\":%s,\"fresh\":%s"
+                         ",\"reference\":{\"features\":[",
+                         r->records, r->labelled, r->positives, r->unknown, r->excluded, r->suspect,
+                         r->incomplete, r->border, r->validation, r->validation_positives,
+                         r->machines, r->mapped ? "true" : "false", newest, fresh);
     for (size_t i = 0; err == MW_OK && i < r->features; i++) {
         /* A feature's name needs no escape in JSON. */
         err = mw_buffer_printf(json, "%s\"%s\"", i == 0 ? "" : ",", r->feature[i]);

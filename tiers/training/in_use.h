@@ -18,7 +18,7 @@ mw_err mw_in_use_find(const struct mw_plant *plant, const char *machine,
 mw_err mw_in_use_export(const struct mw_plant *plant, const char *digest, const char *folder,
                         struct mw_error *error);
 
-/* Whether anything in the plant is desired to run this digest. */
+/* True when anything in the plant is desired to run this digest. */
 mw_err mw_in_use_by_any(const struct mw_plant *plant, const char *digest, bool *used,
                         struct mw_error *error);
 

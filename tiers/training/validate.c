@@ -14,8 +14,9 @@
 #include <string.h>
 
 #define AUC_NOISE 0.02 /* of a difference between two models on some hundred records */
-#define LOSS_SHARE 0.8 /* of the log loss in use, from which a candidate is clearly the truer one \
-                        */
+#define LOSS_SHARE                                                                 \
+    0.8 /* of the log loss in use, from which a candidate is clearly the truer one \
+         */
 
 static mw_err no_memory(struct mw_error *error)
 {
@@ -262,6 +263,7 @@ static mw_err print_metrics(struct mw_validate_job *job)
 static mw_err assemble(struct mw_validate_job *job, struct mw_error *error)
 {
     const char *kind = json_string_value(json_object_get(job->train, "kind"));
+    const json_t *fresh = json_object_get(job->extract, "fresh");
     const struct mw_assemble from = {
         .plant = job->plant,
         .dataset = &job->set,
@@ -275,7 +277,8 @@ static mw_err assemble(struct mw_validate_job *job, struct mw_error *error)
         .base_rate = json_number_value(json_object_get(job->train, "base_rate")),
         .int8_auc_loss = job->int8_loss,
         .parent = job->options->parent_digest,
-        .machine = job->options->machine};
+        .machine = job->options->machine,
+        .fresh = json_is_number(fresh) ? (int64_t)(json_number_value(fresh) * 1e6) : INT64_MIN};
     return mw_assemble_bundle(&job->bundle, &from, error);
 }
 

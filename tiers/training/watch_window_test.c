@@ -139,8 +139,8 @@ static void test_an_alarm_comes_again_only_after_the_cooldown(void **state)
 {
     struct scene *s = *state;
     assert_int_equal(feed(s, 0, 300, 0xF, 3), 1);
-    assert_int_equal(feed(s, 300, 400, 0xF, 3), 0); /* fewer than 600 a machine since */
-    assert_int_equal(feed(s, 700, 300, 0xF, 3), 1);
+    assert_int_equal(feed(s, 300, 350, 0xF, 3), 0); /* fewer than 600 a machine since */
+    assert_int_equal(feed(s, 650, 300, 0xF, 3), 1);
 }
 
 static void test_a_fault_is_no_drift(void **state)

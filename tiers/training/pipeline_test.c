@@ -1,0 +1,305 @@
+/* pipeline_test.c - pipeline.yaml and the local runner. The steps that it runs are this program
+ * itself: `say NAME STATUS [TEXT]` notes NAME in ./order of the work folder and ends with STATUS.
+ */
+#include "tiers/training/pipeline.h"
+
+#include "tiers/training/training_test_plant.h"
+
+#include <jansson.h>
+#include <signal.h>
+
+static mw_err parse(struct mw_pipeline *pipeline, const char *text, struct mw_error *error)
+{
+    *error = (struct mw_error){0};
+    return mw_pipeline_parse(pipeline, text, strlen(text), "p.yaml", error);
+}
+
+static void assert_refused(const char *text, mw_err code, const char *message)
+{
+    struct mw_pipeline pipeline;
+    struct mw_error error;
+    mw_err err = parse(&pipeline, text, &error);
+    if (err != code || strstr(error.text, message) == NULL) {
+        fail_msg("%d \"%s\", expected %d \"%s\"", (int)err, error.text, (int)code, message);
+    }
+    assert_int_equal(error.code, err);
+    assert_int_equal(pipeline.n, 0);
+}
+
+static void test_the_built_in_pipeline_is_whole(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"extract",  "drift", "train",  "quantize",
+                                        "validate", "sign",  "publish"};
+    struct mw_pipeline pipeline;
+    assert_ok(mw_pipeline_read(&pipeline, NULL, error));
+    assert_int_equal(pipeline.n, 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_string_equal(pipeline.step[i].name, names[i]);
+        assert_string_equal(pipeline.step[i].run.item[0], names[i]);
+        assert_true(pipeline.step[i].accept[0]);
+        assert_int_equal(pipeline.step[i].accept[3], i == 1);
+    }
+    mw_pipeline_clear(&pipeline);
+}
+
+static void test_steps_run_after_what_they_need(void **state)
+{
+    (void)state;
+    struct mw_pipeline pipeline;
+    struct mw_error error;
+    assert_int_equal(parse(&pipeline,
+                           "steps:\n"
+                           "- {name: d, needs: [b, c], run: [x]}\n"
+                           "- {name: c, needs: [a], run: [x]}\n"
+                           "- {name: b, needs: [a], run: [x], accelerator: cpu}\n"
+                           "- {name: a, run: [x]}\n",
+                           &error),
+                     MW_OK);
+    const char *order[] = {"a", "c", "b", "d"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(pipeline.step[i].name, order[i]);
+    }
+    mw_pipeline_clear(&pipeline);
+}
+
+static void test_what_is_wrong_is_named_with_its_line(void **state)
+{
+    (void)state;
+    assert_refused("", MW_ERR_PARSE, "p.yaml:1: ");
+    assert_refused("steps: []\n", MW_ERR_PARSE, "without a step");
+    assert_refused("stages: []\n", MW_ERR_PARSE, "p.yaml:1: 'steps:' was expected");
+    assert_refused("steps:\n- name: a\n  run: [x]\n  needz: [b]\n", MW_ERR_PARSE,
+                   "p.yaml:4: needz");
+    assert_refused("steps:\n- name: a\n", MW_ERR_PARSE, "p.yaml:2: a step needs a name and run");
+    assert_refused("steps:\n- name: a\n  name: b\n  run: [x]\n", MW_ERR_PARSE,
+                   "p.yaml:3: name: given twice");
+    assert_refused("steps:\n- name: A b\n  run: [x]\n", MW_ERR_PARSE, "p.yaml:2: name");
+    assert_refused("steps:\n- {name: a, run: [x]}\n- {name: a, run: [x]}\n", MW_ERR_PARSE,
+                   "p.yaml:3: name: a is there already, on line 2");
+    assert_refused("steps:\n- {name: a, needs: [b], run: [x]}\n", MW_ERR_PARSE,
+                   "p.yaml:2: a needs b, which is no step");
+    assert_refused("steps:\n- {name: a, run: []}\n", MW_ERR_PARSE, "a subcommand was expected");
+    assert_refused("steps:\n- {name: a, run: [{x: y}]}\n", MW_ERR_PARSE, "p.yaml:2");
+    assert_refused("steps:\n- {name: a, run: [\"${wrok}/x\"]}\n", MW_ERR_PARSE,
+                   "p.yaml:2: ${wrok} is no variable");
+    assert_refused("steps:\n- {name: a, run: [\"${work\"]}\n", MW_ERR_PARSE, "no closing brace");
+    assert_refused("steps:\n- {name: a, when: sometimes, run: [x]}\n", MW_ERR_PARSE,
+                   "sometimes is no variable");
+    assert_refused("steps:\n- {name: a, accept: [0, 256], run: [x]}\n", MW_ERR_PARSE,
+                   "256 is no exit code");
+    assert_refused("steps:\n- {name: a, accelerator: quantum, run: [x]}\n", MW_ERR_UNSUPPORTED,
+                   "no quantum to train with");
+    assert_refused("steps:\n- &s {name: a, run: [x]}\n- *s\n", MW_ERR_PARSE, "anchors");
+    assert_refused("steps:\n- {name: !!str a, run: [x]}\n", MW_ERR_PARSE, "tags");
+    assert_refused("steps:\n- {name: a, run: [x]}\n---\nsteps: []\n", MW_ERR_PARSE, "one document");
+    assert_refused("steps:\n- {name: a, run: [x]}\nmore: 1\n", MW_ERR_PARSE, "p.yaml:3");
+    assert_refused("steps:\n- {name: a, run: [\"x\\0y\"]}\n", MW_ERR_PARSE, "NUL");
+    assert_refused("steps:\n- {name: a, run: [x\n", MW_ERR_PARSE, "p.yaml:");
+}
+
+static void test_cycles_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("steps:\n- {name: a, needs: [a], run: [x]}\n", MW_ERR_PARSE, "a cycle");
+    assert_refused("steps:\n- {name: z, run: [x]}\n- {name: a, needs: [c], run: [x]}\n"
+                   "- {name: b, needs: [a, z], run: [x]}\n- {name: c, needs: [b], run: [x]}\n",
+                   MW_ERR_PARSE, "a cycle");
+}
+
+static void test_what_is_too_much_is_refused(void **state)
+{
+    (void)state;
+    struct mw_buffer text = {0};
+    assert_int_equal(mw_buffer_printf(&text, "steps:\n"), MW_OK);
+    for (int i = 0; i < 65; i++) {
+        assert_int_equal(mw_buffer_printf(&text, "- {name: s%d, run: [x]}\n", i), MW_OK);
+    }
+    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 64 steps");
+    mw_buffer_clear(&text);
+    assert_int_equal(mw_buffer_printf(&text, "steps:\n- name: a\n  run: ["), MW_OK);
+    for (int i = 0; i < 65; i++) {
+        assert_int_equal(mw_buffer_printf(&text, "x,"), MW_OK);
+    }
+    assert_int_equal(mw_buffer_printf(&text, "]\n"), MW_OK);
+    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 64 items");
+    mw_buffer_clear(&text);
+    for (int i = 0; i < MW_PIPELINE_TEXT_MAX; i++) {
+        assert_int_equal(mw_buffer_add(&text, "#", 1), MW_OK);
+    }
+    assert_int_equal(mw_buffer_add(&text, "\n", 1), MW_OK);
+    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 65536 bytes");
+    mw_buffer_free(&text);
+}
+
+static void test_variables_are_replaced_or_leave_the_argument_out(void **state)
+{
+    (void)state;
+    char work[] = "/w", empty[] = "";
+    char *values[MW_PIPELINE_VARIABLES] = {[MW_PIPELINE_WORK] = work, [MW_PIPELINE_SINCE] = empty};
+    char *text = NULL;
+    assert_ok(mw_pipeline_expand("a${work}b${work}", values, &text, error));
+    assert_string_equal(text, "a/wb/w");
+    free(text);
+    assert_ok(mw_pipeline_expand("costs 5$ {work}", values, &text, error));
+    assert_string_equal(text, "costs 5$ {work}");
+    free(text);
+    assert_ok(mw_pipeline_expand("--since=${since}", values, &text, error));
+    assert_null(text);
+    assert_ok(mw_pipeline_expand("${parent}/${work}", values, &text, error));
+    assert_null(text);
+    assert_int_equal(mw_pipeline_expand("${}", values, &text, NULL), MW_ERR_NOT_FOUND);
+    assert_int_equal(mw_pipeline_expand("${work", values, &text, NULL), MW_ERR_PARSE);
+}
+
+/* --- running --- */
+
+static struct mw_pipeline_report report; /* large */
+static int told;
+
+static void count_steps(void *context, const struct mw_pipeline *pipeline, size_t step, bool ended)
+{
+    (void)context;
+    assert_true(step < pipeline->n);
+    told += ended ? 1 : 0;
+}
+
+/* Runs the steps; *order gets what they noted, separated by blanks. */
+static void run_steps(const char *yaml, char *order, size_t size)
+{
+    struct test_plant test;
+    struct mw_pipeline pipeline;
+    struct mw_buffer noted = {0}, log = {0};
+    struct mw_error why;
+    test_plant_open(&test, "");
+    struct mw_pipeline_run_options with = {.plant = &test.plant,
+                                           .work = test.folder,
+                                           .cause = "manual",
+                                           .machine = "m-1",
+                                           .on_step = count_steps};
+    told = 0;
+    if (parse(&pipeline, yaml, &why) != MW_OK) {
+        fail_msg("%s", why.text);
+    }
+    assert_ok(mw_pipeline_run(&pipeline, &with, &report, error));
+    assert_ok(mw_file_read(test_plant_path(&test, "order"), 4096, &noted, error));
+    snprintf(order, size, "%s", noted.data);
+    assert_ok(mw_file_read(test_plant_path(&test, "one.log"), 4096, &log, error));
+    assert_string_equal(log.data, "one is done\n");
+    mw_buffer_free(&noted);
+    mw_buffer_free(&log);
+    report.step = NULL; /* borrowed from the pipeline */
+    mw_pipeline_clear(&pipeline);
+    test_plant_close(&test);
+}
+
+#define STEP_ONE "- {name: one, run: [say, \"${work}\", one, 0, \"one is done\"]}\n"
+
+static void test_a_run_ends_with_the_last_step(void **state)
+{
+    (void)state;
+    char order[256];
+    run_steps(
+        "steps:\n"
+        "- {name: two, needs: [one], accept: [3], run: [say, \"${work}\", two, 3, \"${parent}\"]}\n"
+        "- {name: never, when: parent, run: [say, \"${work}\", never, 0]}\n"
+        "- {name: three, needs: [two], run: [say, \"${work}\", \"${machine}\", 0]}\n" STEP_ONE,
+        order, sizeof order);
+    assert_string_equal(order, "one two m-1 ");
+    assert_int_equal(report.state, MW_PIPELINE_DONE);
+    assert_int_equal(report.n, 4);
+    assert_int_equal(told, 3);
+    assert_string_equal(report.bundle,
+                        "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    assert_int_equal(report.version, 7);
+}
+
+static void test_a_refusal_ends_the_run_with_its_reason(void **state)
+{
+    (void)state;
+    char order[256];
+    run_steps("steps:\n" STEP_ONE "- {name: two, needs: [one], run: [say, \"${work}\", two, 3, "
+              "\"millwright validate: not better\"]}\n"
+              "- {name: three, needs: [two], run: [say, \"${work}\", three, 0]}\n",
+              order, sizeof order);
+    assert_string_equal(order, "one two ");
+    assert_int_equal(report.state, MW_PIPELINE_REFUSED);
+    assert_string_equal(report.reason, "not better");
+}
+
+static void test_a_failure_ends_the_run_with_its_reason(void **state)
+{
+    (void)state;
+    char order[256];
+    run_steps("steps:\n" STEP_ONE "- {name: two, needs: [one], run: [say, \"${work}\", two, 1]}\n",
+              order, sizeof order);
+    assert_int_equal(report.state, MW_PIPELINE_FAILED);
+    assert_string_equal(report.reason, "exit status 1");
+    run_steps("steps:\n" STEP_ONE
+              "- {name: two, needs: [one], run: [say, \"${work}\", two, 15, kill]}\n",
+              order, sizeof order);
+    assert_int_equal(report.state, MW_PIPELINE_FAILED);
+    assert_string_equal(report.reason, "ended by signal 15");
+}
+
+static void test_the_report_is_json(void **state)
+{
+    (void)state;
+    struct mw_buffer json = {0};
+    report = (struct mw_pipeline_report){.state = MW_PIPELINE_REFUSED,
+                                         .step = "validate",
+                                         .reason = "not \"better\"",
+                                         .n = 1,
+                                         .ran = {{.name = "validate", .ran = true, .status = 3}}};
+    assert_int_equal(mw_pipeline_print_json(&report, &json), MW_OK);
+    json_t *root = json_loadb(json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
+    assert_string_equal(json_string_value(json_object_get(root, "result")), "refused");
+    assert_string_equal(json_string_value(json_object_get(root, "reason")), "not \"better\"");
+    assert_int_equal(json_array_size(json_object_get(root, "steps")), 1);
+    json_decref(root);
+    mw_buffer_free(&json);
+}
+
+/* What a step of these tests does. */
+static int say(char **argv)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/order", argv[0]);
+    FILE *order = fopen(path, "ae");
+    if (order == NULL) {
+        return 99;
+    }
+    fprintf(order, "%s ", argv[1]);
+    fclose(order);
+    printf(
+        "{\"bundle\":\"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
+        "\"version\":7}\n");
+    if (argv[3] != NULL && strcmp(argv[3], "kill") == 0) {
+        fflush(stdout);
+        raise(atoi(argv[2])); /* as a step that somebody kills */
+    }
+    if (argv[3] != NULL) {
+        fprintf(stderr, "%s\n", argv[3]);
+    }
+    return atoi(argv[2]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 4 && strcmp(argv[1], "say") == 0) {
+        return say(argv + 2);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_built_in_pipeline_is_whole),
+        cmocka_unit_test(test_steps_run_after_what_they_need),
+        cmocka_unit_test(test_what_is_wrong_is_named_with_its_line),
+        cmocka_unit_test(test_cycles_are_refused),
+        cmocka_unit_test(test_what_is_too_much_is_refused),
+        cmocka_unit_test(test_variables_are_replaced_or_leave_the_argument_out),
+        cmocka_unit_test(test_a_run_ends_with_the_last_step),
+        cmocka_unit_test(test_a_refusal_ends_the_run_with_its_reason),
+        cmocka_unit_test(test_a_failure_ends_the_run_with_its_reason),
+        cmocka_unit_test(test_the_report_is_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
