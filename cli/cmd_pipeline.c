@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define KEEP 8 /* folders of runs that stay to be looked at */
+
 static const char *const causes[] = {"first", "drift", "schedule", "manual"};
 
 struct values {
@@ -132,6 +134,7 @@ static int run_plant(const struct values *v, const struct mw_pipeline *pipeline,
     } else if (err == MW_OK) {
         print_outcome(&report, work);
     }
+    mw_pipeline_tidy(plant, KEEP);
     return err == MW_OK ? status[report.state] : mw_error_exit_status(err);
 }
 

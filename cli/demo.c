@@ -84,8 +84,8 @@ struct demo {
     struct mw_demo_watch watch;
     struct mw_demo_figures figures;
     pid_t up;
-    int ready_fd;
-    bool is_ready, stopping, watching;
+    int ready_fd, page; /* page: its port */
+    bool is_ready, stopping, watching, finished;
     size_t told_models, told_everywhere;
     unsigned told_saves, ticks;
     bool told_history, told_change, told_drift, told_training;
@@ -169,10 +169,11 @@ static void on_ready(void *context, uint32_t events)
     if (mw_plant_path(&demo->plant, "run", "http", path, sizeof path, &error) == MW_OK) {
         mw_file_read(path, 64, &port, &error);
     }
+    demo->page = port.data == NULL ? 0 : atoi(port.data);
     mw_demo_say(&demo->figures,
                 "A plant is up: 8 motors, their broker, bridge, scorer, watch, learner and page,\n"
                 "         each a process of its own. Look at http://localhost:%d/",
-                port.data == NULL ? 0 : atoi(port.data));
+                demo->page);
     mw_buffer_free(&port);
 }
 
@@ -528,8 +529,14 @@ static void on_tick(void *context)
         sample_memory(demo);
     }
     bool proved = demo->second_everywhere != 0 && now - demo->second_everywhere > PROOF;
-    if (proved) {
+    if (proved && demo->values->once) {
         stop(demo);
+    } else if (proved && !demo->finished) {
+        demo->finished = true;
+        read_latency(demo);
+        demo->err = finish(demo);
+        printf("  The plant goes on; look at http://localhost:%d/ . Ctrl-C ends it.\n", demo->page);
+        fflush(stdout);
     }
 }
 
@@ -579,7 +586,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         err = mw_error_set(error, MW_ERR_TIMEOUT, "the plant did not come up; see %s", demo->log);
         ((struct values *)values)->keep = true;
     }
-    if (err == MW_OK) {
+    if (err == MW_OK && !demo->finished) {
         err = finish(demo);
     }
     if (demo->values->keep) {

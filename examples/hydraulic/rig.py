@@ -19,6 +19,7 @@ FINDINGS = {"cooler_fails": (0, lambda percent: percent == 3),      # close to t
 # load, and does not wander with the oil's temperature as levels do.
 LEVELS = [f"{s}_{f}" for s in SENSORS for f in ("mean", "std", "slope")]
 COURSE = [f"SE_{second:02d}" for second in range(60)]
+COOLING = ["CE_mean", "CP_mean"]  # the cooler's efficiency and power
 FEATURES = {"cooler_fails": LEVELS, "valve_lags": COURSE, "accumulator_leaks": COURSE}
 
 

@@ -307,7 +307,7 @@ mw_err mw_supervisor_add(struct mw_supervisor *supervisor, const struct mw_child
 static struct child *find(const struct mw_supervisor *supervisor, const char *name)
 {
     for (struct child *child = supervisor->first; child != NULL; child = child->next) {
-        if (strcmp(child->spec.name, name) == 0) {
+        if (!child->leaving && strcmp(child->spec.name, name) == 0) {
             return child;
         }
     }

@@ -208,7 +208,7 @@ static mw_err resolve(char **path, const char *folder)
 static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path + 1));
+    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (folder == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }

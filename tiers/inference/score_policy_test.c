@@ -103,9 +103,9 @@ static void test_a_finding_is_believed(void **state)
 {
     struct mw_plant plant = {0};
     struct mw_score_policy policy = {0};
-    char stop[] = "stop";
+    char action[] = "stop";
     (void)state;
-    plant.action.immediate = stop;
+    plant.action.immediate = action;
     plant.action.confirm = 1;
     plant.action.expires = 10;
     plant.action.quiet = 100;

@@ -26,8 +26,8 @@ struct mw_assemble {
     int64_t fresh; /* the reference tells of the records from then on; INT64_MIN: of all */
 };
 
-/* Makes the bundle: edges from the values that occur, sketches of all rows in them (each counted
- * weight times), golden vectors over the whole range of scores. gates_json and metrics_json are
+/* Makes the bundle: edges from the values that occur, sketches of the healthy rows in them (each
+ * counted weight times), golden vectors over the whole range of scores. gates_json and metrics_json are
  * left NULL. On an error *bundle is empty. Errors: RANGE (too many features), MEMORY. */
 mw_err mw_assemble_bundle(struct mw_bundle *bundle, const struct mw_assemble *from,
                           struct mw_error *error);

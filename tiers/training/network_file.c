@@ -20,6 +20,10 @@ static mw_err print_floats(struct mw_buffer *json, const char *key, const float 
         size_t length = mw_number_print_f32(number, values[i]);
         err = i == 0 ? MW_OK : mw_buffer_add(json, ",", 1);
         err = err == MW_OK ? mw_buffer_add(json, number, length) : err;
+        /* As a real: an integer of JSON has no -0 and ends at 2^63. */
+        if (err == MW_OK && strpbrk(number, ".e") == NULL) {
+            err = mw_buffer_add(json, ".0", 2);
+        }
     }
     return err == MW_OK ? mw_buffer_add(json, "]", 1) : err;
 }

@@ -109,6 +109,8 @@ struct mw_pipeline_run_options {
 mw_err mw_pipeline_run(const struct mw_pipeline *pipeline,
                        const struct mw_pipeline_run_options *options,
                        struct mw_pipeline_report *report, struct mw_error *error);
+/* Removes the folders of runs in data/learn but for the newest `keep`. Best effort. */
+void mw_pipeline_tidy(const struct mw_plant *plant, size_t keep);
 /* Appends the report as one JSON object. Errors: MEMORY. */
 mw_err mw_pipeline_print_json(const struct mw_pipeline_report *report, struct mw_buffer *json);
 

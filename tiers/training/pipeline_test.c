@@ -5,8 +5,10 @@
 
 #include "tiers/training/training_test_plant.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 static mw_err parse(struct mw_pipeline *pipeline, const char *text, struct mw_error *error)
 {
@@ -242,6 +244,31 @@ static void test_a_failure_ends_the_run_with_its_reason(void **state)
     assert_string_equal(report.reason, "ended by signal 15");
 }
 
+static void test_old_runs_are_removed_and_nothing_else(void **state)
+{
+    (void)state;
+    struct test_plant test;
+    char path[160];
+    test_plant_open(&test, "");
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/learn/run-%d/parent", test.plant.data, i);
+        assert_ok(mw_file_make_folder(path, error));
+        snprintf(path, sizeof path, "%s/learn/run-%d/extract.json", test.plant.data, i);
+        assert_ok(mw_file_write(path, "{}", 2, 0600, error));
+        const struct timespec age[2] = {{1000 + i, 0}, {1000 + i, 0}};
+        assert_int_equal(utimensat(AT_FDCWD, path, age, 0), 0);
+    }
+    snprintf(path, sizeof path, "%s/learn/mine", test.plant.data);
+    assert_ok(mw_file_make_folder(path, error));
+    mw_pipeline_tidy(&test.plant, 2);
+    assert_true(mw_file_exists(path));
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/learn/run-%d", test.plant.data, i);
+        assert_int_equal(mw_file_exists(path), i >= 2);
+    }
+    test_plant_close(&test);
+}
+
 static void test_the_report_is_json(void **state)
 {
     (void)state;
@@ -299,6 +326,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_run_ends_with_the_last_step),
         cmocka_unit_test(test_a_refusal_ends_the_run_with_its_reason),
         cmocka_unit_test(test_a_failure_ends_the_run_with_its_reason),
+        cmocka_unit_test(test_old_runs_are_removed_and_nothing_else),
         cmocka_unit_test(test_the_report_is_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

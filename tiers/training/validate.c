@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AUC_NOISE 0.02 /* of a difference between two models on some hundred records */
-#define LOSS_SHARE                                                                 \
-    0.8 /* of the log loss in use, from which a candidate is clearly the truer one \
-         */
+/* What a difference between two models on some hundred records may be by chance. */
+#define AUC_NOISE 0.02
+/* Of the log loss in use, from which a candidate's scores are clearly the truer ones. */
+#define LOSS_SHARE 0.8
 
 static mw_err no_memory(struct mw_error *error)
 {
