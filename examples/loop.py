@@ -16,7 +16,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(HERE)
-PAUSE = 0.05  # between two looks at a condition
+PAUSE = 0.05  # seconds between two looks at a condition
+SKIPPED = 77  # exit status, for test drivers
 
 
 class Failed(Exception):
@@ -34,12 +35,9 @@ def find_program(given):
 
 
 def find_data(given):
-    """The folder with the public data sets, or None."""
-    for path in [given, os.environ.get("MILLWRIGHT_DATA"),
-                 os.path.join(os.path.dirname(SOURCE), "shared", "data")]:
-        if path and os.path.isdir(path):
-            return os.path.abspath(path)
-    return None
+    """The folder with the public data sets: the first that is named, there or not."""
+    return os.path.abspath(given or os.environ.get("MILLWRIGHT_DATA")
+                           or os.path.join(os.path.dirname(SOURCE), "shared", "data"))
 
 
 def arguments(what, extra=()):
@@ -56,20 +54,20 @@ def arguments(what, extra=()):
 def main(what, folder, files, report, extra=()):
     """Finds program, data and work folder, calls report(options, data, work) -> dict with "text"."""
     options = arguments(what, extra)
-    data = find_data(options.data)
-    missing = [f for f in files if data is None or not os.path.exists(os.path.join(data, folder, f))]
+    data = os.path.join(find_data(options.data), folder)
+    missing = [f for f in files if not os.path.exists(os.path.join(data, f))]
     if missing:
-        print(f"skipped: {folder}/{missing[0]} is not in "
-              f"{data or 'any data folder'}; examples/{os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0])))}"
-              f"/README.md says where to get it (then --data FOLDER or MILLWRIGHT_DATA)",
+        example = os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0])))
+        print(f"skipped: {data} has no {missing[0]}; examples/{example}/README.md says where the data "
+              f"set comes from; --data or MILLWRIGHT_DATA names the folder that holds {folder}/",
               file=sys.stderr)
-        return 77
+        return SKIPPED
     work = os.path.abspath(options.work) if options.work else tempfile.mkdtemp(prefix="millwright-")
     os.makedirs(work, exist_ok=True)
     try:
         options.millwright = find_program(options.millwright)
         started = time.monotonic()
-        result = report(options, os.path.join(data, folder), work)
+        result = report(options, data, work)
         result["seconds"] = round(time.monotonic() - started, 1)
         text = result.pop("text")
         print(json.dumps(result) if options.json else f"{text}\n\n{result['seconds']} s in all")

@@ -151,7 +151,8 @@ static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_erro
         err = check_version(outbox, path, error);
     }
     if (err == MW_OK) {
-        err = execute(outbox, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;", error);
+        err = execute(outbox, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+                              "PRAGMA temp_store=MEMORY;", error);
     }
     if (err == MW_OK) {
         err = execute(outbox, schema, error);

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,6 +142,7 @@ static inline void place_start_broker(struct place *place)
     }
     place->broker = fork();
     if (place->broker == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when an assertion ends the test */
         int null = open("/dev/null", O_WRONLY);
         (void)dup2(null, 1);
         (void)dup2(null, 2);

@@ -28,7 +28,7 @@ struct thing {
     struct mw_buffer root;
     struct mw_latency latency;
     struct mw_thing_report *report;
-    struct mw_loop_watch *tick, *second, *after;
+    struct mw_loop_watch *tick, *second;
     struct mw_buffer state;
     struct mw_error error; /* of the tick in progress */
     bool failed;
@@ -66,8 +66,8 @@ static void on_event(void *context, const struct mw_event *event)
     if (err != MW_OK) {
         mw_error_set(&thing->error, err, "event %s cannot be written: %s", id, mw_err_text(err));
     } else {
-        err = mw_outbox_put(thing->outbox, "event", id, (struct mw_span){json, size},
-                            &thing->error);
+        err =
+            mw_outbox_put(thing->outbox, "event", id, (struct mw_span){json, size}, &thing->error);
     }
     thing->failed = err != MW_OK;
     thing->event_added = true;
@@ -126,8 +126,8 @@ static mw_err save(struct thing *thing, struct mw_error *error)
     if (err != MW_OK) {
         return mw_error_set(error, err, "the world cannot be saved: %s", mw_err_text(err));
     }
-    err = mw_outbox_put(thing->outbox, "world", "state",
-                        (struct mw_span){thing->state.data, size}, error);
+    err = mw_outbox_put(thing->outbox, "world", "state", (struct mw_span){thing->state.data, size},
+                        error);
     for (unsigned i = 0; err == MW_OK && i < thing->n; i++) {
         err = mw_thing_device_save(thing->device[i], error);
     }
@@ -228,20 +228,16 @@ static void on_tick(void *context)
     }
 }
 
-/* Acknowledgements of a round are noted in one transaction. */
-static void on_after(void *context)
-{
-    struct thing *thing = context;
-    struct mw_error error = {0};
-    if (mw_outbox_commit(thing->outbox, &error) != MW_OK) {
-        mw_log(MW_LOG_ERROR, NULL, "cannot note acknowledgements", MW_KS("reason", error.text));
-    }
-}
-
 static void on_second(void *context)
 {
     struct thing *thing = context;
+    struct mw_error error = {0};
     int64_t now = mw_clock_monotonic();
+    /* Acknowledgements join the next tick's transaction, or this one: one that is lost comes again,
+     * so it is not worth a wait for the disk of its own. */
+    if (mw_outbox_commit(thing->outbox, &error) != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "cannot note acknowledgements", MW_KS("reason", error.text));
+    }
     for (unsigned i = 0; i < thing->n; i++) {
         mw_thing_device_tick(thing->device[i], now);
     }
@@ -381,7 +377,7 @@ static mw_err open_timers(struct thing *thing, struct mw_error *error)
         err =
             mw_loop_add_timer(loop, MW_SECOND, MW_SECOND, on_second, thing, &thing->second, error);
     }
-    return err == MW_OK ? mw_loop_add_after(loop, on_after, thing, &thing->after, error) : err;
+    return err;
 }
 
 static void close_all(struct thing *thing)
@@ -402,7 +398,6 @@ static void close_all(struct thing *thing)
     mw_buffer_free(&thing->state);
     mw_loop_remove(thing->role.loop, thing->tick);
     mw_loop_remove(thing->role.loop, thing->second);
-    mw_loop_remove(thing->role.loop, thing->after);
 }
 
 mw_err mw_thing_run(const struct mw_plant *plant, struct mw_error *error)
