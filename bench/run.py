@@ -32,7 +32,7 @@ sys.path.insert(0, str(SOURCE / "examples"))
 import figures  # noqa: E402
 
 REPEATS = 21
-HEAD = ["figure", "Millwright", "peer", "", "ratio"]
+HEAD = ["figure, and the peer beside it", "Millwright", "peer", "ratio"]
 
 
 class Bench:
@@ -58,12 +58,14 @@ class Bench:
         ratio = ""
         if theirs:
             ratio = f"{theirs / ours if less_is_better else ours / theirs:.2f}"
-        self.rows.append([figure, show(ours, unit), peer, "" if theirs is None else show(theirs, unit),
-                          ratio])
+        self.rows.append([figure, show(ours, unit), "" if theirs is None else show(theirs, unit), ratio])
+        if peer:
+            self.rows.append([f"    {peer}", "", "", ""])
 
     def flush(self):
         """Prints the part that has just been measured."""
-        print(*figures.table(HEAD, self.rows), "", sep="\n", flush=True)
+        print(figures.table(HEAD, self.rows), flush=True)
+        print()
         self.rows = []
 
 
@@ -122,8 +124,8 @@ def part_replay(bench):
         return
     result = replay.measure(bench, source)
     bench.versions["libmosquitto"] = result["peer"]["libmosquitto"]
-    subscriber = f"do-nothing subscriber, QoS 1, one record ({result['peer']['bytes']} bytes) a message"
-    count = f"replay, {result['records']:,} records of 24 features"
+    subscriber = f"do-nothing subscriber, QoS 1, a message a record of {result['peer']['bytes']} bytes"
+    count = f"replay of {result['records']:,} records"
     bench.add(f"{count}: published, stored and scored", result["scored_rate"], "records/s", subscriber,
               result["peer"]["rate"])
     bench.add(f"{count}: published and stored", result["stored_rate"], "records/s", subscriber,

@@ -9,32 +9,32 @@
     X(demo)                                                                                        \
     X(up)                                                                                          \
     X(replay)                                                                                      \
+    X(status)                                                                                      \
+    X(top)                                                                                         \
     X(ledger)                                                                                      \
-    X(stream_cat)                                                                                  \
+    X(event_add)                                                                                   \
+    X(rollout)                                                                                     \
     X(train)                                                                                       \
     X(predict)                                                                                     \
-    X(quantize)                                                                                    \
     X(drift)                                                                                       \
+    X(features)                                                                                    \
     X(model_list)                                                                                  \
     X(model_show)                                                                                  \
     X(model_verify)                                                                                \
+    X(pipeline_run)                                                                                \
+    X(pipeline_show)                                                                               \
     X(extract)                                                                                     \
-    X(features)                                                                                    \
+    X(quantize)                                                                                    \
+    X(validate)                                                                                    \
+    X(sign)                                                                                        \
+    X(publish)                                                                                     \
+    X(stream_cat)                                                                                  \
     X(bridge)                                                                                      \
     X(score)                                                                                       \
     X(watch)                                                                                       \
     X(learn)                                                                                       \
     X(serve)                                                                                       \
-    X(thing)                                                                                       \
-    X(event_add)                                                                                   \
-    X(publish)                                                                                     \
-    X(rollout)                                                                                     \
-    X(sign)                                                                                        \
-    X(status)                                                                                      \
-    X(top)                                                                                         \
-    X(validate)                                                                                    \
-    X(pipeline_run)                                                                                \
-    X(pipeline_show)
+    X(thing)
 
 #define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)

@@ -13,6 +13,7 @@
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -271,7 +272,8 @@ mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
 {
     struct up up = {.options = options, .lock = -1};
     if (realpath(options->config, up.config) == NULL) {
-        return mw_error_errno(error, MW_ERR_IO, "%s", options->config);
+        return mw_error_errno(error, errno == ENOENT ? MW_ERR_NOT_FOUND : MW_ERR_IO, "%s",
+                              options->config);
     }
     mw_err err = mw_plant_read(&up.plant, up.config, error);
     if (err != MW_OK) {

@@ -1,0 +1,89 @@
+#include "cli/demo_run.h"
+#include "lib/base/clock.h"
+
+#define TOLD_SAVES 3 /* saves that are told one by one */
+
+static double hours(int64_t microseconds)
+{
+    return (double)microseconds / (3600.0 * 1e6);
+}
+
+static void tell_saves(struct mw_demo *demo)
+{
+    const struct mw_demo_truth *truth = &demo->watch.truth;
+    while (demo->told_saves < TOLD_SAVES) {
+        unsigned seen = 0;
+        const struct mw_demo_fault *save = NULL;
+        for (size_t i = 0; i < truth->n && save == NULL; i++) {
+            if (truth->fault[i].saved && seen++ == demo->told_saves) {
+                save = &truth->fault[i];
+            }
+        }
+        if (save == NULL) {
+            return;
+        }
+        mw_demo_say(&demo->figures,
+                    "%s was stopped with a failing %s; its twin, which nobody stopped, broke\n"
+                    "         %.1f hours later. Inspected, repaired, running again.",
+                    save->machine, save->kind, hours(save->breakdown - save->stopped));
+        demo->told_saves++;
+    }
+}
+
+static void tell_models(struct mw_demo *demo)
+{
+    struct mw_demo_watch *watch = &demo->watch;
+    while (demo->told_models < watch->models) {
+        const struct mw_demo_model *model = &watch->model[demo->told_models++];
+        mw_demo_say(&demo->figures,
+                    "A %s model is trained on %llu labelled records (%llu before a failure),\n"
+                    "         quantized to int8, proved and signed: %.19s...",
+                    model->drift ? "new" : "first", (unsigned long long)model->records,
+                    (unsigned long long)model->positives, model->digest);
+    }
+    while (demo->told_everywhere < watch->models &&
+           watch->model[demo->told_everywhere].everywhere != 0) {
+        const struct mw_demo_model *model = &watch->model[demo->told_everywhere++];
+        mw_demo_say(&demo->figures,
+                    "It runs everywhere: first on one thing as a trial, then on all, %.1f s after\n"
+                    "         its publication.",
+                    (double)(model->everywhere - model->published) / 1e6);
+        if (model->drift && demo->second_everywhere == 0) {
+            demo->second_everywhere = mw_clock_utc();
+        }
+    }
+}
+
+void mw_demo_tell(struct mw_demo *demo)
+{
+    struct mw_demo_watch *watch = &demo->watch;
+    if (!demo->told_history && watch->truth.paced_wall != 0) {
+        demo->told_history = true;
+        mw_demo_say(&demo->figures,
+                    "Two weeks of history have passed: %llu records, %llu breakdowns that nobody\n"
+                    "         foresaw. From here a day passes in 7 seconds.",
+                    (unsigned long long)watch->telemetry_seen, (unsigned long long)watch->failures);
+    }
+    tell_models(demo);
+    tell_saves(demo);
+    if (!demo->told_change && watch->truth.change_wall != 0) {
+        demo->told_change = true;
+        mw_demo_say(
+            &demo->figures,
+            "The world changes, and it is no fault: half of the motors get other vibration\n"
+            "         sensors, and the load on all of them rises by a quarter.");
+    }
+    if (!demo->told_drift && watch->drift_wall != 0) {
+        demo->told_drift = true;
+        mw_demo_say(&demo->figures, "Drift: %s.", watch->drift_text);
+    }
+    if (!demo->told_training && watch->drift_wall != 0 &&
+        watch->training_started > watch->drift_wall) {
+        demo->told_training = true;
+        mw_demo_say(
+            &demo->figures,
+            "Enough of what came after the change is labelled: %lld records, %lld of them\n"
+            "         before a failure. Training again, at low priority, beside the scoring.",
+            (long long)watch->training_records, (long long)watch->training_positives);
+    }
+}
