@@ -87,8 +87,8 @@ def report(options, data, work):
                      figures.number(figures.mean([float(r[rms]) for r in records])),
                      figures.number(min(own)), figures.number(max(own))])
     auc = figures.roc_auc(labels, live)
-    text = (f"CWRU: raw vibration, windows of {WINDOW} samples at 12 kHz, {counts['features']} features, "
-            f"int8, in the loop\n\n"
+    text = (f"CWRU: raw vibration, windows of {WINDOW} samples at 12 kHz, {counts['features']} "
+            f"features, int8, in the loop\n\n"
             + figures.table(["bearing", "samples", "windows", "scored live", "mean RMS",
                              "least score", "most"], rows)
             + f"\n\nROC AUC of the {len(labels)} windows scored live: {figures.number(auc, 4)}. That "

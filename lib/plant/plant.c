@@ -69,6 +69,9 @@ const struct mw_option mw_plant_options[] = {
 
     {"commission.records", MW_OPTION_INT, NULL, 0, 1e6, "200", NULL,
      "healthy records that set a machine's baseline; 0: no baselines", AT(commission.records)},
+    {"commission.stable", MW_OPTION_FLOAT, NULL, 0, 10, "0", NULL,
+     "a baseline is done earlier when its halves differ by less than this many deviations; 0: never",
+     AT(commission.stable)},
     {"commission.from", MW_OPTION_INT, NULL, -1, 1e15, "-1", NULL,
      "first record number of a device that commissioning may use; -1: the first",
      AT(commission.from)},

@@ -56,6 +56,8 @@ struct mw_plant {
 
     struct {
         int64_t records; /* healthy records that set a machine's baseline; 0: no baselines */
+        double stable;   /* end earlier when the mean of the second half lies within this many deviations of
+                          * the first half's, at 50, 100, 200 ... records; 0: never */
         int64_t from;    /* first row number of a recording that commissioning may use; -1: the first */
     } commission;
 

@@ -22,6 +22,7 @@ struct score_role {
     struct mw_loop_watch *poll, *retain;
     struct mw_score_counts told;
     bool has_told;
+    bool failing; /* said so once; only the poll tries again */
 };
 
 static void step(struct score_role *role)
@@ -29,9 +30,13 @@ static void step(struct score_role *role)
     struct mw_error error = {0};
     size_t count = 0;
     mw_err err = mw_scorer_step(role->scorer, &count, &error);
-    if (err != MW_OK) {
-        mw_log(MW_LOG_ERROR, NULL, "batch not scored, trying again", MW_KS("reason", error.text));
+    if (err != MW_OK && !role->failing) {
+        mw_log(MW_LOG_ERROR, NULL, "batch not scored, trying again every second",
+               MW_KS("reason", error.text));
+    } else if (err == MW_OK && role->failing) {
+        mw_log(MW_LOG_INFO, NULL, "scoring goes on", MW_KI("records", count));
     }
+    role->failing = err != MW_OK;
     /* Between two batches the loop sees its signals. */
     mw_loop_set_timer(role->role.loop, role->poll, count > 0 ? SOON : POLL_EVERY, 0);
 }
@@ -46,7 +51,9 @@ static void on_wake(void *context, uint32_t events)
     struct score_role *role = context;
     (void)events;
     mw_stream_reader_drain(role->scorer->reader);
-    step(role);
+    if (!role->failing) {
+        step(role);
+    }
 }
 
 static void on_retain(void *context)

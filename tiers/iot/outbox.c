@@ -67,7 +67,7 @@ struct mw_outbox {
     sqlite3 *db;
     sqlite3_stmt *statement[ST_COUNT];
     bool in_transaction;
-    int64_t bytes, bytes_committed;
+    int64_t bytes, bytes_before; /* now, and when the transaction began */
     struct mw_buffer value; /* what mw_outbox_get gave last */
 };
 
@@ -83,7 +83,7 @@ static mw_err fail(struct mw_outbox *outbox, const char *what, struct mw_error *
     if (outbox->in_transaction && sqlite3_get_autocommit(outbox->db) != 0) {
         /* A full disk and the like roll back at once: later statements must not go in alone. */
         outbox->in_transaction = false;
-        outbox->bytes = outbox->bytes_committed;
+        outbox->bytes = outbox->bytes_before;
     }
     return mw_error_set(error, err, "outbox %s: %s: %s", sqlite3_db_filename(outbox->db, "main"),
                         what, sqlite3_errmsg(outbox->db));
@@ -166,9 +166,7 @@ static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_erro
             return fail(outbox, statement_text[i], error);
         }
     }
-    err = ask(outbox, "SELECT coalesce(sum(length(text)),0) FROM record", &outbox->bytes, error);
-    outbox->bytes_committed = outbox->bytes;
-    return err;
+    return ask(outbox, "SELECT coalesce(sum(length(text)),0) FROM record", &outbox->bytes, error);
 }
 
 mw_err mw_outbox_open(struct mw_outbox **out, const char *path, struct mw_error *error)
@@ -216,6 +214,7 @@ mw_err mw_outbox_begin(struct mw_outbox *outbox, struct mw_error *error)
     }
     mw_err err = step(outbox, ST_BEGIN, error);
     outbox->in_transaction = err == MW_OK;
+    outbox->bytes_before = outbox->bytes;
     return err;
 }
 
@@ -230,7 +229,6 @@ mw_err mw_outbox_commit(struct mw_outbox *outbox, struct mw_error *error)
         return err;
     }
     outbox->in_transaction = false;
-    outbox->bytes_committed = outbox->bytes;
     return MW_OK;
 }
 
@@ -241,7 +239,7 @@ void mw_outbox_rollback(struct mw_outbox *outbox)
             step(outbox, ST_ROLLBACK, NULL);
         }
         outbox->in_transaction = false;
-        outbox->bytes = outbox->bytes_committed;
+        outbox->bytes = outbox->bytes_before;
     }
 }
 

@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_LOOK 50 /* records */
+
 struct feature {
     char *name;
     double mean, squares;
+    double half; /* the mean at half of the records of the next look */
 };
 
 struct machine {
@@ -125,6 +128,23 @@ static bool same_names(const struct machine *machine, const struct mw_telemetry 
     return same;
 }
 
+/* At 50, 100, 200 ... records: has the second half the mean of the first, by every feature? */
+static bool settled(struct machine *machine, double within)
+{
+    uint64_t n = machine->count;
+    bool look = n >= FIRST_LOOK / 2 && n % (FIRST_LOOK / 2) == 0 &&
+                ((n / (FIRST_LOOK / 2)) & (n / (FIRST_LOOK / 2) - 1)) == 0;
+    bool same = look && n >= FIRST_LOOK && within > 0;
+    for (size_t i = 0; look && i < machine->n; i++) {
+        struct feature *feature = &machine->feature[i];
+        double second = 2 * feature->mean - feature->half;
+        double deviation = sqrt(feature->squares / (double)(n - 1));
+        same = same && fabs(second - feature->half) <= within * deviation;
+        feature->half = feature->mean;
+    }
+    return same;
+}
+
 static mw_err print(const struct machine *machine, struct mw_buffer *json)
 {
     char mean[MW_NUMBER_TEXT], std[MW_NUMBER_TEXT];
@@ -169,7 +189,8 @@ mw_err mw_commission_record(struct mw_commission *commission, const struct mw_te
             feature->mean += delta / (double)machine->count;
             feature->squares += delta * ((double)record->features[i].value - feature->mean);
         }
-        if (machine->count >= (uint64_t)plant->commission.records) {
+        bool stable = settled(machine, plant->commission.stable);
+        if (stable || machine->count >= (uint64_t)plant->commission.records) {
             machine->done = true;
             err = print(machine, json);
             clear_features(machine);
@@ -184,7 +205,8 @@ void mw_commission_event(struct mw_commission *commission, const struct mw_event
     if (machine == NULL || machine->done) {
         return;
     }
-    if (event->type == MW_EVENT_REPAIR) {
+    if (event->type == MW_EVENT_REPAIR ||
+        (event->type == MW_EVENT_INSPECTION && event->finding == MW_FINDING_NO_FAULT)) {
         machine->broken = false;
     } else if (event->type == MW_EVENT_FAILURE || event->finding == MW_FINDING_FAULT) {
         machine->broken = true;

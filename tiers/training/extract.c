@@ -152,6 +152,7 @@ static uint64_t find_border(const struct mw_extract_job *job)
         }
     }
     uint64_t labelled = fresh[0] + fresh[1];
+    uint64_t total[2] = {job->result->labelled - job->result->positives, job->result->positives};
     uint64_t least = (uint64_t)((double)labelled * share);
     uint64_t most = labelled / 2 > least ? labelled / 2 : least;
     double wanted[2] = {(double)fresh[0] * share / 2, (double)fresh[1] * share / 2};
@@ -159,7 +160,8 @@ static uint64_t find_border(const struct mw_extract_job *job)
         int8_t label = job->row[i - 1].label;
         bool enough = (double)count[0] >= wanted[0] && (double)count[1] >= wanted[1];
         if (label >= 0) {
-            if (newer >= least && enough) {
+            bool shared = 2 * count[label] >= total[label]; /* training needs the class too */
+            if (newer >= least && (enough || shared)) {
                 break;
             }
             count[label]++;

@@ -1,0 +1,19 @@
+#!/bin/sh
+# install-arm64.sh: what `make arm64` needs beside the host's own packages. Says so first.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+if ! dpkg --print-foreign-architectures | grep -qx arm64; then
+    echo "Adding arm64 to the architectures that dpkg installs packages of"
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo dpkg --add-architecture arm64
+    else
+        dpkg --add-architecture arm64
+    fi
+fi
+libraries=
+for package in libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
+    libkissfft-dev liblbfgs-dev libcmocka-dev; do
+    libraries="$libraries $package:arm64"
+done
+exec sh "$here/install.sh" cmake ninja-build pkg-config gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+    libjsmn-dev qemu-user-static $libraries

@@ -1,0 +1,95 @@
+#include "tiers/training/policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct mw_plant plant_of(void)
+{
+    struct mw_plant plant;
+    memset(&plant, 0, sizeof plant);
+    plant.retrain.on_drift = true;
+    plant.retrain.minimum_records = 100;
+    plant.retrain.minimum_positives = 10;
+    plant.retrain.fresh_records = 50;
+    plant.retrain.fresh_positives = 5;
+    plant.retrain.attempts_gap = 20;
+    return plant;
+}
+
+static enum mw_policy_cause decide(const struct mw_policy *policy, const struct mw_plant *plant,
+                                   uint64_t labelled, uint64_t positives)
+{
+    return mw_policy_decide(policy, plant, (struct mw_policy_counts){labelled, positives});
+}
+
+static void test_a_first_model_needs_both(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    assert_int_equal(decide(&policy, &plant, 99, 10), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 100, 9), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 100, 10), MW_POLICY_FIRST);
+    plant.model.kind = MW_MODEL_AUTOENCODER; /* needs no labels */
+    assert_int_equal(decide(&policy, &plant, 100, 0), MW_POLICY_FIRST);
+}
+
+static void test_a_drift_asks_for_fresh_labels(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_drift(&policy, 7); /* without a model there is nothing to drift from */
+    assert_false(policy.drifted);
+    mw_policy_published(&policy);
+    assert_false(mw_policy_wants(&policy, &plant));
+    mw_policy_drift(&policy, 7);
+    mw_policy_drift(&policy, 9); /* the first onset holds */
+    assert_int_equal(mw_policy_since(&policy), 7);
+    assert_int_equal(decide(&policy, &plant, 49, 5), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_DRIFT);
+    plant.retrain.on_drift = false;
+    assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_NOTHING);
+}
+
+static void test_a_refusal_waits(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_published(&policy);
+    mw_policy_drift(&policy, 7);
+    mw_policy_refused(&policy, &plant, (struct mw_policy_counts){60, 8});
+    assert_int_equal(decide(&policy, &plant, 79, 8), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 80, 8), MW_POLICY_DRIFT);
+    mw_policy_published(&policy);
+    assert_int_equal(decide(&policy, &plant, 1000, 800), MW_POLICY_NOTHING);
+}
+
+static void test_a_schedule(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    plant.retrain.every = 30;
+    mw_policy_published(&policy);
+    assert_int_equal(decide(&policy, &plant, 1000, 10), MW_POLICY_NOTHING); /* not counted yet */
+    policy.at_publish = 1000;
+    assert_int_equal(decide(&policy, &plant, 1029, 10), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 1030, 10), MW_POLICY_SCHEDULE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_first_model_needs_both),
+        cmocka_unit_test(test_a_drift_asks_for_fresh_labels),
+        cmocka_unit_test(test_a_refusal_waits),
+        cmocka_unit_test(test_a_schedule),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
