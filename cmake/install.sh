@@ -2,9 +2,11 @@
 # install.sh PACKAGE...: installs the Debian packages that are not there, and says so first.
 set -eu
 missing=
+native=$(dpkg --print-architecture)
 for package in "$@"; do
-    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || missing="$missing $package"
+    # One line an architecture, where a foreign one has been added.
+    dpkg-query -W -f '${db:Status-Status} ${Architecture}\n' "$package" 2>/dev/null |
+        grep -qxE "installed ($native|all)" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 echo "Installing Debian packages:$missing"

@@ -69,7 +69,7 @@ static inline void set_text(char **text, const char *value)
 
 static inline const char *place_path(const struct place *place, const char *name)
 {
-    static char path[256];
+    static char path[512];
     (void)snprintf(path, sizeof path, "%s/%s", place->folder, name);
     return path;
 }

@@ -160,7 +160,7 @@ static uint64_t find_border(const struct mw_extract_job *job)
         int8_t label = job->row[i - 1].label;
         bool enough = (double)count[0] >= wanted[0] && (double)count[1] >= wanted[1];
         if (label >= 0) {
-            bool shared = 2 * count[label] >= total[label]; /* training needs the class too */
+            bool shared = 4 * count[label] >= 3 * total[label]; /* training needs some too */
             if (newer >= least && (enough || shared)) {
                 break;
             }
