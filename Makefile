@@ -12,7 +12,7 @@ JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
-# --quiet: a child make must not tell again.
+# Installs those of the packages that are missing, and says so.
 define install
 	@sh cmake/install.sh $(1)
 endef
@@ -71,6 +71,7 @@ arm64:
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
 	@cmake --build --preset arm64
+	@sh tests/run.sh build/arm64 -R '^(core|fuzz)/'
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)

@@ -207,8 +207,11 @@ def cpu_name():
 def main():
     parser = argparse.ArgumentParser(description="Prints the benchmarks.")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("part", nargs="*", choices=[[], *PARTS], help=", ".join(PARTS))
+    parser.add_argument("part", nargs="*", metavar="PART", help=", ".join(PARTS))
     options = parser.parse_args()
+    unknown = set(options.part) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
     data = pathlib.Path(os.environ.get("MILLWRIGHT_DATA", SOURCE.parent / "shared" / "data"))
     failed = 0
     print(f"{os.cpu_count()} CPUs ({cpu_name()}), load {os.getloadavg()[0]:.2f} at the start")

@@ -51,8 +51,8 @@ static const char plant_text[] =
     "level2: {share: 0.2, sketch_records: 36}\n"
     "action: {immediate: stop, expires: 1h, confirm: 2, quiet: 10h}\n"
     "watch: {window: 144, minimum: 144, psi: 0.3, cooldown: 576}\n"
-    "retrain: {minimum_records: 12000, minimum_positives: 400, fresh_records: 800,\n"
-    "          fresh_positives: 100, attempts_gap: 100}\n"
+    "retrain: {minimum_records: 12000, minimum_positives: 400, fresh_records: 1000,\n"
+    "          fresh_positives: 150, attempts_gap: 100}\n"
     "rollout: {canary: 1, records: 4}\n"
     "simulate: {machines: 8, seed: %lld, interval: 10m, speed: 12000, until: 14d,\n"
     "           fault_every: 16h, growth: 24h, script: world.txt}\n";

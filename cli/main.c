@@ -86,6 +86,16 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* What could not be written must not look like success. */
+static int flush(int status, const char *name)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+        fprintf(stderr, "millwright %s: cannot write the output\n", name);
+        status = 1;
+    }
+    return status;
+}
+
 static int run(const struct mw_subcommand *command, int argc, char **argv)
 {
     struct mw_error error = {0};
@@ -112,10 +122,7 @@ static int run(const struct mw_subcommand *command, int argc, char **argv)
     if (error.code != MW_OK) {
         fprintf(stderr, "millwright %s: %s\n", command->name, error.text);
     }
-    if (fflush(stdout) != 0 && status == 0) {
-        fprintf(stderr, "millwright %s: cannot write the output\n", command->name);
-        status = 1;
-    }
+    status = flush(status, command->name);
     mw_options_clear(options, values);
     free(values);
     return status;
@@ -139,16 +146,16 @@ int main(int argc, char **argv)
     if (best == NULL) {
         if (strcmp(argv[1], "--version") == 0) {
             printf("millwright " MW_VERSION "\n");
-            return 0;
+            return flush(0, argv[1]);
         }
         if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
             strcmp(argv[1], "help") == 0) {
             print_usage(stdout);
-            return 0;
+            return flush(0, argv[1]);
         }
         if (strcmp(argv[1], "--man") == 0) {
             print_man();
-            return 0;
+            return flush(0, argv[1]);
         }
         fprintf(stderr, "millwright: '%s' is no command; 'millwright --help' lists them\n",
                 argv[1]);
@@ -156,7 +163,7 @@ int main(int argc, char **argv)
     }
     if (asks_help(argc - best_words, argv + best_words)) {
         print_help(best);
-        return 0;
+        return flush(0, best->name);
     }
     argv[best_words] = argv[0];
     return run(best, argc - best_words, argv + best_words);

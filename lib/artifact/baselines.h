@@ -27,11 +27,13 @@ void mw_baselines_arrange(struct mw_baselines *baselines, char *const *features,
                           const float *reference_mean, const float *reference_std);
 
 /* The mean over all machines of their means and deviations of each of the n features: the reference
- * machine of a first model. Where a value never moved at a machine it does not count. False, and nothing written, when there is no baseline at all. */
+ * machine of a first model. Where a value never moved at a machine it does not count. False, and
+ * nothing written, when there is no baseline at all. */
 bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *features, size_t n,
                             float *mean, float *std);
 
-/* The arranged baseline of a machine, or NULL; in constant time. Valid until the next update or arrange. */
+/* The arranged baseline of a machine, or NULL; in constant time. Valid until the next update or
+ * arrange. */
 const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines,
                                             const char *machine);
 

@@ -36,9 +36,8 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
     struct mw_host *host = context;
     struct mw_span topic = message->topic;
     size_t prefix = strlen("mw/") + strlen(host->plant->plant) + 1;
-    const char *slash = topic.size <= prefix
-                            ? NULL
-                            : memchr(topic.data + prefix, '/', topic.size - prefix);
+    const char *slash =
+        topic.size <= prefix ? NULL : memchr(topic.data + prefix, '/', topic.size - prefix);
     if (slash == NULL) {
         return;
     }
@@ -112,8 +111,7 @@ static mw_err connect_host(struct mw_host *host, const struct mw_broker_address 
                                    .on_disconnect = on_disconnect,
                                    .on_writable = on_writable,
                                    .context = host};
-    mw_err err =
-        mw_loop_add_timer(host->loop, TICK, TICK, on_tick, host, &host->timer, error);
+    mw_err err = mw_loop_add_timer(host->loop, TICK, TICK, on_tick, host, &host->timer, error);
     return err == MW_OK ? mw_mqtt_new(&host->mqtt, host->loop, &mqtt, error) : err;
 }
 

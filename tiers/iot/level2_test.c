@@ -92,16 +92,14 @@ static void the_rest_is_counted(void **state)
     for (uint64_t i = 0; i < 10000; i++) {
         double draw = mw_level2_draw(1, "m", i);
         float x = (float)(i % 50) / 100.0F; /* all normal */
-        struct outcome outcome =
-            decide(&level2, &runner, draw, record_of(x, x, 1000 + (int64_t)i));
+        struct outcome outcome = decide(&level2, &runner, draw, record_of(x, x, 1000 + (int64_t)i));
         forwarded += outcome.decision == MW_LEVEL2_FORWARD;
         with_p += outcome.p == 0.05F;
     }
     assert_in_range(forwarded, 400, 600);
     assert_int_equal(with_p, forwarded);
     assert_int_equal(level2.count, 10000 - forwarded);
-    assert_int_equal(
-        mw_level2_sketch(&level2, &runner.bundle, "dev", "mach", &sketch), MW_OK);
+    assert_int_equal(mw_level2_sketch(&level2, &runner.bundle, "dev", "mach", &sketch), MW_OK);
     assert_int_equal(sketch.count, level2.count);
     assert_true(mw_span_is(sketch.device, "dev") && mw_span_is(sketch.machine, "mach"));
     assert_true(mw_span_is(sketch.bundle, runner.bundle.digest));
@@ -132,12 +130,12 @@ static void a_swap_closes_the_window(void **state)
     make_runner(&old, 1, 'a');
     make_runner(&new, 0.5F, 'b');
     assert_int_equal(decide(&level2, &old, 0.9, record_of(0, 0, 1)).decision, MW_LEVEL2_SUPPRESS);
-    assert_int_equal(mw_level2_decide(&level2, &new, NULL, 0.05, 0.9, record_of(0, 0, 2), &decision,
-                                      &score),
-                     MW_ERR_STATE);
-    assert_int_equal(mw_level2_decide(&level2, NULL, NULL, 0.05, 0.9, record_of(0, 0, 2), &decision,
-                                      &score),
-                     MW_ERR_STATE);
+    assert_int_equal(
+        mw_level2_decide(&level2, &new, NULL, 0.05, 0.9, record_of(0, 0, 2), &decision, &score),
+        MW_ERR_STATE);
+    assert_int_equal(
+        mw_level2_decide(&level2, NULL, NULL, 0.05, 0.9, record_of(0, 0, 2), &decision, &score),
+        MW_ERR_STATE);
     assert_int_equal(level2.count, 1);
     assert_int_equal(mw_level2_sketch(&level2, &new.bundle, "m", "m", &sketch), MW_ERR_ARGUMENT);
     assert_int_equal(mw_level2_sketch(&level2, &old.bundle, "m", "m", &sketch), MW_OK);
@@ -231,10 +229,12 @@ static void draws_are_a_devices_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_matters_is_forwarded), cmocka_unit_test(the_rest_is_counted),
+        cmocka_unit_test(what_matters_is_forwarded),
+        cmocka_unit_test(the_rest_is_counted),
         cmocka_unit_test(a_swap_closes_the_window),
         cmocka_unit_test(baselines_map_what_the_model_sees),
-        cmocka_unit_test(many_baselines_are_found), cmocka_unit_test(draws_are_a_devices_own),
+        cmocka_unit_test(many_baselines_are_found),
+        cmocka_unit_test(draws_are_a_devices_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,8 +228,8 @@ static mw_err verify(struct mw_model_slot *slot, const char *bundle, const char 
         return mw_error_set(error, MW_ERR_DENIED, "%s", went_down);
     }
     if (targets == NULL || !mw_base64_decode(targets, &bytes)) {
-        err = mw_error_set(error, MW_ERR_SIGNATURE,
-                           "the update carries no signed targets in base64");
+        err =
+            mw_error_set(error, MW_ERR_SIGNATURE, "the update carries no signed targets in base64");
     } else {
         err = mw_trust_verify_targets(slot->options.root, (struct mw_span){bytes.data, bytes.size},
                                       bundle, version, error);

@@ -13,8 +13,8 @@
  * core/update, which take only a higher one, are not used here.
  *
  * One slot a device; parts are kept in a store that the devices of one host share. What survives a
- * restart is in the outbox: table slot {"active","previous","trial","tries","crashed","version"}, and table
- * baseline with the newest baselines. */
+ * restart is in the outbox: table slot {"active","previous","trial","tries","crashed","version"},
+ * and table baseline with the newest baselines. */
 #ifndef MW_IOT_MODEL_SLOT_H
 #define MW_IOT_MODEL_SLOT_H
 

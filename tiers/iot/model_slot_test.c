@@ -1,4 +1,5 @@
-/* Updates of a slot: signed, fetched in parts, tried, swapped, refused; and what a restart finds. */
+/* Updates of a slot: signed, fetched in parts, tried, swapped, refused; and what a restart finds.
+ */
 #include "tiers/iot/model_slot.h"
 
 #include "tiers/iot/test_place.h"
@@ -115,8 +116,7 @@ static void begin(struct scene *scene, void **state)
     scene->store = open_store(scene, "store");
     assert_ok(mw_trust_init(scene->registry, keys, error));
     assert_ok(mw_trust_root(scene->registry, &scene->root, error));
-    assert_ok(
-        mw_outbox_open(&scene->outbox, place_path(scene->place, "outbox.db"), error));
+    assert_ok(mw_outbox_open(&scene->outbox, place_path(scene->place, "outbox.db"), error));
     publish(scene, 0, 1);
     open_slot(scene);
 }
@@ -161,10 +161,11 @@ static bool answer(struct scene *scene)
     }
     memcpy(digest, scene->wanted, sizeof digest);
     scene->wanted[0] = '\0';
-    assert_ok(mw_store_read(scene->registry, digest, scene->offset, scene->part, &bytes, &total,
-                            error));
+    assert_ok(
+        mw_store_read(scene->registry, digest, scene->offset, scene->part, &bytes, &total, error));
     encode((struct mw_span){bytes.data, bytes.size}, &text);
-    update(scene, "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":%llu,\"size\":%llu,\"data\":\"%.*s\"}}",
+    update(scene,
+           "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":%llu,\"size\":%llu,\"data\":\"%.*s\"}}",
            digest, (unsigned long long)scene->offset, (unsigned long long)total, (int)text.size,
            text.data);
     mw_buffer_free(&bytes);
@@ -250,9 +251,11 @@ static void a_broken_transfer_goes_on(void **state)
     assert_int_equal(scene.offset, offset);
     /* Late, doubled and foreign pieces are passed over. */
     unsigned wants = scene.wants;
-    update(&scene, "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":%llu,\"size\":9,\"data\":\"AAAA\"}}",
+    update(&scene,
+           "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":%llu,\"size\":9,\"data\":\"AAAA\"}}",
            wanted, (unsigned long long)offset + 1);
-    update(&scene, "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":0,\"size\":9,\"data\":\"AAAA\"}}",
+    update(&scene,
+           "{\"v\":1,\"blob\":{\"digest\":\"%s\",\"offset\":0,\"size\":9,\"data\":\"AAAA\"}}",
            scene.digest[0]);
     update(&scene, "{\"v\":1,\"blob\":7}");
     assert_int_equal(scene.wants, wants);
@@ -269,10 +272,11 @@ static void a_broken_transfer_goes_on(void **state)
 
 static void bad_parts_are_refused(void **state)
 {
-    static const char *const bad[] = {"\"size\":3,\"data\":\"AAAA\"",     "\"size\":4,\"data\":\"AAA\"",
-                                      "\"size\":2,\"data\":\"AAAA\"",     "\"size\":9,\"data\":\"\"",
-                                      "\"size\":-1,\"data\":\"AAAA\"",    "\"size\":3,\"data\":\"A=AA\"",
-                                      "\"size\":3000000000,\"data\":\"AAAA\""};
+    static const char *const bad[] = {
+        "\"size\":3,\"data\":\"AAAA\"",         "\"size\":4,\"data\":\"AAA\"",
+        "\"size\":2,\"data\":\"AAAA\"",         "\"size\":9,\"data\":\"\"",
+        "\"size\":-1,\"data\":\"AAAA\"",        "\"size\":3,\"data\":\"A=AA\"",
+        "\"size\":3000000000,\"data\":\"AAAA\""};
     struct scene scene;
     begin(&scene, state);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -326,8 +330,7 @@ static void what_is_not_signed_is_refused(void **state)
            scene.digest[1]);
     assert_status(&scene, "no signed targets");
     read_targets(&scene);
-    update(&scene,
-           "{\"v\":1,\"desired\":{\"bundle\":\"sha256:%064d\",\"targets\":\"%.*s\"}}", 7,
+    update(&scene, "{\"v\":1,\"desired\":{\"bundle\":\"sha256:%064d\",\"targets\":\"%.*s\"}}", 7,
            (int)scene.targets.size, scene.targets.data);
     assert_status(&scene, "is not among the signed targets");
     fetch(&scene, 1);
@@ -358,8 +361,8 @@ static void publish_wrong_golden(struct scene *scene, int i)
     (void)snprintf(keys, sizeof keys, "%s/keys", scene->place->folder);
     assert_ok(mw_bundle_put(scene->registry, &bundle, &length, error));
     memcpy(scene->digest[i], bundle.digest, MW_DIGEST_TEXT);
-    assert_ok(mw_trust_sign(scene->registry, keys, "bundle/wrong", bundle.digest, length, NULL,
-                            error));
+    assert_ok(
+        mw_trust_sign(scene->registry, keys, "bundle/wrong", bundle.digest, length, NULL, error));
     mw_bundle_clear(&bundle);
     read_targets(scene);
 }

@@ -68,7 +68,7 @@ struct mw_outbox {
     sqlite3_stmt *statement[ST_COUNT];
     bool in_transaction;
     int64_t bytes, bytes_before; /* now, and when the transaction began */
-    struct mw_buffer value; /* what mw_outbox_get gave last */
+    struct mw_buffer value;      /* what mw_outbox_get gave last */
 };
 
 static mw_err fail(struct mw_outbox *outbox, const char *what, struct mw_error *error)
@@ -134,7 +134,8 @@ static mw_err check_version(struct mw_outbox *outbox, const char *path, struct m
     if (err != MW_OK) {
         return err;
     }
-    if (application == APPLICATION_ID ? version > SCHEMA_VERSION : application != 0 || version != 0) {
+    if (application == APPLICATION_ID ? version > SCHEMA_VERSION
+                                      : application != 0 || version != 0) {
         return mw_error_set(error, MW_ERR_VERSION,
                             "%s: application id %lld, version %lld; an outbox of version up to %d "
                             "was expected",
@@ -151,8 +152,10 @@ static mw_err prepare(struct mw_outbox *outbox, const char *path, struct mw_erro
         err = check_version(outbox, path, error);
     }
     if (err == MW_OK) {
-        err = execute(outbox, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-                              "PRAGMA temp_store=MEMORY;", error);
+        err = execute(outbox,
+                      "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+                      "PRAGMA temp_store=MEMORY;",
+                      error);
     }
     if (err == MW_OK) {
         err = execute(outbox, schema, error);

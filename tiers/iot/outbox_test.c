@@ -31,8 +31,9 @@ struct seen {
 static void see(void *context, uint64_t seq, struct mw_span text)
 {
     struct seen *seen = context;
-    seen->size += (size_t)snprintf(seen->text + seen->size, sizeof seen->text - seen->size,
-                                   "%llu:%.*s ", (unsigned long long)seq, (int)text.size, text.data);
+    seen->size +=
+        (size_t)snprintf(seen->text + seen->size, sizeof seen->text - seen->size, "%llu:%.*s ",
+                         (unsigned long long)seq, (int)text.size, text.data);
     seen->n++;
 }
 
@@ -181,10 +182,9 @@ static void work(const char *path, int told)
     if (mw_outbox_open(&outbox, path, NULL) != MW_OK) {
         _exit(1);
     }
-    unsigned round =
-        mw_outbox_get(outbox, "world", "state", &known, NULL) == MW_OK
-            ? (unsigned)strtoul(memcpy(count, known.data, known.size), NULL, 10)
-            : 0;
+    unsigned round = mw_outbox_get(outbox, "world", "state", &known, NULL) == MW_OK
+                         ? (unsigned)strtoul(memcpy(count, known.data, known.size), NULL, 10)
+                         : 0;
     for (int i = 0; i < DEVICES; i++) {
         if (mw_outbox_device(outbox, names[i], &device[i], NULL) != MW_OK) {
             _exit(1);
@@ -196,8 +196,8 @@ static void work(const char *path, int told)
         for (int i = 0; i < DEVICES; i++) {
             for (int j = 0; err == MW_OK && j < ROUND; j++) {
                 char text[32];
-                int n = snprintf(text, sizeof text, "r%llu",
-                                 (unsigned long long)device[i].published);
+                int n =
+                    snprintf(text, sizeof text, "r%llu", (unsigned long long)device[i].published);
                 err = mw_outbox_add(outbox, &device[i], (struct mw_span){text, (size_t)n}, NULL);
             }
             if (err == MW_OK && device[i].next > 20) {
@@ -268,7 +268,7 @@ static void assert_whole(struct mw_outbox *outbox, const char *name, unsigned ro
 static void a_kill_leaves_whole_transactions(void **state)
 {
     struct place *place = *state;
-    char path[256];
+    char path[512];
     (void)snprintf(path, sizeof path, "%s", place_path(place, "outbox.db"));
     for (unsigned i = 0; i < 12; i++) {
         unsigned told = crash(path, 2, 137 * i);
@@ -362,14 +362,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_new_device_has_no_boot),
-        TEST(acknowledged_records_go),
-        TEST(renumbering_keeps_the_order),
-        TEST(dropping_closes_the_gap),
-        TEST(values_are_kept_by_table_and_key),
-        TEST(a_kill_leaves_whole_transactions),
-        TEST(other_files_are_refused),
-        TEST(a_full_disk_leaves_nothing_behind),
+        TEST(a_new_device_has_no_boot),         TEST(acknowledged_records_go),
+        TEST(renumbering_keeps_the_order),      TEST(dropping_closes_the_gap),
+        TEST(values_are_kept_by_table_and_key), TEST(a_kill_leaves_whole_transactions),
+        TEST(other_files_are_refused),          TEST(a_full_disk_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

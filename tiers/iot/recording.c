@@ -34,9 +34,9 @@ struct mw_recording {
     bool folders;                   /* two files have one name */
     bool ends_fail;                 /* a device's last row is its failure */
     struct mw_name_map ended;       /* devices whose last row has come; names owned */
-    int64_t start;              /* numeric times count from here */
-    uint64_t rows, read; /* given out; read, with the one ahead */
-    bool ahead; /* `next` holds the row that comes next */
+    int64_t start;                  /* numeric times count from here */
+    uint64_t rows, read;            /* given out; read, with the one ahead */
+    bool ahead;                     /* `next` holds the row that comes next */
     struct mw_recorded next;
 };
 

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAITING_MAX 16384      /* rows and events in memory at most */
-#define BURST 2048             /* rows a round of the loop */
+#define WAITING_MAX 16384       /* rows and events in memory at most */
+#define BURST 2048              /* rows a round of the loop */
 #define POLL (MW_SECOND / 1000) /* while nothing can be taken */
 
 struct replay {
@@ -29,9 +29,9 @@ struct replay {
     struct mw_replay_counts counts;
     struct mw_recorded row;
     bool have_row, ended, failed, done;
-    bool pacing;                /* the two below are set */
-    int64_t start, start_time;  /* monotonic, and of the row that went out then */
-    int64_t row_time;           /* of the row before */
+    bool pacing;               /* the two below are set */
+    int64_t start, start_time; /* monotonic, and of the row that went out then */
+    int64_t row_time;          /* of the row before */
     struct mw_progress progress;
     struct mw_error error;
     struct mw_loop_watch *fill, *second;
@@ -124,9 +124,8 @@ static bool read_row(struct replay *replay)
     if (replay->have_row) {
         return true;
     }
-    mw_err err = replay->ended
-                     ? MW_ERR_AGAIN
-                     : mw_recording_next(replay->recording, &replay->row, &replay->error);
+    mw_err err = replay->ended ? MW_ERR_AGAIN
+                               : mw_recording_next(replay->recording, &replay->row, &replay->error);
     if (err == MW_ERR_AGAIN) {
         replay->ended = true;
         return false;

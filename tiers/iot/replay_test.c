@@ -3,7 +3,6 @@
 
 #include "tiers/iot/test_bridge.h"
 
-
 struct scene {
     struct place *place;
     struct test_bridge *bridge;
@@ -68,7 +67,7 @@ static void write_rows(const struct scene *scene, const char *name, unsigned dev
 static mw_err replay(const struct scene *scene, const char *name, double speed,
                      struct mw_replay_result *result, struct mw_error *error)
 {
-    char path[256];
+    char path[512];
     char *paths[] = {path};
     struct mw_replay_options options = {.path = paths, .n = 1, .speed = speed, .quiet = true};
     (void)snprintf(path, sizeof path, "%s", place_path(scene->place, name));

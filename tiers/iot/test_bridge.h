@@ -20,6 +20,7 @@ struct test_position {
     uint32_t boot;
     uint64_t next;
     uint64_t stored; /* over all its lives */
+    uint64_t hash;   /* of the records stored, from their times on */
     bool answer;
 };
 
@@ -31,12 +32,15 @@ struct test_bridge {
     size_t n;
     unsigned char stored[TEST_IDS]; /* how often a record of that id (feature "id") was taken */
     uint64_t records, dead, events, statuses, messages;
-    size_t longest; /* message, in bytes */
+    size_t longest;     /* message, in bytes */
     uint64_t published; /* of the newest status */
     char last_event[160];
-    uint64_t stop_at; /* it takes no more records than this; 0: any number */
-    bool mute;        /* takes nothing and says nothing, as if it were down */
-    int lose, hold;   /* percent of acks */
+    uint64_t stop_at;   /* it takes no more records than this; 0: any number */
+    uint64_t stop_each; /* the same for each device */
+    char answer[160];   /* the newest to a command */
+    unsigned answers;
+    bool mute;      /* takes nothing and says nothing, as if it were down */
+    int lose, hold; /* percent of acks */
     char held[128], held_topic[128];
     uint64_t random;
 };
@@ -101,17 +105,22 @@ static inline void test_take_record(struct test_bridge *bridge, struct test_posi
         return;
     }
     bool fresh = !position->known || record.boot > position->boot;
-    if (fresh ? record.seq != 0
-              : record.boot != position->boot || record.seq != position->next) {
+    if (fresh ? record.seq != 0 : record.boot != position->boot || record.seq != position->next) {
         return;
     }
-    if (bridge->stop_at != 0 && bridge->records >= bridge->stop_at) {
+    if ((bridge->stop_at != 0 && bridge->records >= bridge->stop_at) ||
+        (bridge->stop_each != 0 && position->stored >= bridge->stop_each)) {
         return;
     }
-    *position = (struct test_position){.known = true,
-                                       .boot = record.boot,
-                                       .next = record.seq + 1,
-                                       .stored = position->stored + 1};
+    struct mw_span text = mw_wire_item(bridge->parser, i);
+    const char *at = memmem(text.data, text.size, "\"time\":", 7);
+    for (const char *c = at; c < text.data + text.size; c++) {
+        position->hash = (position->hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    }
+    position->known = true;
+    position->boot = record.boot;
+    position->next = record.seq + 1;
+    position->stored++;
     bridge->records++;
     if (mw_span_is(record.features[0].name, "id")) {
         uint64_t id = (uint64_t)record.features[0].value;
@@ -123,12 +132,9 @@ static inline void test_take_record(struct test_bridge *bridge, struct test_posi
 static inline void test_take_records(struct test_bridge *bridge, struct mw_span device)
 {
     struct test_position *position = test_position(bridge, device);
-    char name[64];
-    memcpy(name, position->device, sizeof name);
     for (size_t i = 0; i < mw_wire_count(bridge->parser); i++) {
         test_take_record(bridge, position, i);
     }
-    memcpy(position->device, name, sizeof name);
     position->answer = true;
 }
 
@@ -171,6 +177,11 @@ static inline void test_on_message(void *context, const struct mw_mqtt_message *
         test_take_events(bridge, device);
     } else {
         bridge->statuses++;
+        if (mw_wire_get(bridge->parser, 0, "answer", &number) == MW_OK) {
+            (void)snprintf(bridge->answer, sizeof bridge->answer, "%.*s", (int)number.size,
+                           number.data);
+            bridge->answers++;
+        }
         if (mw_wire_get(bridge->parser, 0, "published", &number) == MW_OK) {
             bridge->published = strtoull(number.data, NULL, 10);
         }
@@ -192,8 +203,8 @@ static inline void test_on_idle(void *context)
 
 static inline struct test_bridge *test_bridge_map(void)
 {
-    struct test_bridge *bridge = mmap(NULL, sizeof *bridge, PROT_READ | PROT_WRITE,
-                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct test_bridge *bridge =
+        mmap(NULL, sizeof *bridge, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(bridge, MAP_FAILED);
     bridge->random = 7;
     return bridge;

@@ -183,8 +183,8 @@ static mw_err obey(struct mw_thing_device *device, const struct mw_command *comm
     mw_err err = mw_outbox_begin(outbox, error);
     if (err == MW_OK && device->host->now(device->host->context) <= command->expires) {
         bool known = false;
-        err = device->host->act(device->host->context, device->name, command->action, &known,
-                                error);
+        err =
+            device->host->act(device->host->context, device->name, command->action, &known, error);
         *result = known ? "done" : "unknown";
     }
     if (err == MW_OK) {
@@ -213,8 +213,8 @@ static void on_command(void *context, const struct mw_command *command)
     const char *result;
     if (obey(device, command, key, &result, &error) != MW_OK) {
         mw_outbox_rollback(device->host->outbox);
-        mw_log(MW_LOG_ERROR, device->name, "a command could not be stored",
-               MW_KS("id", key), MW_KS("reason", error.text));
+        mw_log(MW_LOG_ERROR, device->name, "a command could not be stored", MW_KS("id", key),
+               MW_KS("reason", error.text));
         device->host->failed(device->host->context, &error);
         return;
     }

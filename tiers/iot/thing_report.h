@@ -1,5 +1,5 @@
-/* thing_report.h - what the simulated plant tells people and reports, never a model: the twins' truth, the
- * changes of the world, and the process's figures. */
+/* thing_report.h - what the simulated plant tells people and reports, never a model: the twins'
+ * truth, the changes of the world, and the process's figures. */
 #ifndef MW_IOT_THING_REPORT_H
 #define MW_IOT_THING_REPORT_H
 

@@ -59,9 +59,9 @@ static mw_err gather(struct mw_uplink *uplink, struct batch *batch, struct mw_er
     uint64_t waiting = uplink->numbers.next - uplink->sent;
     size_t max = waiting < MW_BATCH_MAX ? (size_t)waiting : MW_BATCH_MAX;
     *batch = (struct batch){.uplink = uplink};
-    batch->head_size =
-        snprintf(batch->head, sizeof batch->head, "{\"v\":1,\"device\":\"%s\",\"boot\":%u,\"seq\":",
-                 uplink->name, uplink->numbers.boot);
+    batch->head_size = snprintf(batch->head, sizeof batch->head,
+                                "{\"v\":1,\"device\":\"%s\",\"boot\":%u,\"seq\":", uplink->name,
+                                uplink->numbers.boot);
     mw_buffer_clear(&uplink->host->message);
     mw_err err =
         uplink->source.read(uplink->source.context, uplink->sent, max, add_record, batch, error);
@@ -367,8 +367,7 @@ mw_err mw_uplink_new(struct mw_uplink **out, struct mw_host *host, const char *n
     if (err == MW_OK && source->update != NULL) {
         err = subscribe(uplink, "update", 1, error);
     }
-    if (err == MW_OK &&
-        mw_name_map_add(&host->names, mw_span_of(uplink->name), uplink) != MW_OK) {
+    if (err == MW_OK && mw_name_map_add(&host->names, mw_span_of(uplink->name), uplink) != MW_OK) {
         err = mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     if (err != MW_OK) {

@@ -12,12 +12,12 @@ struct mw_uplink {
     char name[MW_NAME_MAX + 1];
     struct mw_uplink_source source;
     struct mw_numbers numbers;
-    uint64_t sent;      /* the next number to send */
-    uint64_t sent_high; /* numbers from here on were never handed to a broker */
-    bool synced;        /* the position is known, on this connection */
-    bool asked;         /* a status is out whose ack may not be in */
-    bool stalled;       /* it was sent for want of progress */
-    bool doubted;       /* an ack showed a position behind what was acknowledged */
+    uint64_t sent;              /* the next number to send */
+    uint64_t sent_high;         /* numbers from here on were never handed to a broker */
+    bool synced;                /* the position is known, on this connection */
+    bool asked;                 /* a status is out whose ack may not be in */
+    bool stalled;               /* it was sent for want of progress */
+    bool doubted;               /* an ack showed a position behind what was acknowledged */
     int64_t progress, reported; /* monotonic */
 };
 

@@ -373,9 +373,9 @@ static void names_are_checked(void **state)
     struct mw_uplink_source source = {.read = on_read};
     begin(&world, state);
     add_thing(&world, (struct mw_numbers){0});
-    assert_refused(mw_uplink_new(&uplink, world.host, "Motor 1", &source, (struct mw_numbers){0},
-                                 error),
-                   MW_ERR_PARSE, "Motor 1 is no name");
+    assert_refused(
+        mw_uplink_new(&uplink, world.host, "Motor 1", &source, (struct mw_numbers){0}, error),
+        MW_ERR_PARSE, "Motor 1 is no name");
     assert_refused(mw_uplink_new(&uplink, world.host, "m", &source, (struct mw_numbers){0}, error),
                    MW_ERR_EXISTS, "two devices are called m");
     end(&world);
