@@ -10,10 +10,11 @@ from plant import Failed, check, main, say
 LIMIT = 150  # seconds; it ends by itself before
 
 
-def numbers(report, *path):
+def find(report, *path):
     value = report
     for key in path:
-        check(isinstance(value, dict) and key in value, f"the report has no {'.'.join(path)}")
+        check(isinstance(value, dict) and value.get(key) is not None,
+              f"the report has no {'.'.join(path)}: {json.dumps(report, indent=1)}")
         value = value[key]
     return value
 
@@ -21,8 +22,7 @@ def numbers(report, *path):
 def closes_the_loop(program):
     with tempfile.TemporaryDirectory(prefix="mw-demo-") as folder:
         path = os.path.join(folder, "r.json")
-        # A process group of its own, so that a demo that hangs is ended with its children: they die
-        # with their parent.
+        # Its children die with it, should it have to be killed.
         demo = subprocess.Popen([os.path.abspath(program), "demo", "--once", "--port", "0",
                                  "--report", path], stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True,
@@ -42,7 +42,7 @@ def closes_the_loop(program):
     check(report.get("closed") is True, f"not closed:\n{text}")
 
     def at(*keys):
-        return numbers(report, *keys)
+        return find(report, *keys)
 
     check(at("records", "missing") == 0 and at("records", "doubled") == 0, text)
     check(at("records", "published") >= at("records", "stored") > 10000, text)

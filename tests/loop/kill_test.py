@@ -3,13 +3,13 @@
 import os
 import random
 import signal
-import sys
 import time
 
-from plant import ROLES, Plant, account, check, main, say, wait
+from plant import ROLES, Plant, account, check, check_numbers, main, say, wait
 
 SEED = 20
-SECONDS = 15
+BEFORE = 6  # seconds
+AFTER = 12
 
 TEXT = """\
 plant: kill
@@ -35,33 +35,52 @@ def kill(pid):
         return False
 
 
+class Killer:
+    def __init__(self, plant, seed):
+        self.plant = plant
+        self.draw = random.Random(seed)
+        self.counts = dict.fromkeys(ROLES, 0)
+        self.last = dict.fromkeys(ROLES, 0)
+
+    def kill(self, seconds):
+        """Nobody waits for the one killed before: several may be down at the same time. A role that
+        is killed again has come back in between, and has at times got as far as its first words."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            role = self.draw.choice(ROLES)
+            said = role != "mosquitto" and self.draw.random() < 0.3
+            pid = self.plant.wait_role(role, old=self.last[role], said=said)
+            time.sleep(self.draw.choice((0, 0.05, 0.3)))
+            if kill(pid):
+                self.counts[role] += 1
+                self.last[role] = pid
+
+    def all_back(self):
+        for role in ROLES:
+            self.plant.wait_role(role, old=self.last[role], said=role != "mosquitto")
+
+
 def killed_at_random(program):
     plant = Plant(program, TEXT)
     plant.start()
     seed = int(os.environ.get("MW_SEED", SEED))
-    draw = random.Random(seed)
-    counts = dict.fromkeys(ROLES, 0)
-    last = dict.fromkeys(ROLES, 0)
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        # Nobody waits for the one killed before: several may be down at the same time. A role that
-        # is killed again has come back in between, and has at times got as far as its first words.
-        role = draw.choice(ROLES)
-        said = role != "mosquitto" and draw.random() < 0.3
-        pid = plant.wait_role(role, old=last[role], said=said)
-        time.sleep(draw.choice((0, 0.05, 0.3)))
-        if kill(pid):
-            counts[role] += 1
-            last[role] = pid
-    say(f"seed {seed}, killed: " + ", ".join(f"{role} {n}" for role, n in counts.items()))
-    # All are back, and work goes on.
-    for role in ROLES:
-        plant.wait_role(role, old=last[role], said=role != "mosquitto")
+    killer = Killer(plant, seed)
+    # First while the history comes in and a model is trained, published and rolled out, then while
+    # it serves: with sketches, scores and commands on the way.
+    killer.kill(BEFORE)
+    wait(lambda: plant.ledger()["total"]["scored"] > 50, "the first model to score", pause=0.2)
+    killer.kill(AFTER)
+    killer.all_back()
     before = plant.ledger()["total"]["stored"]
-    wait(lambda: plant.ledger()["total"]["stored"] > before + 200, "new records after the kills")
+    wait(lambda: plant.ledger()["total"]["stored"] > max(before + 200, 4000),
+         "new records after the kills", pause=0.2)
+    say(f"seed {seed}, killed: " +
+        ", ".join(f"{role} {n}" for role, n in killer.counts.items()))
     took = plant.stop()
     say(f"stopped in {took:.1f} s")
-    account(plant, more_than=4000)
+    total = account(plant, more_than=4000)
+    check(check_numbers(plant) == total["stored"], "the ledger counts otherwise than the stream")
+    check(total["scored"] > 50 and total["suppressed"] > 0, "no model was at work")
     plant.check_log()
 
 

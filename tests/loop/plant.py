@@ -240,6 +240,26 @@ def account(plant, more_than=0):
     return total
 
 
+def check_numbers(plant):
+    """The same without the ledger's help: in the stream the numbers of a device run without a gap or a
+    repetition, and no record has two scores."""
+    numbers = {}
+    for topic in ("telemetry", "sketch", "dead"):
+        for record in plant.stream(topic):
+            value = record["value"]
+            if "seq" in value and value.get("by") != "score":
+                numbers.setdefault((value["device"], value["boot"]), []).append(value["seq"])
+    for (device, boot), found in sorted(numbers.items()):
+        check(sorted(found) == list(range(len(found))),
+              f"{device}, boot {boot}: {len(found)} records, {len(set(found))} of them different, "
+              f"from {min(found)} to {max(found)}")
+    scored = [(value["device"], value["boot"], value["seq"])
+              for value in (record["value"] for record in plant.stream("score"))
+              if value["level"] == 3]
+    check(len(scored) == len(set(scored)), f"{len(scored) - len(set(scored))} second scores")
+    return sum(map(len, numbers.values()))
+
+
 def main(*tests):
     """Runs each function with the program's path; exit 0 when all passed."""
     if len(sys.argv) < 2:

@@ -86,6 +86,15 @@ static mw_err send_command(struct mw_scorer *scorer, const struct mw_telemetry *
                             (struct mw_span){text, length}, error);
 }
 
+/* A time that is missing or not to be believed gives way to that of the append: a command that
+ * expired in 1970 stops nothing, and a machine found right would be left alone for ever. */
+static int64_t time_of(const struct mw_scorer *scorer, const struct mw_stream_record *record)
+{
+    bool usable =
+        !scorer->telemetry.time_unknown && !mw_wire_has(scorer->parser, 0, "time_suspect");
+    return usable ? scorer->telemetry.time : record->appended;
+}
+
 static mw_err write_score(struct mw_scorer *scorer, const struct mw_stream_record *record,
                           struct mw_score_model *model, struct mw_score_machine *machine,
                           float value, struct mw_error *error)
@@ -97,7 +106,7 @@ static mw_err write_score(struct mw_scorer *scorer, const struct mw_stream_recor
                              .machine = telemetry->machine,
                              .boot = telemetry->numbered ? telemetry->boot : 0,
                              .seq = telemetry->numbered ? telemetry->seq : (uint64_t)record->offset,
-                             .time = telemetry->time_unknown ? record->appended : telemetry->time,
+                             .time = time_of(scorer, record),
                              .score = value,
                              .band = mw_band_of(value),
                              .model = mw_span_of(model->runner.bundle.digest),

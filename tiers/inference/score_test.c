@@ -269,6 +269,42 @@ static void test_commands_once(void **state)
     mw_buffer_free(&lines);
 }
 
+/* A thing whose clock says 1970: its command must not have expired before it is sent, and one look
+ * by a person must not silence it for ever. */
+static void test_a_time_that_is_not_to_be_believed_sets_no_deadline(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_buffer lines = {0};
+    char digest[MW_DIGEST_TEXT], text[256];
+    double expires = 0;
+    set_action(test);
+    test->plant.action.quiet = MW_SECOND;
+    test_plant_publish(test, 1.0F, digest);
+    test_plant_begin(test);
+    test_plant_update(test, "*", digest);
+    test_plant_record(test, "motor-1", 1, 0, 0.1F, 0.1F);
+    test_plant_append(test, "event", "motor-1",
+                      "{\"v\":1,\"id\":\"e-1\",\"machine\":\"motor-1\",\"type\":\"inspection\","
+                      "\"finding\":\"no_fault\",\"time\":1000000000,\"by\":\"anna\"}");
+    for (unsigned seq = 1; seq < 3; seq++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"v\":1,\"device\":\"motor-1\",\"boot\":1,\"seq\":%u,\"time\":%u,"
+                       "\"features\":{\"a\":0.9,\"b\":0.9},\"time_suspect\":true}",
+                       seq, 5 + seq);
+        test_plant_append(test, "telemetry", "motor-1", text);
+    }
+    test_plant_commit(test);
+    struct mw_scorer *scorer = test_plant_open(test);
+    test_plant_run(scorer);
+    mw_scorer_close(scorer);
+    assert_int_equal(test_plant_all(test, "command", &lines), 1);
+    const char *at = strstr(lines.data, "\"expires\":");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "\"expires\":%lf", &expires), 1);
+    assert_true(expires > 1000000000);
+    mw_buffer_free(&lines);
+}
+
 /* No byte can be written for a while: nothing half done is seen, and nothing is done twice. */
 static void test_goes_on_when_space_returns(void **state)
 {
@@ -322,6 +358,7 @@ int main(void)
         PLACED(test_baseline_and_bundle_survive_a_restart),
         PLACED(test_remembers_the_newest_metadata),
         PLACED(test_commands_once),
+        PLACED(test_a_time_that_is_not_to_be_believed_sets_no_deadline),
         PLACED(test_goes_on_when_space_returns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,11 @@
 #include "lib/artifact/trust.h"
 #include "lib/base/log.h"
 #include "tiers/iot/model_fetch.h"
+#include "tiers/iot/model_load.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS_MAX 16
 #define TRIES_MAX 3 /* of a bundle during which the process dies */
 
 struct mw_model_slot {
@@ -44,62 +44,7 @@ static void refuse(struct mw_model_slot *slot, const char *digest, const char *r
     slot->options.changed(slot->options.context);
 }
 
-/* --- loading --- */
-
-/* mw_bundle_read borrows bytes until it returns, so each part gets a buffer of its own. */
-struct parts {
-    struct mw_store *store;
-    struct mw_buffer part[PARTS_MAX];
-    size_t n;
-};
-
-static mw_err give_part(void *context, const char *digest, struct mw_span *bytes)
-{
-    struct parts *parts = context;
-    if (parts->n == PARTS_MAX) {
-        return MW_ERR_TOO_LARGE;
-    }
-    struct mw_buffer *part = &parts->part[parts->n++];
-    mw_err err = mw_store_get(parts->store, digest, part, NULL);
-    *bytes = (struct mw_span){part->data, part->size};
-    return err;
-}
-
-static mw_err load(struct mw_store *store, const char *digest, struct mw_runner **out,
-                   struct mw_error *error)
-{
-    struct parts parts = {.store = store};
-    struct mw_buffer manifest = {0};
-    struct mw_bundle bundle = {0};
-    struct mw_runner *runner = calloc(1, sizeof *runner);
-    mw_err err = runner == NULL ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
-                                : mw_store_get(store, digest, &manifest, error);
-    if (err == MW_OK) {
-        err = mw_bundle_read((struct mw_span){manifest.data, manifest.size}, give_part, &parts,
-                             &bundle, error);
-    }
-    if (err == MW_OK) {
-        err = mw_runner_init(runner, &bundle, error);
-    }
-    for (size_t i = 0; i < parts.n; i++) {
-        mw_buffer_free(&parts.part[i]);
-    }
-    mw_buffer_free(&manifest);
-    if (err != MW_OK) {
-        free(runner);
-        return err;
-    }
-    *out = runner;
-    return MW_OK;
-}
-
-static void unload(struct mw_runner *runner)
-{
-    if (runner != NULL) {
-        mw_runner_clear(runner);
-        free(runner);
-    }
-}
+/* --- what runs --- */
 
 static void arrange(struct mw_model_slot *slot)
 {
@@ -169,11 +114,11 @@ static mw_err swap(struct mw_model_slot *slot, struct mw_runner *runner, struct 
     }
     if (err != MW_OK) {
         mw_outbox_rollback(slot->options.outbox);
-        unload(runner);
+        mw_model_unload(runner);
         return err;
     }
     snprintf(slot->previous, sizeof slot->previous, "%s", active_digest(slot));
-    unload(slot->active);
+    mw_model_unload(slot->active);
     slot->active = runner;
     slot->refused[0] = '\0';
     arrange(slot);
@@ -195,7 +140,7 @@ static void try_bundle(struct mw_model_slot *slot, const char *bundle)
     }
     mw_err err = note_trial(slot, digest, &error);
     if (err == MW_OK) {
-        err = load(slot->options.store, digest, &runner, &error);
+        err = mw_model_load(slot->options.store, digest, &runner, &error);
         if (err == MW_OK) {
             err = swap(slot, runner, &error);
         } else {
@@ -361,7 +306,7 @@ static void restore_bundle(struct mw_model_slot *slot, const char *active)
         if (names[i][0] == '\0') {
             return; /* none ran, or nothing came before */
         }
-        if (load(slot->options.store, names[i], &slot->active, &error) != MW_OK) {
+        if (mw_model_load(slot->options.store, names[i], &slot->active, &error) != MW_OK) {
             note_refusal(slot, names[i], error.text);
         }
     }
@@ -427,7 +372,7 @@ void mw_model_slot_free(struct mw_model_slot *slot)
     if (slot == NULL) {
         return;
     }
-    unload(slot->active);
+    mw_model_unload(slot->active);
     mw_baselines_free(slot->baselines);
     mw_model_fetch_stop(&slot->fetch);
     free(slot);

@@ -144,15 +144,20 @@ void mw_rollout_take_back(struct mw_rollout_engine *engine, struct mw_rollout *r
 
 /* ---- what is asked for ---- */
 
-/* Another rollout of the scope that is on its way gives way. */
+/* Another rollout of the scope that is on its way gives way. Its first things go back to what
+ * served before: the newer bundle may choose others, and nobody would judge this one any more. */
 static void supersede(struct mw_rollout_engine *engine, const char *machine, int64_t now)
 {
     for (size_t i = 0; i < engine->n_rollouts; i++) {
         struct mw_rollout *rollout = &engine->rollout[i];
-        if (mw_rollout_is_active(rollout) && strcmp(rollout->machine, machine) == 0) {
-            mw_rollout_enter(engine, rollout,
-                             rollout->stage == MW_ROLLOUT_ALL ? MW_ROLLOUT_DONE : MW_ROLLOUT_HALTED,
-                             now, "a newer bundle came");
+        if (!mw_rollout_is_active(rollout) || strcmp(rollout->machine, machine) != 0) {
+            continue;
+        }
+        bool first = rollout->stage == MW_ROLLOUT_CANARY;
+        mw_rollout_enter(engine, rollout, first ? MW_ROLLOUT_HALTED : MW_ROLLOUT_DONE, now,
+                         "a newer bundle came");
+        for (size_t c = 0; first && c < rollout->n_canaries; c++) {
+            mw_rollout_tell(engine, rollout, rollout->canary[c], rollout->previous, "rollback");
         }
     }
 }

@@ -290,10 +290,24 @@ static void newer_bundle_supersedes(void **state)
     with_bundle(fleet, A);
     start(fleet, B);
     start(fleet, C);
-    assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=b/canary m1=c/canary ");
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=b/canary m1=a/rollback m1=c/canary ");
     assert_int_equal(fleet->engine.rollout[1].stage, MW_ROLLOUT_HALTED);
     assert_string_equal(newest(fleet)->previous, A);
     assert_string_equal(newest(fleet)->id, "r-3");
+}
+
+/* The newer bundle goes to other things first, and fails: nobody is left with the one before. */
+static void superseded_canary_is_not_forgotten(void **state)
+{
+    struct fleet *fleet = *state;
+    with_bundle(fleet, A);
+    start(fleet, B);
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=b/canary ");
+    mw_rollout_gone(&fleet->engine, mw_span_of("m1"));
+    start(fleet, C);
+    mw_rollout_reported(&fleet->engine, mw_span_of("m2"), mw_span_of(A), mw_span_of(C),
+                        mw_span_of("golden vectors"), fleet->now);
+    assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback m2=c/canary m2=a/rollback ");
 }
 
 static void machine_goes_to_its_device(void **state)
@@ -388,6 +402,7 @@ int main(void)
         TEST(straggler_does_not_hold_up_for_ever),
         TEST(many_refusals_in_all_take_back),
         TEST(newer_bundle_supersedes),
+        TEST(superseded_canary_is_not_forgotten),
         TEST(machine_goes_to_its_device),
         TEST(by_hand),
         TEST(goes_on_after_a_restart),

@@ -151,7 +151,16 @@ static void read_stream(struct mw_serve *serve)
 static void on_stream(void *context, uint32_t events)
 {
     (void)events;
-    read_stream(context);
+    struct mw_serve *serve = context;
+    if (urgent(serve) || serve->waits) {
+        read_stream(serve);
+        return;
+    }
+    /* A page can wait a moment; the scorer, which woke by the same record, should have the
+     * processor first. */
+    mw_stream_reader_drain(serve->reader);
+    serve->waits = true;
+    mw_loop_set_timer(serve->role.loop, serve->again, MW_SECOND / 20, 0);
 }
 
 static void on_again(void *context)

@@ -133,7 +133,10 @@ static mw_err label_record(void *context, const struct mw_telemetry *record, boo
     if (machine != UINT32_MAX) { /* else it came after the archive was opened */
         row.label = judge(job, record, suspect, machine);
     }
-    job->row[job->n++] = row;
+    /* A row without a label only keeps the two passes in step, and counting needs no second one. */
+    if (row.label >= 0 || job->options->out != NULL) {
+        job->row[job->n++] = row;
+    }
     job->result->records++;
     return MW_OK;
 }
@@ -223,7 +226,7 @@ static mw_err run(struct mw_extract_job *job, struct mw_error *error)
     }
     mw_err err = mw_archive_visit(job->archive, label_record, job, error);
     job->result->features = job->n_features;
-    if (err == MW_OK && job->n == 0) {
+    if (err == MW_OK && job->result->records == 0) {
         err = mw_error_set(error, MW_ERR_NOT_FOUND, "the stream holds no record yet");
     }
     if (err == MW_OK && job->result->labelled == 0 && job->options->out != NULL) {

@@ -1,6 +1,7 @@
 #include "tiers/training/learn.h"
 
 #include "core/wire/message.h"
+#include "lib/artifact/store.h"
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
@@ -9,6 +10,7 @@
 #include "lib/stream/stream.h"
 #include "tiers/training/commission.h"
 #include "tiers/training/extract.h"
+#include "tiers/training/own_models.h"
 #include "tiers/training/policy.h"
 
 #include <errno.h>
@@ -18,13 +20,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define POLL 512
 #define TOKENS 2048
 #define NICE 10
+#define LOOK (MW_SECOND / 10)
+#define READ_FOR (20 * 1000) /* microseconds at a time: in between the loop sees its signals */
 #define EXIT_REFUSED 3
 
 struct learn {
@@ -40,15 +43,17 @@ struct learn {
     struct mw_buffer json;
     struct mw_commission *commission;
     struct mw_policy policy;
-    struct mw_policy_counts counts;
-    bool news;           /* something came that can change the counts */
-    int64_t count_again; /* monotonic: not before */
+    struct mw_policy_counts counts, begun; /* begun: that the last training started with */
+    int64_t newest;                        /* time of a record so far */
+    char published[MW_DIGEST_TEXT];        /* the last model of the whole plant */
+    bool news;                             /* something came that can change the counts */
+    int64_t count_again;                   /* monotonic: not before */
     pid_t child;
     enum mw_policy_cause cause;
     char machine[MW_NAME_MAX + 1]; /* the child's, with model.scope machine; else empty */
     char work[PATH_MAX];
-    struct mw_list waiting; /* machines that wait for a model of their own */
-    struct mw_loop_watch *fd, *second;
+    struct mw_own_models *own;
+    struct mw_loop_watch *look, *second;
 };
 
 /* --- writing --- */
@@ -79,6 +84,20 @@ static void tell(struct learn *learn, json_t *root)
     free(json);
 }
 
+/* What a record says of a training, so that a process that starts anew knows of it. `value` is
+ * taken. */
+static json_t *about_training(const struct learn *learn, const char *key, json_t *value)
+{
+    json_t *root = json_pack(
+        "{s:i,s:f,s:o,s:s,s:I,s:I}", "v", 1, "time", (double)mw_clock_utc() / 1e6, key, value,
+        "cause", mw_policy_cause_name(learn->cause), "records", (json_int_t)learn->begun.labelled,
+        "positives", (json_int_t)learn->begun.positives);
+    if (root != NULL && learn->machine[0] != '\0') {
+        json_object_set_new(root, "machine", json_string(learn->machine));
+    }
+    return root;
+}
+
 /* --- the pipeline as a child --- */
 
 /* The folder's name must be new: cause and wall clock. */
@@ -94,8 +113,7 @@ static mw_err make_work(struct learn *learn, struct mw_error *error)
 
 static mw_err start_child(struct learn *learn, struct mw_error *error)
 {
-    char since[32], output[PATH_MAX];
-    int64_t from = learn->machine[0] == '\0' ? mw_policy_since(&learn->policy) : INT64_MIN;
+    char since[32], machine[MW_NAME_MAX + 16], output[PATH_MAX];
     char *argv[20] = {(char *)(uintptr_t)mw_process_self(),
                       "pipeline",
                       "run",
@@ -107,14 +125,15 @@ static mw_err start_child(struct learn *learn, struct mw_error *error)
                       (char *)(uintptr_t)mw_policy_cause_name(learn->cause),
                       "--json"};
     int n = 10;
-    if (from != INT64_MIN) {
-        snprintf(since, sizeof since, "%.6f", (double)from / 1e6);
+    if (learn->cause == MW_POLICY_DRIFT) {
+        snprintf(since, sizeof since, "%.6f", (double)learn->policy.onset / 1e6);
         argv[n++] = "--since";
         argv[n++] = since;
     }
     if (learn->machine[0] != '\0') {
-        argv[n++] = "--machine";
-        argv[n++] = learn->machine;
+        /* A name may begin with a hyphen: as a word of its own it would be taken for an option. */
+        snprintf(machine, sizeof machine, "--machine=%s", learn->machine);
+        argv[n++] = machine;
     }
     argv[n] = NULL;
     mw_err err = mw_file_join(output, sizeof output, learn->work, "pipeline.log");
@@ -122,10 +141,23 @@ static mw_err start_child(struct learn *learn, struct mw_error *error)
     return err == MW_OK ? mw_process_start(&spec, &learn->child, NULL, error) : err;
 }
 
+/* Whatever came of it, the next attempt waits. A model that was published says so in the stream,
+ * which is read before anything else is decided. */
+static void wait_for_more(struct learn *learn)
+{
+    if (learn->machine[0] == '\0') {
+        mw_policy_refused(&learn->policy, learn->plant, learn->begun);
+    } else {
+        (void)mw_own_models_refused(learn->own, mw_span_of(learn->machine),
+                                    (uint64_t)learn->plant->retrain.attempts_gap, NULL);
+    }
+}
+
 static void start_pipeline(struct learn *learn, enum mw_policy_cause cause)
 {
     struct mw_error error = {0};
     learn->cause = cause;
+    learn->begun = learn->counts;
     mw_err err = make_work(learn, &error);
     if (err == MW_OK) {
         err = start_child(learn, &error);
@@ -133,16 +165,13 @@ static void start_pipeline(struct learn *learn, enum mw_policy_cause cause)
     if (err != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "cannot start the pipeline", MW_KS("reason", error.text));
         learn->child = 0;
+        wait_for_more(learn);
         return;
     }
     mw_log(MW_LOG_INFO, learn->machine[0] == '\0' ? NULL : learn->machine, "training",
            MW_KS("cause", mw_policy_cause_name(cause)), MW_KI("records", learn->counts.labelled),
            MW_KI("positives", learn->counts.positives), MW_KS("folder", learn->work));
-    json_t *root = json_pack(
-        "{s:i,s:f,s:b,s:s,s:I,s:I}", "v", 1, "time", (double)mw_clock_utc() / 1e6, "started", 1,
-        "cause", mw_policy_cause_name(cause), "records", (json_int_t)learn->counts.labelled,
-        "positives", (json_int_t)learn->counts.positives);
-    tell(learn, root);
+    tell(learn, about_training(learn, "started", json_true()));
 }
 
 /* The last line of the pipeline's output says why it refused or failed. */
@@ -171,25 +200,21 @@ static void read_reason(struct learn *learn, char *reason, size_t size)
 static void child_ended(struct learn *learn, int status)
 {
     char reason[512];
+    const char *machine = learn->machine[0] == '\0' ? NULL : learn->machine;
     learn->child = 0;
     learn->news = true;
-    bool plant_wide = learn->machine[0] == '\0';
+    wait_for_more(learn);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        if (plant_wide) {
-            mw_policy_published(&learn->policy);
-        }
-        mw_log(MW_LOG_INFO, plant_wide ? NULL : learn->machine, "a model was published",
+        mw_log(MW_LOG_INFO, machine, "a model was published",
                MW_KS("cause", mw_policy_cause_name(learn->cause)));
         return;
     }
     read_reason(learn, reason, sizeof reason);
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED;
-    mw_log(refused ? MW_LOG_WARN : MW_LOG_ERROR, plant_wide ? NULL : learn->machine,
+    mw_log(refused ? MW_LOG_WARN : MW_LOG_ERROR, machine,
            refused ? "the candidate was refused, the model in use stays" : "training failed",
            MW_KS("reason", reason));
-    mw_policy_refused(&learn->policy, learn->plant, learn->counts);
-    tell(learn, json_pack("{s:i,s:f,s:s,s:s}", "v", 1, "time", (double)mw_clock_utc() / 1e6,
-                          "refused", reason, "cause", mw_policy_cause_name(learn->cause)));
+    tell(learn, about_training(learn, "refused", json_string(reason)));
 }
 
 /* --- deciding --- */
@@ -208,9 +233,6 @@ static mw_err count(struct learn *learn, struct mw_error *error)
     learn->count_again = now + MW_SECOND / 10 + 20 * (now - before);
     if (err == MW_OK) {
         learn->counts = (struct mw_policy_counts){result.labelled, result.positives};
-        if (learn->policy.at_publish == UINT64_MAX) {
-            learn->policy.at_publish = result.labelled;
-        }
     }
     return err;
 }
@@ -222,10 +244,9 @@ static void decide(struct learn *learn)
         return;
     }
     if (learn->plant->model.scope == MW_SCOPE_MACHINE) {
-        if (learn->waiting.n > 0) {
-            char *machine = learn->waiting.item[--learn->waiting.n];
+        const char *machine = mw_own_models_next(learn->own);
+        if (machine != NULL) {
             snprintf(learn->machine, sizeof learn->machine, "%s", machine);
-            free(machine);
             start_pipeline(learn, MW_POLICY_FIRST);
         }
         return;
@@ -246,33 +267,7 @@ static void decide(struct learn *learn)
     }
 }
 
-static void on_sigchld(void *context, int signal)
-{
-    (void)signal;
-    struct learn *learn = context;
-    int status;
-    if (learn->child != 0 && waitpid(learn->child, &status, WNOHANG) == learn->child) {
-        child_ended(learn, status);
-        decide(learn); /* the next machine need not wait for news */
-    }
-}
-
 /* --- following the stream --- */
-
-static mw_err note_waiting(struct learn *learn, struct mw_span machine, struct mw_error *error)
-{
-    char **grown = realloc(learn->waiting.item, (learn->waiting.n + 1) * sizeof *grown);
-    char *name = strndup(machine.data, machine.size);
-    if (grown != NULL) {
-        learn->waiting.item = grown;
-    }
-    if (grown == NULL || name == NULL) {
-        free(name);
-        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
-    }
-    grown[learn->waiting.n++] = name;
-    return MW_OK;
-}
 
 static mw_err take_telemetry(struct learn *learn, struct mw_error *error)
 {
@@ -282,6 +277,8 @@ static mw_err take_telemetry(struct learn *learn, struct mw_error *error)
         mw_wire_has(learn->parser, 0, "time_suspect")) {
         return MW_OK;
     }
+    learn->newest = record->time > learn->newest ? record->time : learn->newest;
+    mw_own_models_record(learn->own, record->machine);
     mw_buffer_clear(&learn->json);
     mw_err err = mw_commission_record(learn->commission, record, &learn->json, error);
     if (err == MW_OK && learn->json.size > 0) {
@@ -292,7 +289,7 @@ static mw_err take_telemetry(struct learn *learn, struct mw_error *error)
         mw_log(MW_LOG_INFO, machine, "commissioned: its own baseline is set",
                MW_KI("records", learn->plant->commission.records));
         if (err == MW_OK && learn->plant->model.scope == MW_SCOPE_MACHINE) {
-            err = note_waiting(learn, record->machine, error);
+            err = mw_own_models_commissioned(learn->own, record->machine, error);
         }
     }
     learn->news = true;
@@ -328,14 +325,68 @@ static void take_drift(struct learn *learn, struct mw_span value)
     json_decref(root);
 }
 
-static void take_model(struct learn *learn, struct mw_span value)
+static struct mw_policy_counts counts_of(const json_t *root)
+{
+    return (struct mw_policy_counts){
+        (uint64_t)json_integer_value(json_object_get(root, "records")),
+        (uint64_t)json_integer_value(json_object_get(root, "positives"))};
+}
+
+static mw_err take_model_of_machine(struct learn *learn, const json_t *root, struct mw_span machine,
+                                    struct mw_error *error)
+{
+    if (json_object_get(root, "bundle") != NULL) {
+        return mw_own_models_published(learn->own, machine, error);
+    }
+    return json_object_get(root, "refused") == NULL
+               ? MW_OK
+               : mw_own_models_refused(learn->own, machine,
+                                       (uint64_t)learn->plant->retrain.attempts_gap, error);
+}
+
+static mw_err take_model(struct learn *learn, struct mw_span value, struct mw_error *error)
 {
     json_error_t why;
+    mw_err err = MW_OK;
     json_t *root = json_loadb(value.data, value.size, 0, &why);
-    if (json_object_get(root, "bundle") != NULL && json_object_get(root, "machine") == NULL) {
-        mw_policy_published(&learn->policy);
+    const char *bundle = json_string_value(json_object_get(root, "bundle"));
+    const char *machine = json_string_value(json_object_get(root, "machine"));
+    if (machine != NULL) {
+        err = take_model_of_machine(learn, root, mw_span_of(machine), error);
+    } else if (bundle != NULL) {
+        snprintf(learn->published, sizeof learn->published, "%s", bundle);
+        mw_policy_published(&learn->policy, learn->newest);
+    } else if (json_object_get(root, "started") != NULL) {
+        learn->begun = counts_of(root);
+    } else if (json_object_get(root, "refused") != NULL) {
+        mw_policy_refused(&learn->policy, learn->plant, counts_of(root));
     }
     json_decref(root);
+    return err;
+}
+
+/* A model that was taken back with none before it leaves nothing that drifts, and so nothing that
+ * would ask for another. */
+static mw_err take_rollout(struct learn *learn, struct mw_span value, struct mw_error *error)
+{
+    json_error_t why;
+    mw_err err = MW_OK;
+    json_t *root = json_loadb(value.data, value.size, 0, &why);
+    const char *state = json_string_value(json_object_get(root, "state"));
+    const char *bundle = json_string_value(json_object_get(root, "bundle"));
+    const char *before = json_string_value(json_object_get(root, "previous"));
+    const char *machine = json_string_value(json_object_get(root, "machine"));
+    bool to_nothing = state != NULL && strcmp(state, "rolled-back") == 0 && before != NULL &&
+                      before[0] == '\0' && bundle != NULL;
+    if (to_nothing && machine != NULL) {
+        err = mw_own_models_refused(learn->own, mw_span_of(machine),
+                                    (uint64_t)learn->plant->retrain.attempts_gap, error);
+    } else if (to_nothing && strcmp(bundle, learn->published) == 0) {
+        mw_policy_taken_back(&learn->policy, learn->plant, learn->begun);
+        learn->news = true;
+    }
+    json_decref(root);
+    return err;
 }
 
 static mw_err take(struct learn *learn, const struct mw_stream_record *record,
@@ -345,7 +396,9 @@ static mw_err take(struct learn *learn, const struct mw_stream_record *record,
     if (strcmp(record->topic, "drift") == 0) {
         take_drift(learn, record->value);
     } else if (strcmp(record->topic, "model") == 0) {
-        take_model(learn, record->value);
+        return take_model(learn, record->value, error);
+    } else if (strcmp(record->topic, "rollout") == 0) {
+        return take_rollout(learn, record->value, error);
     } else if (mw_wire_open(learn->parser, record->value, &why) == MW_OK) {
         return strcmp(record->topic, "telemetry") == 0 ? take_telemetry(learn, error)
                                                        : take_event(learn);
@@ -353,11 +406,12 @@ static mw_err take(struct learn *learn, const struct mw_stream_record *record,
     return MW_OK;
 }
 
-static void on_records(void *context, uint32_t events)
+/* Nothing is decided before all that there is has been read: a model may have been published. */
+static void on_look(void *context)
 {
-    (void)events;
     struct learn *learn = context;
     struct mw_error error = {0};
+    int64_t end = mw_clock_monotonic() + READ_FOR;
     size_t n = 0;
     mw_stream_reader_drain(learn->reader);
     do {
@@ -370,8 +424,23 @@ static void on_records(void *context, uint32_t events)
             mw_loop_stop(learn->role.loop); /* a new process derives its state anew */
             return;
         }
-    } while (n > 0);
-    decide(learn);
+    } while (n > 0 && mw_clock_monotonic() < end);
+    if (n > 0) {
+        mw_loop_set_timer(learn->role.loop, learn->look, 0, LOOK);
+    } else {
+        decide(learn);
+    }
+}
+
+static void on_sigchld(void *context, int signal)
+{
+    (void)signal;
+    struct learn *learn = context;
+    int status;
+    if (learn->child != 0 && waitpid(learn->child, &status, WNOHANG) == learn->child) {
+        child_ended(learn, status);
+        on_look(learn); /* the next machine need not wait for news */
+    }
 }
 
 static void on_second(void *context)
@@ -379,7 +448,6 @@ static void on_second(void *context)
     struct learn *learn = context;
     struct mw_error error = {0};
     char path[PATH_MAX], json[512];
-    on_records(learn, 0);
     int n = snprintf(
         json, sizeof json,
         "{\"v\":1,\"role\":\"learn\",\"pid\":%d,\"time\":%.6f,\"labelled\":%llu,"
@@ -401,12 +469,14 @@ static bool note_commissioned(void *context, struct mw_span key, struct mw_span 
 {
     (void)value;
     struct learn *learn = context;
-    return mw_commission_done(learn->commission, key, NULL) == MW_OK;
+    return mw_commission_done(learn->commission, key, NULL) == MW_OK &&
+           (learn->plant->model.scope != MW_SCOPE_MACHINE ||
+            mw_own_models_commissioned(learn->own, key, NULL) == MW_OK);
 }
 
 static mw_err open_stream(struct learn *learn, struct mw_error *error)
 {
-    static const char *const topics[] = {"model", "drift", "event", "telemetry"};
+    static const char *const topics[] = {"model", "rollout", "drift", "event", "telemetry"};
     char uri[PATH_MAX];
     struct mw_stream_options options = {
         .uri = uri, .plant = learn->plant->plant, .writer = "learn"};
@@ -442,14 +512,17 @@ static mw_err open_all(struct learn *learn, struct mw_error *error)
         err = mw_commission_new(&learn->commission, learn->plant, error);
     }
     if (err == MW_OK) {
+        err = mw_own_models_new(&learn->own, error);
+    }
+    if (err == MW_OK) {
         err = open_stream(learn, error);
     }
     if (err == MW_OK) {
         err = mw_loop_add_signals(learn->role.loop, signals, 1, on_sigchld, learn, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_fd(learn->role.loop, mw_stream_reader_fd(learn->reader), EPOLLIN,
-                             on_records, learn, &learn->fd, error);
+        /* Nobody waits for the learner to the millisecond: it does not wake with every record. */
+        err = mw_loop_add_timer(learn->role.loop, LOOK, LOOK, on_look, learn, &learn->look, error);
     }
     return err == MW_OK ? mw_loop_add_timer(learn->role.loop, 0, MW_SECOND, on_second, learn,
                                             &learn->second, error)
@@ -462,10 +535,7 @@ static void close_all(struct learn *learn)
         kill(learn->child, SIGTERM);
         waitpid(learn->child, NULL, 0);
     }
-    for (size_t i = 0; i < learn->waiting.n; i++) {
-        free(learn->waiting.item[i]);
-    }
-    free(learn->waiting.item);
+    mw_own_models_free(learn->own);
     mw_stream_reader_close(learn->reader);
     mw_stream_close(learn->in);
     mw_stream_close(learn->out);
@@ -484,6 +554,7 @@ mw_err mw_learn_run(const struct mw_plant *plant, struct mw_error *error)
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     learn->plant = plant;
+    learn->newest = INT64_MIN;
     if (nice(NICE) < 0 && errno == EPERM) {
         mw_log(MW_LOG_WARN, NULL, "cannot lower the priority", MW_KI("nice", NICE));
     }

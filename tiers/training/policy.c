@@ -8,7 +8,10 @@ bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plan
 
 int64_t mw_policy_since(const struct mw_policy *policy)
 {
-    return policy->have_model && policy->drifted ? policy->onset : INT64_MIN;
+    if (!policy->have_model) {
+        return INT64_MIN;
+    }
+    return policy->drifted ? policy->onset : policy->published;
 }
 
 enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const struct mw_plant *plant,
@@ -29,8 +32,7 @@ enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const stru
                       (unlabelled || counts.positives >= (uint64_t)plant->retrain.fresh_positives);
         return enough ? MW_POLICY_DRIFT : MW_POLICY_NOTHING;
     }
-    bool due = plant->retrain.every > 0 && policy->at_publish != UINT64_MAX &&
-               counts.labelled >= policy->at_publish + (uint64_t)plant->retrain.every;
+    bool due = plant->retrain.every > 0 && counts.labelled >= (uint64_t)plant->retrain.every;
     return due ? MW_POLICY_SCHEDULE : MW_POLICY_NOTHING;
 }
 
@@ -43,12 +45,20 @@ void mw_policy_drift(struct mw_policy *policy, int64_t onset)
     }
 }
 
-void mw_policy_published(struct mw_policy *policy)
+void mw_policy_published(struct mw_policy *policy, int64_t newest)
 {
     policy->have_model = true;
     policy->drifted = false;
     policy->next_attempt = 0;
-    policy->at_publish = UINT64_MAX;
+    policy->published = newest;
+}
+
+void mw_policy_taken_back(struct mw_policy *policy, const struct mw_plant *plant,
+                          struct mw_policy_counts counts)
+{
+    policy->have_model = false;
+    policy->drifted = false;
+    mw_policy_refused(policy, plant, counts);
 }
 
 void mw_policy_refused(struct mw_policy *policy, const struct mw_plant *plant,

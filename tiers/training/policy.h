@@ -7,11 +7,10 @@
 #include <stdint.h>
 
 struct mw_policy {
-    bool have_model;     /* one was published */
-    bool drifted;        /* and the plant has moved since */
-    int64_t onset;       /* of the drift, microseconds UTC */
-    uint64_t at_publish; /* labelled records when the last one was published; UINT64_MAX: not
-                            counted yet */
+    bool have_model;   /* one was published */
+    bool drifted;      /* and the plant has moved since */
+    int64_t onset;     /* of the drift, microseconds UTC */
+    int64_t published; /* the newest record's time when the last model was published */
     uint64_t
         next_attempt; /* labelled records before which a refused candidate is not tried again */
 };
@@ -23,8 +22,11 @@ struct mw_policy_counts {
 
 enum mw_policy_cause { MW_POLICY_NOTHING, MW_POLICY_FIRST, MW_POLICY_DRIFT, MW_POLICY_SCHEDULE };
 
-/* Is there a reason to count at all? And from which time on (INT64_MIN: all)? */
+/* Is there a reason to count at all? */
 bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plant);
+/* From which time on the records count (INT64_MIN: all): since the drift began, or since the last
+ * model was published. A count of all records would stand still once retention removes as many as
+ * come. */
 int64_t mw_policy_since(const struct mw_policy *policy);
 
 /* What the counts call for. */
@@ -33,7 +35,11 @@ enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const stru
 
 /* Happenings. */
 void mw_policy_drift(struct mw_policy *policy, int64_t onset);
-void mw_policy_published(struct mw_policy *policy);
+void mw_policy_published(struct mw_policy *policy, int64_t newest);
+/* The last model was taken back and nothing served before it: the plant is without one again. The
+ * next attempt waits as after a refusal; counts: those that the model was begun with. */
+void mw_policy_taken_back(struct mw_policy *policy, const struct mw_plant *plant,
+                          struct mw_policy_counts counts);
 void mw_policy_refused(struct mw_policy *policy, const struct mw_plant *plant,
                        struct mw_policy_counts counts);
 

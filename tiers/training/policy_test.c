@@ -45,7 +45,7 @@ static void test_a_drift_asks_for_fresh_labels(void **state)
     struct mw_policy policy = {0};
     mw_policy_drift(&policy, 7); /* without a model there is nothing to drift from */
     assert_false(policy.drifted);
-    mw_policy_published(&policy);
+    mw_policy_published(&policy, 5);
     assert_false(mw_policy_wants(&policy, &plant));
     mw_policy_drift(&policy, 7);
     mw_policy_drift(&policy, 9); /* the first onset holds */
@@ -61,26 +61,60 @@ static void test_a_refusal_waits(void **state)
     (void)state;
     struct mw_plant plant = plant_of();
     struct mw_policy policy = {0};
-    mw_policy_published(&policy);
+    mw_policy_published(&policy, 5);
     mw_policy_drift(&policy, 7);
     mw_policy_refused(&policy, &plant, (struct mw_policy_counts){60, 8});
     assert_int_equal(decide(&policy, &plant, 79, 8), MW_POLICY_NOTHING);
     assert_int_equal(decide(&policy, &plant, 80, 8), MW_POLICY_DRIFT);
-    mw_policy_published(&policy);
+    mw_policy_published(&policy, 5);
     assert_int_equal(decide(&policy, &plant, 1000, 800), MW_POLICY_NOTHING);
 }
 
-static void test_a_schedule(void **state)
+static void test_a_schedule_counts_from_the_last_model(void **state)
 {
     (void)state;
     struct mw_plant plant = plant_of();
     struct mw_policy policy = {0};
     plant.retrain.every = 30;
-    mw_policy_published(&policy);
-    assert_int_equal(decide(&policy, &plant, 1000, 10), MW_POLICY_NOTHING); /* not counted yet */
-    policy.at_publish = 1000;
-    assert_int_equal(decide(&policy, &plant, 1029, 10), MW_POLICY_NOTHING);
-    assert_int_equal(decide(&policy, &plant, 1030, 10), MW_POLICY_SCHEDULE);
+    mw_policy_published(&policy, 77);
+    /* However many there were before, and however many of those retention has removed since. */
+    assert_int_equal(mw_policy_since(&policy), 77);
+    assert_int_equal(decide(&policy, &plant, 29, 10), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 30, 10), MW_POLICY_SCHEDULE);
+    mw_policy_refused(&policy, &plant, (struct mw_policy_counts){30, 10});
+    assert_int_equal(decide(&policy, &plant, 49, 10), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 50, 10), MW_POLICY_SCHEDULE);
+}
+
+static void test_a_first_model_that_was_taken_back_is_no_model(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_published(&policy, 5);
+    assert_false(mw_policy_wants(&policy, &plant));
+    mw_policy_taken_back(&policy, &plant, (struct mw_policy_counts){110, 12});
+    assert_true(mw_policy_wants(&policy, &plant));
+    assert_int_equal(mw_policy_since(&policy), INT64_MIN);
+    assert_int_equal(decide(&policy, &plant, 129, 12), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 130, 12), MW_POLICY_FIRST);
+}
+
+static void test_a_second_alarm_keeps_the_first_onset_until_a_model_answers(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_published(&policy, 5);
+    mw_policy_drift(&policy, 7);
+    mw_policy_refused(&policy, &plant, (struct mw_policy_counts){60, 8});
+    mw_policy_drift(&policy, 9); /* while training: neither starts anew nor forgets the refusal */
+    assert_int_equal(mw_policy_since(&policy), 7);
+    assert_int_equal(decide(&policy, &plant, 79, 8), MW_POLICY_NOTHING);
+    mw_policy_published(&policy, 10);
+    mw_policy_drift(&policy, 11); /* the new model has drifted too */
+    assert_int_equal(mw_policy_since(&policy), 11);
+    assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_DRIFT);
 }
 
 int main(void)
@@ -89,7 +123,9 @@ int main(void)
         cmocka_unit_test(test_a_first_model_needs_both),
         cmocka_unit_test(test_a_drift_asks_for_fresh_labels),
         cmocka_unit_test(test_a_refusal_waits),
-        cmocka_unit_test(test_a_schedule),
+        cmocka_unit_test(test_a_schedule_counts_from_the_last_model),
+        cmocka_unit_test(test_a_first_model_that_was_taken_back_is_no_model),
+        cmocka_unit_test(test_a_second_alarm_keeps_the_first_onset_until_a_model_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

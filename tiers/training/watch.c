@@ -18,11 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #define POLL 256
 #define TOKENS 4096
+#define LOOK (MW_SECOND / 10)
+#define READ_FOR (20 * 1000) /* microseconds at a time: in between the loop sees its signals */
 
 struct role {
     const struct mw_plant *plant;
@@ -42,7 +43,7 @@ struct role {
     uint64_t seen, alarms;
     int64_t committed; /* the position, monotonic */
     bool alarmed;      /* something was appended in this round */
-    struct mw_loop_watch *fd, *second;
+    struct mw_loop_watch *look, *second;
 };
 
 /* --- following the model in use --- */
@@ -110,7 +111,9 @@ static mw_err take_telemetry(struct role *role, struct mw_error *error)
     char machine[MW_NAME_MAX + 1];
     struct mw_why why = {0};
     struct mw_telemetry *record = &role->telemetry;
+    /* A time that is not to be believed would say that the drift began then. */
     if (role->watch == NULL || mw_wire_read_telemetry(role->parser, 0, record, &why) != MW_OK ||
+        mw_wire_has(role->parser, 0, "time_suspect") ||
         !mw_gather(role->bundle.features, role->bundle.n_features, record, x)) {
         return MW_OK;
     }
@@ -293,10 +296,10 @@ static mw_err take_batch(struct role *role, size_t *n, struct mw_error *error)
     return err;
 }
 
-static void on_records(void *context, uint32_t events)
+static void on_look(void *context)
 {
-    (void)events;
     struct role *role = context;
+    int64_t end = mw_clock_monotonic() + READ_FOR;
     size_t n = 0;
     mw_stream_reader_drain(role->reader);
     do {
@@ -307,7 +310,10 @@ static void on_records(void *context, uint32_t events)
             mw_stream_reader_rewind(role->reader, NULL);
             return;
         }
-    } while (n > 0);
+    } while (n > 0 && mw_clock_monotonic() < end);
+    if (n > 0) {
+        mw_loop_set_timer(role->role.loop, role->look, 0, LOOK);
+    }
 }
 
 static void on_second(void *context)
@@ -315,7 +321,6 @@ static void on_second(void *context)
     struct role *role = context;
     struct mw_error error = {0};
     char path[PATH_MAX], json[512];
-    on_records(role, 0);
     int n = snprintf(json, sizeof json,
                      "{\"v\":1,\"role\":\"watch\",\"pid\":%d,\"time\":%.6f,\"records\":%llu,"
                      "\"alarms\":%llu,\"machines\":%zu,\"bundle\":\"%s\"}\n",
@@ -414,8 +419,9 @@ mw_err mw_watch_run(const struct mw_plant *plant, struct mw_error *error)
         err = open_all(role, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_fd(role->role.loop, mw_stream_reader_fd(role->reader), EPOLLIN,
-                             on_records, role, &role->fd, error);
+        /* Nobody waits for the watch, so it does not wake with every record beside those that are
+         * waited for. */
+        err = mw_loop_add_timer(role->role.loop, LOOK, LOOK, on_look, role, &role->look, error);
     }
     if (err == MW_OK) {
         err =
