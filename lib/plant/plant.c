@@ -84,7 +84,7 @@ const struct mw_option mw_plant_options[] = {
      "held-back records that a sketch message counts", AT(level2.sketch_records)},
 
     {"gate.feature", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "level 1: feature that shows that the machine runs; empty: every window counts",
+     "level 1: feature that shows that the machine runs; empty: the thing's own choice",
      AT(gate.feature)},
     {"gate.minimum", MW_OPTION_FLOAT, NULL, 0, 0, "0", NULL, "windows below this make no record",
      AT(gate.minimum)},
@@ -157,7 +157,7 @@ const struct mw_option mw_plant_options[] = {
     {"simulate.growth", MW_OPTION_DURATION, NULL, 60e6, 365 * DAY, "4h", NULL,
      "mean simulated time from a fault's start to the breakdown", AT(simulate.growth)},
     {"simulate.script", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "CSV file of changes of the world (at,kind,machine,signal,fault,value); empty: none", AT(simulate.script)},
+     "file of changes of the world, one a line (docs/protocol.md); empty: none", AT(simulate.script)},
     {"simulate.outbox", MW_OPTION_SIZE, NULL, 4096, 1e15, "64MiB", NULL,
      "bytes that wait for the bridge at most", AT(simulate.outbox)},
 

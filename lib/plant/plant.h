@@ -68,7 +68,7 @@ struct mw_plant {
     } level2;
 
     struct {
-        char *feature; /* level 1 gate: empty: every window makes a record */
+        char *feature; /* level 1 gate; empty: the thing's own choice */
         double minimum; /* windows below make none: the machine stands still */
     } gate;
 
@@ -114,7 +114,7 @@ struct mw_plant {
         int64_t until;    /* simulated time after which speed is `speed`; before it as fast as acknowledged */
         int64_t fault_every; /* mean simulated time from a machine's repair to its next fault */
         int64_t growth;   /* mean simulated time from a fault's start to breakdown */
-        char *script;     /* CSV file with changes of the world; empty: none */
+        char *script;     /* file with changes of the world (world_script.h); empty: none */
         int64_t outbox;   /* bytes an outbox may hold before the oldest sketches merge */
     } simulate;
 
@@ -124,7 +124,7 @@ struct mw_plant {
         char *machine;   /* column; empty: the device */
         char *time;      /* column; empty: the row number */
         int time_unit;   /* enum mw_time_unit, for numeric times */
-        char *start;     /* ISO date that numeric times count from; empty: 2026-01-01 */
+        char *start;     /* ISO date that numeric times count from; empty: 1970-01-01 */
         struct mw_list features; /* columns; empty: every other column that is a number */
         struct mw_list names;    /* what the features are called, same length; empty: the columns' own */
         char *label;     /* column with 0/1 for reports only, never for training; empty: none */

@@ -1,4 +1,5 @@
 /* sqlite_retain.c - removes old records, a bounded piece a call. */
+#include "core/wire/number.h"
 #include "lib/stream/sqlite_internal.h"
 
 #include <stdio.h>
@@ -46,6 +47,31 @@ static mw_err find_cut(struct mw_sqlite *stream, const struct mw_sqlite_topic *t
     return err;
 }
 
+/* Adds to what the topic has lost so far. The topic's own struct may move. */
+static mw_err count_removed(struct mw_sqlite *stream, const char *topic, int64_t n,
+                            struct mw_error *error)
+{
+    struct mw_span value;
+    char text[32];
+    uint64_t before = 0;
+    mw_err err =
+        mw_sqlite_get(&stream->base, NULL, MW_STREAM_REMOVED, mw_span_of(topic), &value, error);
+    if (err == MW_OK) {
+        err = mw_number_parse_u64(value, &before);
+    } else if (err == MW_ERR_NOT_FOUND) {
+        err = MW_OK;
+        if (error != NULL) {
+            *error = (struct mw_error){0};
+        }
+    }
+    if (err != MW_OK) {
+        return err;
+    }
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)(before + (uint64_t)n));
+    return mw_sqlite_put(&stream->base, MW_STREAM_REMOVED, mw_span_of(topic), mw_span_of(text),
+                         error);
+}
+
 /* Removes in a transaction of its own. */
 static mw_err remove_cut(struct mw_sqlite *stream, struct mw_sqlite_topic *topic,
                          const struct cut *cut, struct mw_error *error)
@@ -63,6 +89,9 @@ static mw_err remove_cut(struct mw_sqlite *stream, struct mw_sqlite_topic *topic
     if (err == MW_OK) {
         topic->bytes -= cut->bytes;
         topic->changed = true;
+        err = count_removed(stream, topic->name, sqlite3_changes64(stream->own.db), error);
+    }
+    if (err == MW_OK) {
         err = mw_sqlite_commit(&stream->base, NULL, error);
     }
     if (err != MW_OK) {

@@ -106,9 +106,13 @@ mw_err mw_stream_reader_rewind(struct mw_stream_reader *reader, struct mw_error 
 int mw_stream_reader_fd(const struct mw_stream_reader *reader);
 void mw_stream_reader_drain(struct mw_stream_reader *reader);
 
+#define MW_STREAM_REMOVED "removed"
+
 /* Outside a transaction. Removes this writer's records that are older than `age` microseconds (by
  * time of append), then the oldest ones of the fullest topic until the file's payload (keys and
- * values) is at most `bytes`; -1: no limit. Never removes compacted keys. The room is used again,
+ * values) is at most `bytes`; -1: no limit. Never removes compacted keys. How many it has removed of
+ * a topic is in the writer's compacted topic MW_STREAM_REMOVED under the topic's name, a decimal
+ * number, so that an account can tell what is gone from what never came. The room is used again,
  * the file does not shrink. Does a bounded piece of work a call; *more says that there is more to
  * do. */
 mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,

@@ -38,7 +38,9 @@ mw_err mw_level2_decide(struct mw_level2 *level2, struct mw_runner *runner,
     }
     mw_runner_map(runner, baseline, x, x);
     *score = mw_runner_score(runner, x);
-    if (mw_band_of(*score) != MW_BAND_NORMAL) {
+    bool sound =
+        *score >= 0 && *score <= 1; /* what the model cannot answer is not ours to hold back */
+    if (!sound || mw_band_of(*score) != MW_BAND_NORMAL) {
         return MW_OK;
     }
     if (draw < share) {

@@ -26,9 +26,9 @@ struct mw_ledger {
     struct mw_table devices;
     struct mw_wire_parser *parser;
     void *memory;
-    bool reading; /* positions were taken, and the end not reached since */
-    bool seen;    /* a telemetry record */
-    bool trimmed; /* the oldest ones are gone: the first had not the first offset */
+    bool reading;                   /* positions were taken, and the end not reached since */
+    bool whole;                     /* the end was reached once */
+    uint64_t removed, removed_dead; /* by age or size, before they could be read here */
     mw_err failed;
 };
 
@@ -162,10 +162,6 @@ static void take_status(struct mw_ledger *ledger, struct device *device)
 static void take(struct mw_ledger *ledger, const struct mw_stream_record *record)
 {
     bool stored = strcmp(record->topic, "telemetry") == 0;
-    if (stored && !ledger->seen) {
-        ledger->seen = true;
-        ledger->trimmed = record->offset > 0;
-    }
     struct device *device = device_of(ledger, record->key);
     if (device == NULL || mw_wire_open(ledger->parser, record->value, NULL) != MW_OK) {
         return;
@@ -191,6 +187,19 @@ static bool take_position(void *context, struct mw_span key, struct mw_span valu
         free(device->position.machines);
         device->position = (struct mw_bridge_device){.key.name = device->key.name};
         (void)mw_bridge_read_position(ledger->parser, value, &device->position);
+    }
+    return true;
+}
+
+static bool take_removed(void *context, struct mw_span key, struct mw_span value)
+{
+    struct mw_ledger *ledger = context;
+    uint64_t n = 0;
+    (void)mw_number_parse_u64(value, &n);
+    if (mw_span_is(key, "telemetry") || mw_span_is(key, "sketch")) {
+        ledger->removed += n;
+    } else if (mw_span_is(key, "dead")) {
+        ledger->removed_dead += n;
     }
     return true;
 }
@@ -222,6 +231,16 @@ mw_err mw_ledger_advance(struct mw_ledger *ledger, size_t records, bool *more,
         *more = n > 0;
     }
     ledger->reading = *more;
+    if (!*more && !ledger->whole) {
+        /* Asked at the end, so that nothing is removed between the question and the reading; what
+         * is removed later has been read. */
+        mw_err err = mw_stream_visit(ledger->stream, "bridge", MW_STREAM_REMOVED, take_removed,
+                                     ledger, error);
+        if (err != MW_OK) {
+            return err;
+        }
+        ledger->whole = true;
+    }
     return ledger->failed == MW_OK ? MW_OK : mw_error_set(error, ledger->failed, "out of memory");
 }
 
@@ -232,25 +251,35 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What was removed by age or size and has not been put into a row yet. */
+struct removed {
+    uint64_t stored, dead;
+};
+
+/* The bridge has counted what it stored. What of that is not in the stream was removed from it, as
+ * far as that many were removed; the rest never got there. */
+static uint64_t take_from(uint64_t *removed, uint64_t was, uint64_t found)
+{
+    uint64_t gone = was > found ? less(was - found, *removed) : 0;
+    *removed -= gone;
+    return gone;
+}
+
 /* What was found, what the bridge counted and what the thing says, in one row. */
-static void account(const struct mw_ledger *ledger, const struct device *device,
-                    struct mw_ledger_row *row)
+static void account(const struct device *device, struct removed *removed, struct mw_ledger_row *row)
 {
     const struct mw_bridge_device *position = &device->position;
     struct mw_ledger_count count;
     mw_ledger_book_count(&device->book, position->known, position->boot, position->next, &count);
     *row = device->row;
 
-    /* The bridge has counted what it stored; where the head of the log was removed, the rest of
-     * that count was there once. Positions lie in the same file, so if they are there and no record
-     * is, all of them were removed. */
-    bool trimmed = ledger->trimmed || !ledger->seen;
-    uint64_t was = position->known ? position->stored : 0;
-    row->expired = trimmed && was > count.stored ? was - count.stored : 0;
-    uint64_t dead_was = position->known ? position->dead : 0;
-    row->dead = trimmed && dead_was > count.dead ? dead_was : count.dead;
+    if (position->known) {
+        row->expired = take_from(&removed->stored, position->stored, count.stored);
+        row->dead = take_from(&removed->dead, position->dead, count.dead);
+    }
+    uint64_t unseen = row->expired + row->dead;
     row->stored = count.stored + row->expired;
-    uint64_t unseen = row->expired + row->dead - count.dead;
+    row->dead += count.dead;
     uint64_t lost = count.lost > unseen ? count.lost - unseen : 0;
 
     /* More than the numbers tell of: made in a boot that no status came from since. They wait in
@@ -330,9 +359,10 @@ mw_err mw_ledger_rows(struct mw_ledger *ledger, struct mw_ledger_row **rows, siz
     }
     size_t at = 0;
     const struct device *device;
+    struct removed removed = {ledger->removed, ledger->removed_dead};
     while ((device = mw_table_next(&ledger->devices, &at)) != NULL) {
         struct mw_ledger_row *row = &(*rows)[*n];
-        account(ledger, device, row);
+        account(device, &removed, row);
         if (!says_nothing(row)) {
             add_row(total, row);
             (*n)++;

@@ -222,6 +222,32 @@ static void boots_and_what_was_given_up(void **state)
     assert_int_equal(total.missing, 1);
 }
 
+/* Other topics come first in the bridge's file, so that no telemetry has the first offset. */
+static void lost_is_missing_wherever_the_log_begins(void **state)
+{
+    struct place *place = *state;
+    add_status(place, "m", 1, -1, 0, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        if (i != 0 && i != 4) {
+            add_record(place, "m", 1, i);
+        }
+    }
+    put_position(place, "m", 1, 10, 10, 0); /* the bridge believes that it has stored all */
+    struct mw_ledger_row total = total_of(place, 1);
+    assert_int_equal(total.missing, 2);
+    assert_int_equal(total.expired, 0);
+    assert_int_equal(total.stored, 8);
+
+    bool more = true;
+    while (more) {
+        assert_int_equal(mw_stream_retain(place->bridge, -1, 500, 0, &more, NULL), MW_OK);
+    }
+    total = total_of(place, 1);
+    assert_int_equal(total.missing, 2);
+    assert_true(total.expired > 0 && total.expired < 8);
+    assert_int_equal(total.stored, 8);
+}
+
 static void what_age_removed_is_not_missing(void **state)
 {
     struct place *place = *state;
@@ -329,6 +355,7 @@ int main(void)
         TEST(whole_account),
         TEST(hole_is_missing_and_second_is_doubled),
         TEST(boots_and_what_was_given_up),
+        TEST(lost_is_missing_wherever_the_log_begins),
         TEST(what_age_removed_is_not_missing),
         TEST(goes_on_with_what_comes),
         cmocka_unit_test(book_counts_like_an_array),
