@@ -300,12 +300,12 @@ static void compare_machine(struct mw_watch *watch, struct machine *machine)
     machine->findings = moved > 0 ? machine->findings + 1 : 0;
 }
 
-/* The sum of all machines' windows for one feature, without machine `skip` (SIZE_MAX: with all). */
-static void sum_machines(const struct mw_watch *watch, size_t i, size_t skip, struct mw_sketch *sum)
+/* The sum of all machines' windows for one feature. */
+static void sum_machines(const struct mw_watch *watch, size_t i, struct mw_sketch *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (size_t k = 0; k < watch->n; k++) {
-        for (size_t b = 0; k != skip && b < MW_WATCH_BLOCKS; b++) {
+        for (size_t b = 0; b < MW_WATCH_BLOCKS; b++) {
             mw_sketch_merge(sum, &watch->machine[k].block[b].sketch[i]);
         }
     }
@@ -320,12 +320,22 @@ static uint64_t plant_records(const struct mw_watch *watch)
     return records;
 }
 
-/* Does feature i still lie beyond the limit whichever machine is left out? */
-static bool without_any(const struct mw_watch *watch, size_t i, double limit)
+static void take_away(struct mw_sketch *from, const struct mw_sketch *part)
+{
+    for (size_t i = 0; i < MW_SKETCH_BINS; i++) {
+        from->count[i] -= part->count[i];
+    }
+    from->not_finite -= part->not_finite;
+}
+
+/* Does feature i still lie beyond the limit whichever machine is left out of the sum of all? */
+static bool without_any(const struct mw_watch *watch, size_t i, const struct mw_sketch *all,
+                        double limit)
 {
     for (size_t k = 0; watch->n > 1 && k < watch->n; k++) {
-        struct mw_sketch rest;
-        sum_machines(watch, i, k, &rest);
+        struct mw_sketch own, rest = *all;
+        sum_blocks(&watch->machine[k], i, &own);
+        take_away(&rest, &own);
         if (mw_compare(reference(watch, i), &rest).psi < limit) {
             return false;
         }
@@ -345,13 +355,17 @@ static void compare_plant(struct mw_watch *watch)
     double limit = psi_limit(watch, mw_sketch_total(&watch->bundle->score_sketch), records);
     for (size_t i = 0; i < n; i++) {
         struct mw_sketch sum;
-        sum_machines(watch, i, SIZE_MAX, &sum);
+        sum_machines(watch, i, &sum);
         watch->comparison[i] = mw_compare(reference(watch, i), &sum);
     }
     mw_compare_correct(watch->comparison, n, limit, watch->plant->watch.alpha);
     drop_small(watch, watch->comparison);
     for (size_t i = 0; i < n; i++) {
-        watch->comparison[i].moved = watch->comparison[i].moved && without_any(watch, i, limit);
+        if (watch->comparison[i].moved) {
+            struct mw_sketch sum;
+            sum_machines(watch, i, &sum);
+            watch->comparison[i].moved = without_any(watch, i, &sum, limit);
+        }
         any = any || watch->comparison[i].moved;
     }
     watch->findings = any ? watch->findings + 1 : 0;

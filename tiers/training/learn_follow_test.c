@@ -1,0 +1,164 @@
+/* What a learner that starts anew makes of the stream that the one before has left. */
+#include "tiers/training/learn_internal.h"
+
+#include "lib/base/log.h"
+#include "lib/base/test.h"
+
+#define A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+struct scene {
+    struct mw_plant plant;
+    struct mw_learn learn;
+};
+
+static int set_up(void **state)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    if (s == NULL || mw_plant_read(&s->plant, NULL, NULL) != MW_OK ||
+        mw_own_models_new(&s->learn.own, NULL) != MW_OK) {
+        return -1;
+    }
+    s->plant.retrain.minimum_records = 100;
+    s->plant.retrain.minimum_positives = 10;
+    s->plant.retrain.attempts_gap = 20;
+    s->learn.plant = &s->plant;
+    s->learn.newest = 77;
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *s = *state;
+    mw_own_models_free(s->learn.own);
+    mw_plant_clear(&s->plant);
+    free(s);
+    return 0;
+}
+
+static void take(struct scene *s, const char *topic, const char *value)
+{
+    struct mw_stream_record record = {.topic = topic, .value = mw_span_of(value)};
+    assert_int_equal(mw_learn_take(&s->learn, &record, NULL), MW_OK);
+}
+
+static enum mw_policy_cause decide(const struct scene *s, uint64_t labelled)
+{
+    return mw_policy_decide(&s->learn.policy, &s->plant, (struct mw_policy_counts){labelled, 10});
+}
+
+static void test_a_refusal_is_remembered(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"started\":true,\"records\":110,\"positives\":10}");
+    take(s, "model", "{\"v\":1,\"refused\":\"chance\",\"records\":110,\"positives\":10}");
+    assert_int_equal(decide(s, 129), MW_POLICY_NOTHING);
+    assert_int_equal(decide(s, 130), MW_POLICY_FIRST);
+}
+
+static void test_a_training_that_died_is_begun_again(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"started\":true,\"records\":110,\"positives\":10}");
+    assert_int_equal(decide(s, 110), MW_POLICY_FIRST);
+}
+
+static void test_a_published_model_ends_the_asking(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    assert_false(mw_policy_wants(&s->learn.policy, &s->plant));
+    take(s, "drift", "{\"v\":1,\"scope\":\"machine\",\"machine\":\"m-1\",\"onset\":90}");
+    assert_false(mw_policy_wants(&s->learn.policy, &s->plant));
+    take(s, "drift", "{\"v\":1,\"scope\":\"plant\",\"onset\":90}");
+    assert_true(mw_policy_wants(&s->learn.policy, &s->plant));
+    assert_int_equal(mw_policy_since(&s->learn.policy), 90 * INT64_C(1000000));
+}
+
+static void test_a_first_model_that_was_taken_back_is_asked_for_again(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"started\":true,\"records\":110,\"positives\":10}");
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    take(s, "rollout", "{\"v\":1,\"bundle\":\"" A "\",\"previous\":\"\",\"state\":\"canary\"}");
+    assert_false(mw_policy_wants(&s->learn.policy, &s->plant));
+    take(s, "rollout",
+         "{\"v\":1,\"bundle\":\"" A "\",\"previous\":\"\",\"state\":\"rolled-back\"}");
+    assert_true(mw_policy_wants(&s->learn.policy, &s->plant));
+    assert_int_equal(decide(s, 129), MW_POLICY_NOTHING);
+    assert_int_equal(decide(s, 130), MW_POLICY_FIRST);
+}
+
+static void test_one_that_was_taken_back_to_another_is_not(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" B "\",\"cause\":\"drift\"}");
+    take(s, "rollout",
+         "{\"v\":1,\"bundle\":\"" B "\",\"previous\":\"" A "\",\"state\":\"rolled-back\"}");
+    take(s, "rollout",
+         "{\"v\":1,\"bundle\":\"" A "\",\"previous\":\"\",\"state\":\"rolled-back\"}");
+    assert_false(mw_policy_wants(&s->learn.policy, &s->plant));
+}
+
+static void test_machines_with_models_of_their_own(void **state)
+{
+    struct scene *s = *state;
+    s->plant.model.scope = MW_SCOPE_MACHINE;
+    for (int i = 1; i <= 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p-%d", i);
+        assert_int_equal(mw_own_models_commissioned(s->learn.own, mw_span_of(name), NULL), MW_OK);
+    }
+    take(s, "model", "{\"v\":1,\"started\":true,\"machine\":\"p-1\"}");
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"machine\":\"p-1\"}");
+    take(s, "model", "{\"v\":1,\"started\":true,\"machine\":\"p-2\"}");
+    take(s, "model", "{\"v\":1,\"refused\":\"chance\",\"machine\":\"p-2\"}");
+    take(s, "model", "{\"v\":1,\"started\":true,\"machine\":\"p-3\"}");
+    assert_string_equal(mw_own_models_next(s->learn.own), "p-3");
+    assert_false(s->learn.policy.have_model);
+    take(s, "model", "{\"v\":1,\"bundle\":\"" B "\",\"machine\":\"p-3\"}");
+    assert_null(mw_own_models_next(s->learn.own));
+    take(s, "rollout",
+         "{\"v\":1,\"bundle\":\"" B "\",\"machine\":\"p-3\",\"previous\":\"\","
+         "\"state\":\"rolled-back\"}");
+    for (int i = 0; i < 20; i++) {
+        mw_own_models_record(s->learn.own, mw_span_of("p-3"));
+    }
+    assert_string_equal(mw_own_models_next(s->learn.own), "p-3");
+}
+
+static void test_what_is_no_json_changes_nothing(void **state)
+{
+    struct scene *s = *state;
+    static const char *const topics[] = {"model", "rollout", "drift"};
+    static const char *const values[] = {"",
+                                         "{",
+                                         "[]",
+                                         "7",
+                                         "{\"bundle\":7,\"machine\":[]}",
+                                         "{\"state\":\"rolled-back\"}",
+                                         "{\"scope\":1}"};
+    for (size_t t = 0; t < sizeof topics / sizeof *topics; t++) {
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+            take(s, topics[t], values[v]);
+        }
+    }
+    assert_false(s->learn.policy.have_model || s->learn.policy.drifted);
+    assert_null(mw_own_models_next(s->learn.own));
+}
+
+int main(void)
+{
+#define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ROW(test_a_refusal_is_remembered),
+        ROW(test_a_training_that_died_is_begun_again),
+        ROW(test_a_published_model_ends_the_asking),
+        ROW(test_a_first_model_that_was_taken_back_is_asked_for_again),
+        ROW(test_one_that_was_taken_back_to_another_is_not),
+        ROW(test_machines_with_models_of_their_own),
+        ROW(test_what_is_no_json_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

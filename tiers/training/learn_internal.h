@@ -1,0 +1,55 @@
+/* learn_internal.h - what the files of the learner's role share. */
+#ifndef MW_TRAINING_LEARN_INTERNAL_H
+#define MW_TRAINING_LEARN_INTERNAL_H
+
+#include "core/wire/message.h"
+#include "lib/artifact/store.h"
+#include "lib/base/file.h"
+#include "lib/base/role.h"
+#include "lib/plant/plant.h"
+#include "lib/stream/stream.h"
+#include "tiers/training/commission.h"
+#include "tiers/training/own_models.h"
+#include "tiers/training/policy.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+struct mw_learn {
+    const struct mw_plant *plant;
+    struct mw_role role;
+    struct mw_stream *in;  /* reads from the start: all state is derived from the stream */
+    struct mw_stream *out; /* writer "learn" */
+    struct mw_stream_reader *reader;
+    struct mw_stream_record *records;
+    struct mw_wire_parser *parser;
+    void *parser_memory;
+    struct mw_telemetry telemetry; /* scratch */
+    struct mw_buffer json;
+    struct mw_commission *commission;
+    struct mw_policy policy;
+    struct mw_policy_counts counts, begun; /* begun: that the last training started with */
+    int64_t newest;                        /* time of a record so far */
+    char published[MW_DIGEST_TEXT];        /* the last model of the whole plant */
+    bool news;                             /* something came that can change the counts */
+    int64_t count_again;                   /* monotonic: not before */
+    pid_t child;
+    enum mw_policy_cause cause;
+    char machine[MW_NAME_MAX + 1]; /* the child's, with model.scope machine; else empty */
+    char work[PATH_MAX];
+    struct mw_own_models *own;
+    struct mw_loop_watch *look, *second;
+};
+
+/* learn_train.c: one record in a transaction of its own, and, with `keep`, as the key's newest
+ * value; the pipeline as a child, and what is told of it. */
+mw_err mw_learn_append(struct mw_learn *learn, const char *topic, struct mw_span key,
+                       struct mw_span json, bool keep, struct mw_error *error);
+void mw_learn_start(struct mw_learn *learn, enum mw_policy_cause cause);
+void mw_learn_ended(struct mw_learn *learn, int status);
+
+/* learn_follow.c: takes in one record of the stream. MEMORY, and errors of the stream. */
+mw_err mw_learn_take(struct mw_learn *learn, const struct mw_stream_record *record,
+                     struct mw_error *error);
+
+#endif
