@@ -166,7 +166,7 @@ static void judge_loop(struct mw_demo *demo)
                       : f->fault_lead <= 0 ? "the command came after the breakdown"
                       : demo->watch.drift_wall == 0 ? "the drift was not noticed"
                       : isnan(f->loop_seconds)      ? "no new model reached every thing"
-                      : isnan(f->auc_new) || isnan(f->auc_old)
+                      : isnan(f->auc_before) || isnan(f->auc_new) || isnan(f->auc_old)
                           ? "too little was seen to judge the models"
                       : f->auc_new <= f->auc_old ? "the new model predicts no better than the old"
                                                  : "";

@@ -110,8 +110,8 @@ void mw_stream_reader_drain(struct mw_stream_reader *reader);
 
 /* Outside a transaction. Removes this writer's records that are older than `age` microseconds (by
  * time of append), then the oldest ones of the fullest topic until the file's payload (keys and
- * values) is at most `bytes`; -1: no limit. Never removes compacted keys. How many it has removed of
- * a topic is in the writer's compacted topic MW_STREAM_REMOVED under the topic's name, a decimal
+ * values) is at most `bytes`; -1: no limit. Never removes compacted keys. How many it has removed
+ * of a topic is in the writer's compacted topic MW_STREAM_REMOVED under the topic's name, a decimal
  * number, so that an account can tell what is gone from what never came. The room is used again,
  * the file does not shrink. Does a bounded piece of work a call; *more says that there is more to
  * do. */

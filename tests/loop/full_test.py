@@ -25,7 +25,8 @@ commission: {records: 40}
 level2: {share: 0.2, sketch_records: 20}
 retrain: {minimum_records: 600, minimum_positives: 30}
 rollout: {canary: 1, records: 2}
-simulate: {machines: 2, seed: 3, interval: 10m, speed: 30000, until: 7d, fault_every: 12h, growth: 12h}
+simulate: {machines: 2, seed: 3, interval: 10m, speed: 30000, until: 7d,
+           fault_every: 12h, growth: 12h}
 """
 
 

@@ -249,8 +249,12 @@ def live_messages(program):
     client.publish("mw/door/telemetry/Press_1", {"v": 1})
 
     wait(lambda: len(plant.stream("telemetry")) == 6, "the six records that can be read")
-    dead = wait(lambda: (found := plant.stream("dead")) and len(found) >= len(bad) + 3 + 3 and found,
-                "the dead letters")
+
+    def letters_of_all():
+        found = plant.stream("dead")
+        return found if len(found) >= len(bad) + 3 + 3 else None
+
+    dead = wait(letters_of_all, "the dead letters")
     reasons = [letter["value"]["reason"] for letter in dead]
     for (payload, word), letter in zip(bad, dead):
         value = letter["value"]

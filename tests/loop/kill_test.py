@@ -23,7 +23,8 @@ level2: {share: 0.2, sketch_records: 20}
 action: {immediate: stop, expires: 1h}
 retrain: {minimum_records: 600, minimum_positives: 30, fresh_records: 300, fresh_positives: 20}
 rollout: {canary: 1, records: 2}
-simulate: {machines: 4, seed: 3, interval: 10m, speed: 60000, until: 7d, fault_every: 12h, growth: 12h}
+simulate: {machines: 4, seed: 3, interval: 10m, speed: 60000, until: 7d,
+           fault_every: 12h, growth: 12h}
 """
 
 

@@ -241,8 +241,8 @@ def account(plant, more_than=0):
 
 
 def check_numbers(plant):
-    """The same without the ledger's help: in the stream the numbers of a device run without a gap or a
-    repetition, and no record has two scores."""
+    """The same without the ledger's help: in the stream the numbers of a device run without a gap
+    or a repetition, and no record has two scores."""
     numbers = {}
     for topic in ("telemetry", "sketch", "dead"):
         for record in plant.stream(topic):

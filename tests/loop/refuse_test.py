@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A bundle that is damaged, hostile or wrongly signed is refused with the reason, at every door, and
-the one in use runs on; a good one is taken afterwards."""
+"""A bundle that is damaged, hostile or wrongly signed is refused with the reason, at every door,
+and the one in use runs on; a good one is taken afterwards."""
 import base64
 import glob
 import hashlib
@@ -21,7 +21,8 @@ commission: {records: 40}
 level2: {share: 0.2, sketch_records: 20}
 retrain: {minimum_records: 600, minimum_positives: 30, on_drift: false}
 rollout: {canary: 1, records: 2, alarm_ratio: 1000}
-simulate: {machines: 4, seed: 3, interval: 10m, speed: 30000, until: 7d, fault_every: 12h, growth: 12h}
+simulate: {machines: 4, seed: 3, interval: 10m, speed: 30000, until: 7d,
+           fault_every: 12h, growth: 12h}
 """
 MACHINES = ["motor-1", "motor-2", "motor-3", "motor-4"]
 
