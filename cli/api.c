@@ -18,9 +18,9 @@ static mw_err find_url(const struct mw_plant *plant, const char *path, char *url
         return err;
     }
     if (!mw_file_exists(file)) {
-        return mw_error_set(error, MW_ERR_NOT_FOUND,
-                            "%s is not there: nothing serves this data folder (millwright up)",
-                            file);
+        return mw_error_set(error, MW_ERR_STATE, "nothing serves %s: %s", plant->data,
+                            plant->http.enabled ? "'millwright up' runs the plant"
+                                                : "http.enabled is false in plant.yaml");
     }
     err = mw_file_read(file, 64, &text, error);
     int port = err == MW_OK && text.data != NULL ? atoi(text.data) : 0;

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 /* GET when body is NULL, else POST of it (borrowed). *answer is the caller's to decref. Finds the
- * port in data/run/http. Errors: NOT_FOUND (nothing serves this data folder), NET, TIMEOUT, PARSE,
+ * port in data/run/http. Errors: STATE (nothing serves this data folder), NET, TIMEOUT, PARSE,
  * and what the server refused, with its words. */
 mw_err mw_api_ask(const struct mw_plant *plant, const char *path, const json_t *body,
                   json_t **answer, struct mw_error *error);

@@ -31,8 +31,8 @@ static const struct mw_option options[] = {
         "population stability index from which a feature has moved", psi),
     ROW("alpha", FLOAT, 1e-300, 0.5, "0.001", NULL, "chance of a false alarm over all features",
         alpha),
-    ROW("detector", STRING, 0, 0, NULL, "name", "streaming detector for one value a line",
-        detector),
+    ROW("detector", STRING, 0, 0, NULL, "name",
+        "streaming detector; this version has none and says so", detector),
     ROW("json", BOOL, 0, 0, NULL, NULL, "print the answer as JSON", json),
     {.key = NULL},
 };

@@ -1,6 +1,7 @@
 #include "cli/api.h"
 #include "cli/command.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static mw_err read_time(const char *text, double *seconds, struct mw_error *erro
     char *end = NULL;
     struct tm tm = {0};
     *seconds = strtod(text, &end);
-    if (end != text && *end == '\0') {
+    if (end != text && *end == '\0' && isfinite(*seconds)) {
         return MW_OK;
     }
     end = strptime(text, "%Y-%m-%d", &tm);

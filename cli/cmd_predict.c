@@ -16,10 +16,10 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"raw", MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, "Take and print the tensors' own integers",
+    {"raw", MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, "take and print the tensors' own integers",
      offsetof(struct values, raw)},
     {"no-header", MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL,
-     "Rows have no header; their columns are the model's, in its order",
+     "rows have no header; their columns are the model's, in its order",
      offsetof(struct values, no_header)},
     {.key = NULL},
 };

@@ -1,8 +1,12 @@
 #include "cli/command.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/plant/plant.h"
 #include "tiers/iot/replay.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +41,26 @@ static mw_err read_speed(const char *text, double *speed, struct mw_error *error
                             "--speed: \"%s\": a number above 0, or max, was expected", text);
     }
     return MW_OK;
+}
+
+/* A replay waits for a broker that is away; without 'millwright up' it would wait in silence. */
+static void warn_when_down(const struct mw_plant *plant)
+{
+    char path[PATH_MAX];
+    struct mw_buffer text = {0};
+    struct mw_error error = {0};
+    if (plant->broker.url != NULL && plant->broker.url[0] != '\0') {
+        return;
+    }
+    if (mw_plant_path(plant, "run", "lock", path, sizeof path, &error) == MW_OK &&
+        mw_file_read(path, 64, &text, &error) == MW_OK && text.data != NULL) {
+        pid_t holder = (pid_t)atol(text.data);
+        if (holder > 0 && kill(holder, 0) != 0 && errno == ESRCH) {
+            mw_log(MW_LOG_WARN, NULL, "the plant is down; this waits for 'millwright up'",
+                   MW_KS("data", plant->data));
+        }
+    }
+    mw_buffer_free(&text);
 }
 
 static void print(const struct mw_replay_result *result, bool json)
@@ -74,8 +98,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         mw_plant_read(&plant, v->config, error) != MW_OK) {
         return 2;
     }
-    mw_log_init("replay", (enum mw_log_level)plant.log.level,
-                (enum mw_log_format)plant.log.format);
+    mw_log_init("replay", (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);
+    warn_when_down(&plant);
     mw_err err = mw_replay_run(&plant, &replay, &result, error);
     mw_plant_clear(&plant);
     if (err == MW_OK) {
@@ -84,10 +108,11 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return err == MW_OK ? 0 : 1;
 }
 
-const struct mw_subcommand mw_command_replay = {"replay",
-                                             "-c plant.yaml FILE.csv ... [--speed N|max]",
-                                             "publish the rows of CSV files as if they were live",
-                                             "c=config",
-                                             options,
-                                             sizeof(struct values),
-                                             run};
+const struct mw_subcommand mw_command_replay = {
+    "replay",
+    "-c plant.yaml FILE.csv ... [--speed N|max]",
+    "publish the rows of CSV files as if they were live",
+    "c=config",
+    options,
+    sizeof(struct values),
+    run};

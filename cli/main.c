@@ -55,7 +55,30 @@ static void print_help(const struct mw_subcommand *command)
     if (command->options != NULL) {
         printf("\n");
         mw_options_print_help(command->options, stdout);
+        for (const char *s = command->shorts == NULL ? "" : command->shorts; *s != '\0';) {
+            size_t length = strcspn(s, " ,");
+            printf("\n-%c is short for --%.*s.\n", s[0], (int)length - 2, s + 2);
+            s += length + strspn(s + length, " ,");
+        }
     }
+}
+
+/* "model" alone: its commands on stderr. False when no command begins with this word. */
+static bool print_group(const char *word)
+{
+    size_t length = strlen(word);
+    bool found = false;
+    for (size_t i = 0; i < n_commands; i++) {
+        const char *name = commands[i]->name;
+        if (strncmp(name, word, length) == 0 && name[length] == ' ') {
+            fprintf(stderr, "%s'%s'", found ? ", " : "millwright: the commands are ", name);
+            found = true;
+        }
+    }
+    if (found) {
+        fprintf(stderr, "\n");
+    }
+    return found;
 }
 
 static void print_man(void)
@@ -134,6 +157,9 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return 2;
     }
+    bool help = argc > 2 && strcmp(argv[1], "help") == 0; /* "help train", as "train --help" */
+    argv += help;
+    argc -= help;
     const struct mw_subcommand *best = NULL;
     int best_words = 0;
     for (size_t i = 0; i < n_commands; i++) {
@@ -157,11 +183,13 @@ int main(int argc, char **argv)
             print_man();
             return flush(0, argv[1]);
         }
-        fprintf(stderr, "millwright: '%s' is no command; 'millwright --help' lists them\n",
-                argv[1]);
+        if (!print_group(argv[1])) {
+            fprintf(stderr, "millwright: '%s' is no command; 'millwright --help' lists them\n",
+                    argv[1]);
+        }
         return 2;
     }
-    if (asks_help(argc - best_words, argv + best_words)) {
+    if (help || asks_help(argc - best_words, argv + best_words)) {
         print_help(best);
         return flush(0, best->name);
     }

@@ -19,10 +19,10 @@ const struct mw_role_entry mw_roles[] = {
      "watch stream log"},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
      "model commission retrain stream log"},
-    {"serve", "serve the page and the API, and roll models out", mw_serve_run,
-     "http rollout stream log"},
     {"thing", "run the simulated things of this plant", mw_thing_run,
      "simulate level2 gate broker log"},
+    {"serve", "serve the page and the API, and roll models out", mw_serve_run,
+     "http rollout stream log"},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -60,7 +60,7 @@ static int run_role(const char *name, const struct values *values, struct mw_err
         (void)argv;                                                                 \
         return run_role(#role, values, error);                                      \
     }                                                                               \
-    const struct mw_subcommand mw_command_##role = {                                   \
+    const struct mw_subcommand mw_command_##role = {                                \
         #role, "-c plant.yaml", text, "c=config", options, sizeof(struct values), run_##role};
 
 ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back")

@@ -11,7 +11,8 @@ struct mw_role_entry {
     const char *sections; /* separated by blanks: a change of one restarts the role */
 };
 
-/* In the order of starting: what receives before what sends. Ends with a NULL name. */
+/* In the order of starting: what receives before what sends, and the page last, since a port that
+ * is taken must not hold back the things. Ends with a NULL name. */
 extern const struct mw_role_entry mw_roles[];
 
 #endif

@@ -51,8 +51,11 @@ static void print_ready(void *context)
     struct mw_broker_address broker;
     struct mw_error error = {0};
     if (mw_plant_broker(&up->plant, &broker, &error) == MW_OK) {
-        printf("MQTT  %s%s\n", broker.url,
-               up->own_broker ? "  (user and password in run/broker.json)" : "");
+        printf("MQTT  %s", broker.url);
+        if (up->own_broker) {
+            printf("  (user and password in %s/run/broker.json)", up->plant.data);
+        }
+        printf("\n");
     }
     if (up->plant.http.enabled) {
         char path[PATH_MAX];
