@@ -8,6 +8,26 @@ static double hours(int64_t microseconds)
     return (double)microseconds / (3600.0 * 1e6);
 }
 
+/* The watch's own words, in lines as long as the rest of the story's. */
+static void tell_drift(struct mw_demo *demo)
+{
+    enum { WIDTH = 78 };
+    char text[2 * sizeof demo->watch.drift_text];
+    size_t used = 0, column = strlen("Drift: ");
+    const char *word = demo->watch.drift_text;
+    while (*word != '\0' && used + 64 < sizeof text) {
+        size_t size = strcspn(word, " ");
+        bool fits = column + size < WIDTH;
+        column = (fits ? column : 0) + size + 1;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%.*s",
+                                 word == demo->watch.drift_text ? "" : " ",
+                                 fits ? "" : "\n        ", (int)size, word);
+        word += size + (word[size] == ' ');
+    }
+    text[used < sizeof text ? used : sizeof text - 1] = '\0';
+    mw_demo_say(&demo->figures, "Drift: %s.", text);
+}
+
 static void tell_saves(struct mw_demo *demo)
 {
     const struct mw_demo_truth *truth = &demo->watch.truth;
@@ -75,7 +95,7 @@ void mw_demo_tell(struct mw_demo *demo)
     }
     if (!demo->told_drift && watch->drift_wall != 0) {
         demo->told_drift = true;
-        mw_demo_say(&demo->figures, "Drift: %s.", watch->drift_text);
+        tell_drift(demo);
     }
     if (!demo->told_training && watch->drift_wall != 0 &&
         watch->training_started > watch->drift_wall) {

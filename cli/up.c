@@ -10,6 +10,7 @@
 #include "lib/base/process.h"
 #include "lib/base/supervise.h"
 #include "lib/mqtt/mosquitto.h"
+#include "lib/mqtt/url.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
 
@@ -107,6 +108,26 @@ static bool has_own_broker(const struct mw_plant *plant)
     return plant->broker.url == NULL || plant->broker.url[0] == '\0';
 }
 
+/* plant.yaml with a broker that the roles can use: they would end and be started for ever. */
+static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    mw_err err = mw_plant_read(plant, path, error);
+    if (err != MW_OK || has_own_broker(plant)) {
+        return err;
+    }
+    struct mw_broker_address address;
+    struct mw_mqtt_url url;
+    err = mw_mqtt_url_parse(&url, plant->broker.url, error);
+    if (err == MW_OK) {
+        err = mw_plant_broker(plant, &address, error);
+    }
+    if (err != MW_OK) {
+        err = mw_error_wrap(error, "%s: broker", path);
+        mw_plant_clear(plant);
+    }
+    return err;
+}
+
 /* The first section that a role reads and that changed; "" when none did. */
 static void changed_section(const struct up *up, const struct mw_plant *fresh,
                             const struct mw_role_entry *role, char section[static 64])
@@ -154,7 +175,7 @@ static void reload(struct up *up)
 {
     struct mw_plant fresh;
     struct mw_error error = {0};
-    if (mw_plant_read(&fresh, up->config, &error) != MW_OK) {
+    if (read_plant(&fresh, up->config, &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "plant.yaml is not valid, the old one stays in force",
                MW_KS("reason", error.text));
         return;
@@ -278,7 +299,7 @@ mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
         return mw_error_errno(error, errno == ENOENT ? MW_ERR_NOT_FOUND : MW_ERR_IO, "%s",
                               options->config);
     }
-    mw_err err = mw_plant_read(&up.plant, up.config, error);
+    mw_err err = read_plant(&up.plant, up.config, error);
     if (err != MW_OK) {
         return err;
     }

@@ -100,12 +100,14 @@ static mw_err check_version(const struct mw_sqlite_file *file, int64_t *version,
 {
     int64_t application = 0;
     int64_t changes = 0;
-    mw_err err = read_integer(file, "PRAGMA application_id", &application, error);
-    if (err == MW_OK) {
-        err = read_integer(file, "PRAGMA user_version", version, error);
-    }
+    /* The application is read last: a file that its writer finishes meanwhile then looks like one
+     * without a version yet, never like one of somebody else. */
+    mw_err err = read_integer(file, "PRAGMA user_version", version, error);
     if (err == MW_OK) {
         err = read_integer(file, "PRAGMA schema_version", &changes, error);
+    }
+    if (err == MW_OK) {
+        err = read_integer(file, "PRAGMA application_id", &application, error);
     }
     if (err != MW_OK) {
         return err;
