@@ -172,6 +172,7 @@ static void on_signal(void *context, int signal)
     struct mw_demo *demo = context;
     int status;
     if (signal != SIGCHLD) {
+        demo->interrupted = true;
         stop(demo);
         return;
     }
@@ -254,6 +255,19 @@ static mw_err run_loop(struct mw_demo *demo)
     return err == MW_OK ? demo->err : err;
 }
 
+/* A report that cannot be written is better told now than in a minute. */
+static mw_err check_report(struct mw_demo *demo)
+{
+    const char *path = demo->values->report;
+    FILE *file = path == NULL || path[0] == '\0' ? NULL : fopen(path, "a");
+    if (file != NULL) {
+        fclose(file);
+        return MW_OK;
+    }
+    return path == NULL || path[0] == '\0' ? MW_OK
+                                           : mw_error_errno(demo->error, MW_ERR_IO, "%s", path);
+}
+
 static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     (void)n;
@@ -268,7 +282,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     demo->ready_fd = -1;
     demo->figures.started = mw_clock_utc();
     mw_log_init("demo", MW_LOG_WARN, MW_LOG_TEXT);
-    mw_err err = make_folder(demo);
+    mw_err err = check_report(demo);
+    if (err == MW_OK) {
+        err = make_folder(demo);
+    }
     if (err == MW_OK) {
         err = run_loop(demo);
     }

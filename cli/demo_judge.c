@@ -170,6 +170,9 @@ static void judge_loop(struct mw_demo *demo)
                           ? "too little was seen to judge the models"
                       : f->auc_new <= f->auc_old ? "the new model predicts no better than the old"
                                                  : "";
+    if (why[0] != '\0' && demo->interrupted) {
+        why = "it was interrupted before its end";
+    }
     snprintf(f->why, sizeof f->why, "%s", why);
     f->closed = why[0] == '\0';
 }

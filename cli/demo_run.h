@@ -26,7 +26,7 @@ struct mw_demo {
     struct mw_demo_figures figures;
     pid_t up;
     int ready_fd, page; /* page: its port */
-    bool is_ready, stopping, watching, finished;
+    bool is_ready, stopping, watching, finished, interrupted;
     size_t told_models, told_everywhere;
     unsigned told_saves, ticks;
     bool told_history, told_change, told_drift, told_training;

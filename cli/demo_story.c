@@ -102,6 +102,17 @@ mw_err mw_demo_print_report(const struct mw_demo_watch *watch, const struct mw_d
     return err;
 }
 
+/* A figure that there is not, in a run that somebody ended early, is a dash. */
+static const char *figure(char text[32], int decimals, double value)
+{
+    if (isfinite(value)) {
+        snprintf(text, 32, "%.*f", decimals, value);
+    } else {
+        snprintf(text, 32, "-");
+    }
+    return text;
+}
+
 void mw_demo_print_summary(const struct mw_demo_watch *watch, const struct mw_demo_figures *f)
 {
     printf("\n");
@@ -112,16 +123,20 @@ void mw_demo_print_summary(const struct mw_demo_watch *watch, const struct mw_de
            (unsigned long long)f->doubled);
     printf("  faults       %u machines stopped in time, %u broke, since a model has been running\n",
            f->saved, f->broken);
-    printf(
-        "  ROC AUC      %.3f before the change, %.3f of the old model after it, %.3f of the new\n",
-        f->auc_before, f->auc_old, f->auc_new);
-    printf("  int8         loses %.5f of AUC against float32\n", f->int8_auc_loss);
-    printf(
-        "  loop         %.1f s from alarm and enough labels to the last thing on the new model\n",
-        f->loop_seconds);
-    printf("  latency      p50 %.2f ms, p99 %.2f ms, from a record's publication to its command "
+    char a[32], b[32], c[32];
+    printf("  ROC AUC      %s before the change, %s of the old model after it, %s of the new\n",
+           figure(a, 3, f->auc_before), figure(b, 3, f->auc_old), figure(c, 3, f->auc_new));
+    if (watch->models > 0) {
+        printf("  int8         loses %s of AUC against float32\n",
+               f->int8_auc_loss < 0.000005 ? "nothing" : figure(a, 5, f->int8_auc_loss));
+    }
+    printf("  loop         %s s from alarm and enough labels to the last thing on the new model\n",
+           figure(a, 1, f->loop_seconds));
+    printf("  latency      p50 %s ms, p99 %s ms, from a record's publication to its command "
            "(%llu commands)\n",
-           f->latency_p50, f->latency_p99, (unsigned long long)f->latency_n);
+           figure(a, 2, f->latency_n == 0 ? NAN : f->latency_p50),
+           figure(b, 2, f->latency_n == 0 ? NAN : f->latency_p99),
+           (unsigned long long)f->latency_n);
     printf("  memory       %.1f MB at most, all processes together, mosquitto apart\n",
            f->memory_total);
     if (watch->models > 0) {

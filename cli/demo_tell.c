@@ -1,6 +1,9 @@
 #include "cli/demo_run.h"
 #include "lib/base/clock.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define TOLD_SAVES 3 /* saves that are told one by one */
 
 static double hours(int64_t microseconds)
@@ -19,9 +22,8 @@ static void tell_drift(struct mw_demo *demo)
         size_t size = strcspn(word, " ");
         bool fits = column + size < WIDTH;
         column = (fits ? column : 0) + size + 1;
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%.*s",
-                                 word == demo->watch.drift_text ? "" : " ",
-                                 fits ? "" : "\n        ", (int)size, word);
+        const char *gap = word == demo->watch.drift_text ? "" : fits ? " " : "\n         ";
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s", gap, (int)size, word);
         word += size + (word[size] == ' ');
     }
     text[used < sizeof text ? used : sizeof text - 1] = '\0';
