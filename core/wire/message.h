@@ -9,9 +9,9 @@
  *             arrays of MW_SKETCH_BINS + 1 counts, the last for values that are not finite.
  *             Travels on the telemetry topic: it is a numbered record like any other.
  *   ack       {v,boot,next}
- *   score     {v,device,machine,boot,seq,time,score,band,model,level}
+ *   score     {v,device,machine?,boot,seq,time,score,band,model,level}
  *   event     {v,id,machine,type,finding,time,by}
- *   command   {v,id,device,machine,action,time,expires,cause}
+ *   command   {v,id,device,machine?,action,time,expires,cause?}
  *   update, status: see their own builders in the tiers that own them; status is
  *             {v,device,boot,last_seq,...}
  *
