@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct values {
-    char *config, *out, *since, *fresh, *machine, *reference;
+    char *config, *out, *since, *fresh, *machine, *reference, *in_use;
     bool healthy, json;
 };
 
@@ -27,6 +27,8 @@ static const struct mw_option options[] = {
     ROW("healthy", BOOL, NULL, NULL, "the commissioning records instead of labelled ones", healthy),
     ROW("reference", STRING, NULL, "bundle.json", "map onto this bundle's reference machine",
         reference),
+    ROW("in-use", STRING, NULL, "CSV file",
+        "where the same records go as the reference bundle maps them, those since --fresh", in_use),
     ROW("json", BOOL, NULL, NULL, "print the counts and the reference as JSON", json),
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
@@ -60,6 +62,7 @@ static void print_counts(const struct values *v, const struct mw_extract_result 
            r->mapped ? ", mapped onto the reference machine" : "");
     note("validate, the newest", r->validation);
     note("of those are before a failure", r->validation_positives);
+    note("machines with a baseline taken anew", r->retaken);
     note("left out: it is not known yet what follows", r->unknown);
     note("left out: broken, or acted upon and not judged", r->excluded);
     note("left out: their time is not to be believed", r->suspect);
@@ -93,8 +96,11 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     static struct mw_extract_result result; /* large */
     const struct values *v = values;
     struct mw_plant plant;
-    struct mw_extract_options with = {
-        .out = v->out, .machine = v->machine, .healthy = v->healthy, .reference = v->reference};
+    struct mw_extract_options with = {.out = v->out,
+                                      .machine = v->machine,
+                                      .healthy = v->healthy,
+                                      .reference = v->reference,
+                                      .in_use = v->in_use};
     if (n > 0) {
         return mw_error_exit_status(
             mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
@@ -113,6 +119,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (err == MW_OK) {
         err = report(v, &result, error);
     }
+    mw_extract_clear(&result);
     mw_plant_clear(&plant);
     return mw_error_exit_status(err);
 }
@@ -121,7 +128,7 @@ const struct mw_subcommand mw_command_extract = {
     .name = "extract",
     .synopsis =
         "-c plant.yaml [--out FILE.csv] [--since TIME] [--fresh TIME] [--machine NAME] [--healthy] "
-        "[--reference bundle.json] [--json]",
+        "[--reference bundle.json [--in-use FILE.csv]] [--json]",
     .summary = "label a plant's records by what followed and write them as a data set",
     .shorts = "c=config",
     .options = options,

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 struct values {
-    char *config, *data, *model, *float_model, *train, *extract, *parent, *parent_digest, *machine;
-    char *out;
+    char *config, *data, *model, *float_model, *train, *extract, *parent, *in_use, *parent_digest;
+    char *machine, *out;
     int64_t max_size;
     bool json;
 };
@@ -27,6 +27,8 @@ static const struct mw_option options[] = {
     ROW("extract", STRING, NULL, "file", "what extract --json printed", extract),
     ROW("parent", STRING, NULL, "folder", "the bundle in use, which the candidate has to beat",
         parent),
+    ROW("in-use", STRING, NULL, "CSV file",
+        "the newest records as the bundle in use maps them; without it as in --data", in_use),
     ROW("parent-digest", STRING, NULL, "digest", "its digest, for the lineage", parent_digest),
     ROW("machine", STRING, NULL, "name", "the one machine that the candidate is for", machine),
     ROW("max-size", SIZE, "1MiB", NULL, "largest int8 file", max_size),
@@ -98,6 +100,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
                                        .train = v->train,
                                        .extract = v->extract,
                                        .parent = v->parent,
+                                       .in_use = v->in_use,
                                        .parent_digest = v->parent_digest,
                                        .machine = v->machine,
                                        .out = v->out,
@@ -126,7 +129,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 const struct mw_subcommand mw_command_validate = {
     .name = "validate",
     .synopsis = "-c plant.yaml --data FILE.csv --model INT8.tflite --float FLOAT.tflite "
-                "--train train.json --extract extract.json [--parent FOLDER] --out FOLDER [--json]",
+                "--train train.json --extract extract.json [--parent FOLDER [--in-use FILE.csv]] --out FOLDER [--json]",
     .summary = "put a candidate through the gates and make a bundle: exit 0 passed, 3 refused",
     .shorts = "c=config",
     .options = options,

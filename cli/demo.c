@@ -55,7 +55,7 @@ static const char plant_text[] =
     "          fresh_positives: 150, attempts_gap: 100}\n"
     "rollout: {canary: 1, records: 4}\n"
     "simulate: {machines: 8, seed: %lld, interval: 10m, speed: 12000, until: 14d,\n"
-    "           fault_every: 16h, growth: 24h, script: world.txt}\n";
+    "           fault_every: 16h, growth: 24h, script: world.txt, twins: true}\n";
 
 static const char world_text[] =
     "# a sensor change on half of the plant, and a heavier load for all\n"

@@ -1,5 +1,6 @@
 #include "cli/demo_memory.h"
 #include "cli/demo_run.h"
+#include "cli/demo_twin.h"
 #include "lib/artifact/bundle.h"
 #include "lib/artifact/trust.h"
 #include "lib/base/file.h"
@@ -185,6 +186,9 @@ mw_err mw_demo_finish(struct mw_demo *demo)
     }
     if (err == MW_OK) {
         judge_faults(demo);
+        err = mw_demo_twin_score(&demo->watch, demo->error);
+    }
+    if (err == MW_OK) {
         err = judge_models(demo);
     }
     if (err == MW_OK) {

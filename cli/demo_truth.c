@@ -85,19 +85,18 @@ void mw_demo_truth_clear(struct mw_demo_truth *truth)
     *truth = (struct mw_demo_truth){0};
 }
 
-int mw_demo_truth_label(const struct mw_demo_truth *truth, const char *machine, int64_t time,
-                        int64_t horizon)
+bool mw_demo_truth_label(const struct mw_demo_truth *truth, const char *machine, int64_t time,
+                         int64_t horizon, bool twin)
 {
-    int label = 0;
+    bool label = false;
     for (size_t i = truth->n; i > 0; i--) {
         const struct mw_demo_fault *fault = &truth->fault[i - 1];
         if (strcmp(fault->machine, machine) != 0 || fault->breakdown < time) {
             continue;
         }
-        bool running = !fault->saved || time <= fault->stopped;
-        if (running && fault->breakdown - time <= horizon) {
-            label = 1;
-        }
+        bool ran = twin ? fault->saved && time > fault->stopped
+                        : !fault->saved || time <= fault->stopped;
+        label = label || (ran && fault->breakdown - time <= horizon);
     }
     return label;
 }

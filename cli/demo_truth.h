@@ -28,9 +28,9 @@ struct mw_demo_truth {
 mw_err mw_demo_truth_read(struct mw_demo_truth *truth, const char *path, struct mw_error *error);
 void mw_demo_truth_clear(struct mw_demo_truth *truth);
 
-/* 1: the machine broke, or would have, within the horizon after this record; 0: not; -1: a machine
- * that was already stopped or broken. */
-int mw_demo_truth_label(const struct mw_demo_truth *truth, const char *machine, int64_t time,
-                        int64_t horizon);
+/* True when the machine broke, or would have, within the horizon after this record of it, or of its
+ * twin. */
+bool mw_demo_truth_label(const struct mw_demo_truth *truth, const char *machine, int64_t time,
+                         int64_t horizon, bool twin);
 
 #endif

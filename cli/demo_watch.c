@@ -67,6 +67,17 @@ static mw_err take_telemetry(struct mw_demo_watch *watch)
     return MW_OK;
 }
 
+mw_err mw_demo_watch_add_score(struct mw_demo_watch *watch, const struct mw_demo_score *score)
+{
+    void *grown = grow(watch->score, watch->scores, &watch->score_capacity, sizeof *watch->score);
+    if (grown == NULL) {
+        return MW_ERR_MEMORY;
+    }
+    watch->score = grown;
+    watch->score[watch->scores++] = *score;
+    return MW_OK;
+}
+
 static mw_err take_score(struct mw_demo_watch *watch)
 {
     struct mw_score score;
@@ -83,18 +94,12 @@ static mw_err take_score(struct mw_demo_watch *watch)
         score.seq >= watch->weights[machine]) {
         return MW_OK;
     }
-    void *grown = grow(watch->score, watch->scores, &watch->score_capacity, sizeof *watch->score);
-    if (grown == NULL) {
-        return MW_ERR_MEMORY;
-    }
-    watch->score = grown;
-    watch->score[watch->scores++] =
-        (struct mw_demo_score){.machine = (uint32_t)machine,
-                               .model = (uint32_t)model,
-                               .time = score.time,
-                               .score = score.score,
-                               .weight = watch->weight[machine][score.seq]};
-    return MW_OK;
+    const struct mw_demo_score one = {.machine = (uint32_t)machine,
+                                      .model = (uint32_t)model,
+                                      .time = score.time,
+                                      .score = score.score,
+                                      .weight = watch->weight[machine][score.seq]};
+    return mw_demo_watch_add_score(watch, &one);
 }
 
 static mw_err take_command(struct mw_demo_watch *watch)
@@ -318,12 +323,11 @@ mw_err mw_demo_watch_auc(const struct mw_demo_watch *watch, size_t model, int64_
         if (score->model != model || score->time < from || score->time >= to || !known) {
             continue;
         }
-        int truth = mw_demo_truth_label(&watch->truth, watch->machine[score->machine], score->time,
-                                        horizon);
+        bool truth = mw_demo_truth_label(&watch->truth, watch->machine[score->machine], score->time,
+                                        horizon, score->twin);
         value[*n] = score->score;
         weight[*n] = score->weight;
-        label[*n] = (uint8_t)(truth == 1);
-        *n += truth >= 0;
+        label[(*n)++] = (uint8_t)truth;
     }
     if (err == MW_OK && *n > 0) {
         err = mw_metrics_roc_auc(value, label, weight, *n, auc);

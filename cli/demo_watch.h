@@ -17,6 +17,7 @@ struct mw_demo_score {
     uint32_t model;   /* index, in order of publication */
     int64_t time;
     float score, weight;
+    bool twin; /* of what a stopped machine's twin did, not of a live one */
 };
 
 struct mw_demo_command {
@@ -71,8 +72,11 @@ void mw_demo_watch_close(struct mw_demo_watch *watch);
 /* Takes in all that is new. */
 mw_err mw_demo_watch_poll(struct mw_demo_watch *watch, struct mw_error *error);
 
+/* Keeps one more score. Errors: MEMORY. */
+mw_err mw_demo_watch_add_score(struct mw_demo_watch *watch, const struct mw_demo_score *score);
+
 /* ROC AUC, weighted by 1/p, of the scores of model number `model` with plant time in [from, to),
- * against the twins' truth; NaN when a class is missing. *n gets the records judged. */
+ * of live machines and of twins, against the twins' truth; NaN when a class is missing. *n gets the records judged. */
 mw_err mw_demo_watch_auc(const struct mw_demo_watch *watch, size_t model, int64_t from, int64_t to,
                          double *auc, size_t *n, struct mw_error *error);
 

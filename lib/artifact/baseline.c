@@ -1,9 +1,27 @@
 /* baseline.c - a machine's own mean and deviation, and the map onto the reference machine. */
 #include "lib/artifact/bundle.h"
 #include "lib/artifact/parts.h"
+#include "core/wire/message.h"
+#include "lib/base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+#define LIST_MAX 65536
+
+bool mw_baseline_since(const json_t *value, int64_t *since)
+{
+    double seconds = json_number_value(value);
+    *since = INT64_MIN;
+    if (value == NULL) {
+        return true;
+    }
+    if (!json_is_number(value) || !(fabs(seconds) < 9e12)) {
+        return false;
+    }
+    *since = llround(seconds * (double)MW_SECOND);
+    return true;
+}
 
 static mw_err read_feature(const json_t *pair, float *mean, float *std)
 {
@@ -32,6 +50,9 @@ mw_err mw_baseline_parse(struct mw_baseline *baseline, const struct mw_bundle *b
     }
     if (!json_is_object(features) || !json_is_integer(count) || json_integer_value(count) < 0) {
         return mw_error_set(error, MW_ERR_PARSE, "baseline: no features or no count");
+    }
+    if (!mw_baseline_since(json_object_get(json, "since"), &baseline->since)) {
+        return mw_error_set(error, MW_ERR_PARSE, "baseline: since: not a time");
     }
     baseline->count = (uint64_t)json_integer_value(count);
     baseline->mean = malloc(n * sizeof(float));
@@ -88,4 +109,51 @@ void mw_runner_map(const struct mw_runner *runner, const struct mw_baseline *bas
     const struct mw_bundle *bundle = &runner->bundle;
     mw_baseline_map(baseline, bundle->reference_mean, bundle->reference_std, bundle->n_features, x,
                     mapped);
+}
+
+/* --- lists --- */
+
+static bool read_numbers(const json_t *list, size_t n, double least, float *values)
+{
+    bool good = json_is_array(list) && json_array_size(list) == n;
+    for (size_t i = 0; good && i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        values[i] = (float)json_number_value(item);
+        good = json_is_number(item) && isfinite(values[i]) && (double)values[i] >= least;
+    }
+    return good;
+}
+
+mw_err mw_baseline_list_parse(struct mw_baseline_list *list, size_t n, const json_t *json,
+                              struct mw_error *error)
+{
+    size_t size = json_array_size(json);
+    float *values = malloc((2 * n + 1) * sizeof *values);
+    mw_err err = values == NULL ? MW_ERR_MEMORY : MW_OK;
+    *list = (struct mw_baseline_list){0};
+    if (json != NULL && (!json_is_array(json) || size > LIST_MAX)) {
+        err = MW_ERR_PARSE;
+    }
+    for (size_t i = 0; err == MW_OK && i < size; i++) {
+        const json_t *one = json_array_get(json, i), *count = json_object_get(one, "count");
+        const char *machine = json_string_value(json_object_get(one, "machine"));
+        int64_t since;
+        bool good = machine != NULL && mw_name_valid(mw_span_of(machine)) &&
+                    mw_baseline_since(json_object_get(one, "since"), &since) &&
+                    since != INT64_MIN && json_is_integer(count) && json_integer_value(count) > 0 &&
+                    read_numbers(json_object_get(one, "mean"), n, -INFINITY, values) &&
+                    read_numbers(json_object_get(one, "std"), n, 0, values + n);
+        err = good ? mw_baseline_list_add(list, machine, since, (uint64_t)json_integer_value(count),
+                                          values, values + n, n)
+                   : MW_ERR_PARSE;
+    }
+    free(values);
+    if (err != MW_OK) {
+        mw_baseline_list_clear(list);
+        return mw_error_set(error, err,
+                            err == MW_ERR_PARSE ? "baselines: not a list of {machine, since, count, "
+                                                  "mean, std} with a number for each feature"
+                                                : "baselines: out of memory");
+    }
+    return MW_OK;
 }

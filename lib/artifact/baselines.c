@@ -1,5 +1,7 @@
 #include "lib/artifact/baselines.h"
 
+#include "lib/artifact/parts.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,10 +130,11 @@ static struct entry *add(struct mw_baselines *baselines, const char *machine)
     return entry;
 }
 
-void mw_baselines_set(struct mw_baselines *baselines, const char *machine, uint64_t count,
-                      json_t *features)
+void mw_baselines_set(struct mw_baselines *baselines, const char *machine, const json_t *record)
 {
-    if (!json_is_object(features)) {
+    json_t *features = json_object_get(record, "features");
+    int64_t since;
+    if (!json_is_object(features) || !mw_baseline_since(json_object_get(record, "since"), &since)) {
         return;
     }
     struct entry *entry = find(baselines, machine);
@@ -142,7 +145,8 @@ void mw_baselines_set(struct mw_baselines *baselines, const char *machine, uint6
         clear_arranged(entry);
         json_decref(entry->features);
         entry->features = json_incref(features);
-        entry->baseline.count = count;
+        entry->baseline.since = since;
+        entry->baseline.count = (uint64_t)json_integer_value(json_object_get(record, "count"));
     }
 }
 
@@ -152,9 +156,7 @@ void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machin
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)by_machine, machine, value)
     {
-        mw_baselines_set(baselines, machine,
-                         (uint64_t)json_integer_value(json_object_get(value, "count")),
-                         json_object_get(value, "features"));
+        mw_baselines_set(baselines, machine, value);
     }
 }
 

@@ -5,9 +5,9 @@
  * report.json. The digest of the OCI manifest is the bundle's digest.
  *
  * bundle.json: {"v":1,"kind","features":[names],"base_rate","horizon_us","seed","dataset","code",
- *   "parent","created","machine"?,"reference":{"mean":[],"std":[]},"edges":{"features":[[15]..],
- *   "score":[15]},"sketch":{"features":[[17]..],"score":[17]},"gates":{name:"text"},"metrics":{...},
- *   "int8_auc_loss"}
+ *   "parent","created","machine"?,"reference":{"mean":[],"std":[]},"baselines":[baseline.h]?,
+ *   "edges":{"features":[[15]..],"score":[15]},"sketch":{"features":[[17]..],"score":[17]},
+ *   "gates":{name:"text"},"metrics":{...},"int8_auc_loss"}
  *
  * golden.bin: "MWG1", uint32 count, uint32 features; then per vector float32 inputs and float32
  * score, little-endian. The built-in engine must reproduce every score exactly before a bundle may
@@ -17,7 +17,10 @@
 
 #include "core/drift/sketch.h"
 #include "core/model/model.h"
+#include "lib/artifact/baseline.h"
 #include "lib/artifact/store.h"
+
+#include <jansson.h>
 
 #define MW_BUNDLE_TYPE "application/vnd.millwright.bundle.v1"
 #define MW_BUNDLE_FEATURES_MAX 128
@@ -36,6 +39,7 @@ struct mw_bundle {
     char *machine; /* the machine it is for (model.scope: machine), or NULL */
     double int8_auc_loss;
     float *reference_mean, *reference_std; /* n_features: what baselines map onto */
+    struct mw_baseline_list baselines; /* taken anew since the plant moved; mostly empty */
     struct mw_sketch_edges *edges;         /* n_features */
     struct mw_sketch *sketch;              /* n_features: the reference data in those bins */
     struct mw_sketch_edges score_edges;
@@ -74,24 +78,17 @@ struct mw_runner {
 mw_err mw_runner_init(struct mw_runner *runner, struct mw_bundle *bundle, struct mw_error *error);
 void mw_runner_clear(struct mw_runner *runner);
 
-/* A machine's own mean and deviation per feature of the bundle. */
-struct mw_baseline {
-    uint64_t count;    /* healthy records that it was made of */
-    float *mean, *std; /* n_features of the bundle */
-};
 /* Reads a baseline record,
- * {"v":1,"machine":..,"count":200,"features":{"current_rms":[mean,std],...}}, for the features of
- * this bundle. A feature that the record lacks gets the reference's own mean and deviation
- * (identity). Overwrites *baseline; free with mw_baseline_clear. PARSE, VERSION, MEMORY. */
+ * {"v":1,"machine":..,"count":200,"since":T,"features":{"current_rms":[mean,std],...}}, for the
+ * features of this bundle; since may be missing. A feature that the record lacks gets the
+ * reference's own mean and deviation (identity). Overwrites *baseline; free with
+ * mw_baseline_clear. PARSE, VERSION, MEMORY. */
 mw_err mw_baseline_parse(struct mw_baseline *baseline, const struct mw_bundle *bundle,
                          struct mw_span json, struct mw_error *error);
-void mw_baseline_clear(struct mw_baseline *baseline);
-
-/* x' = (x - mean_m) * std_ref / std_m + mean_ref, feature by feature; `mapped` may be x. Identity
- * when baseline is NULL. Where std_m is 0 the machine's value never moved: x' = x - mean_m +
- * mean_ref. */
-void mw_baseline_map(const struct mw_baseline *baseline, const float *reference_mean,
-                     const float *reference_std, size_t n, const float *x, float *mapped);
+/* Reads what mw_baseline_list_print printed, a JSON array of at most 65,536 entries of n features.
+ * Overwrites *list and leaves it empty on an error: PARSE, MEMORY. */
+mw_err mw_baseline_list_parse(struct mw_baseline_list *list, size_t n, const json_t *json,
+                              struct mw_error *error);
 
 /* Writes x' = (x - mean_m) * std_ref / std_m + mean_ref to `mapped` (n_features), which may be x; x
  * itself when baseline is NULL. Where std_m is 0 the machine's value never moved: x' = x - mean_m +

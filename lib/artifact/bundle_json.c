@@ -245,6 +245,11 @@ mw_err mw_bundle_parse_json(struct mw_span text, struct mw_bundle *bundle, struc
     err = read_features(&r, json);
     err = err == MW_OK ? read_lineage(&r, json) : err;
     err = err == MW_OK ? read_reference(&r, json) : err;
+    if (err == MW_OK) {
+        err = mw_baseline_list_parse(&bundle->baselines, bundle->n_features,
+                                     json_object_get(json, "baselines"), error);
+        err = err == MW_OK ? MW_OK : mw_error_wrap(error, "bundle.json");
+    }
     err = err == MW_OK ? read_sketches(&r, json) : err;
     if (err != MW_OK) {
         mw_bundle_clear(bundle);
@@ -265,6 +270,7 @@ static void clear_json(struct mw_bundle *bundle)
     free(bundle->machine);
     free(bundle->reference_mean);
     free(bundle->reference_std);
+    mw_baseline_list_clear(&bundle->baselines);
     free(bundle->edges);
     free(bundle->sketch);
     free(bundle->gates_json);

@@ -105,7 +105,12 @@ static mw_err add_reference(struct mw_buffer *json, const struct mw_bundle *bund
     err = err == MW_OK ? add_numbers(json, bundle->reference_mean, n) : err;
     err = err == MW_OK ? mw_buffer_printf(json, ",\"std\":") : err;
     err = err == MW_OK ? add_numbers(json, bundle->reference_std, n) : err;
-    err = err == MW_OK ? mw_buffer_printf(json, "},\"edges\":{\"features\":[") : err;
+    err = err == MW_OK ? mw_buffer_add(json, "}", 1) : err;
+    if (err == MW_OK && bundle->baselines.n > 0) {
+        err = mw_buffer_printf(json, ",\"baselines\":");
+        err = err == MW_OK ? mw_baseline_list_print(&bundle->baselines, n, json) : err;
+    }
+    err = err == MW_OK ? mw_buffer_printf(json, ",\"edges\":{\"features\":[") : err;
     for (size_t i = 0; err == MW_OK && i < n; i++) {
         err = i > 0 ? mw_buffer_add(json, ",", 1) : MW_OK;
         err = err == MW_OK ? add_numbers(json, bundle->edges[i].edge, MW_SKETCH_EDGES) : err;

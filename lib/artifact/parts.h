@@ -37,6 +37,8 @@ mw_err mw_store_metadata_path(const struct mw_store *store, const char *name, ch
 /* Parses a whole JSON object without duplicate keys. `what` names it in errors. PARSE, TOO_LARGE.
  */
 mw_err mw_json_load(struct mw_span text, const char *what, json_t **json, struct mw_error *error);
+/* A time in seconds as microseconds; INT64_MIN for NULL. False when it is no time. */
+bool mw_baseline_since(const json_t *value, int64_t *since);
 /* The string of a key, or NULL when it is missing or no string. Borrowed. */
 const char *mw_json_string(const json_t *object, const char *key);
 

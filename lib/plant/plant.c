@@ -158,6 +158,9 @@ const struct mw_option mw_plant_options[] = {
      "mean simulated time from a fault's start to the breakdown", AT(simulate.growth)},
     {"simulate.script", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "file of changes of the world, one a line (docs/protocol.md); empty: none", AT(simulate.script)},
+    {"simulate.twins", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,
+     "write what a stopped machine's twin would have sent to data/things/twins.jsonl",
+     AT(simulate.twins)},
     {"simulate.outbox", MW_OPTION_SIZE, NULL, 4096, 1e15, "64MiB", NULL,
      "bytes that wait for the bridge at most", AT(simulate.outbox)},
 

@@ -115,6 +115,7 @@ struct mw_plant {
         int64_t fault_every; /* mean simulated time from a machine's repair to its next fault */
         int64_t growth;   /* mean simulated time from a fault's start to breakdown */
         char *script;     /* file with changes of the world (world_script.h); empty: none */
+        bool twins;       /* write the records of stopped machines' twins to things/twins.jsonl */
         int64_t outbox;   /* bytes an outbox may hold before the oldest sketches merge */
     } simulate;
 

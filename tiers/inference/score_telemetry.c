@@ -35,10 +35,7 @@ static bool find(const struct mw_telemetry *telemetry, struct mw_score_model *mo
 static const struct mw_baseline *baseline_of(struct mw_score_machine *machine,
                                              const struct mw_score_model *model)
 {
-    if (machine->baseline_text.size == 0) {
-        return NULL;
-    }
-    if (machine->baseline_serial != model->serial) {
+    if (machine->baseline_text.size > 0 && machine->baseline_serial != model->serial) {
         struct mw_error error = {0};
         mw_baseline_clear(&machine->baseline);
         machine->baseline_serial = model->serial;
@@ -49,7 +46,8 @@ static const struct mw_baseline *baseline_of(struct mw_score_machine *machine,
             mw_log(MW_LOG_WARN, machine->name, "baseline not used", MW_KS("reason", error.text));
         }
     }
-    return machine->baseline.mean != NULL ? &machine->baseline : NULL;
+    return mw_baseline_list_choose(&model->runner.bundle.baselines, machine->name, INT64_MAX,
+                                   machine->baseline.mean != NULL ? &machine->baseline : NULL);
 }
 
 static mw_err send_command(struct mw_scorer *scorer, const struct mw_telemetry *telemetry,

@@ -193,9 +193,9 @@ static void many_baselines_are_found(void **state)
     (void)state;
     assert_ok(mw_baselines_new(&baselines, error));
     for (int i = 0; i < 5000; i++) {
-        json_t *json = json_pack("{s:[i,i]}", "a", i, 2);
+        json_t *json = json_pack("{s:i,s:{s:[i,i]}}", "count", 10, "features", "a", i, 2);
         (void)snprintf(name, sizeof name, "machine-%d", i);
-        mw_baselines_set(baselines, name, 10, json);
+        mw_baselines_set(baselines, name, json);
         json_decref(json);
     }
     mw_baselines_arrange(baselines, features, 1, &mean, &std);

@@ -386,7 +386,10 @@ struct mw_runner *mw_model_slot_runner(struct mw_model_slot *slot)
 const struct mw_baseline *mw_model_slot_baseline(const struct mw_model_slot *slot,
                                                  const char *machine)
 {
-    return mw_baselines_find(slot->baselines, machine);
+    const struct mw_baseline *plant = mw_baselines_find(slot->baselines, machine);
+    return slot->active == NULL
+               ? plant
+               : mw_baseline_list_choose(&slot->active->bundle.baselines, machine, INT64_MAX, plant);
 }
 
 void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *json)

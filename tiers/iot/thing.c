@@ -85,6 +85,12 @@ static void on_change(void *context, int64_t time, const struct mw_world_change 
     mw_thing_report_change(thing->report, time, change);
 }
 
+static void on_twin(void *context, const struct mw_world_record *record)
+{
+    struct thing *thing = context;
+    mw_thing_report_twin(thing->report, record);
+}
+
 /* --- time passes --- */
 
 static bool send_event(void *context, const char *key, struct mw_span value)
@@ -278,7 +284,9 @@ static mw_err open_world(struct thing *thing, struct mw_error *error)
                                            .on_record = on_record,
                                            .on_event = on_event,
                                            .on_truth = on_truth,
-                                           .on_change = on_change};
+                                           .on_change = on_change,
+                                           .on_twin =
+                                               thing->plant->simulate.twins ? on_twin : NULL};
     struct mw_span state;
     mw_err err = mw_thing_world_new(&thing->world, thing->plant, &callbacks, error);
     if (err != MW_OK) {

@@ -15,30 +15,43 @@
 
 struct mw_thing_report {
     const struct mw_plant *plant;
-    FILE *truth;
+    FILE *truth, *twins; /* twins NULL: not asked for */
     bool known, fast, latency_reset;
 };
+
+static mw_err open_log(const struct mw_plant *plant, const char *name, FILE **file,
+                       struct mw_error *error)
+{
+    char path[PATH_MAX];
+    mw_err err = mw_plant_path(plant, "things", name, path, sizeof path, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    *file = fopen(path, "ae");
+    if (*file == NULL) {
+        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    }
+    setvbuf(*file, NULL, _IOLBF, 1024);
+    return MW_OK;
+}
 
 mw_err mw_thing_report_new(struct mw_thing_report **out, const struct mw_plant *plant,
                            struct mw_error *error)
 {
-    char path[PATH_MAX];
     *out = NULL;
-    mw_err err = mw_plant_path(plant, "things", "truth.jsonl", path, sizeof path, error);
-    if (err != MW_OK) {
-        return err;
-    }
     struct mw_thing_report *report = calloc(1, sizeof *report);
     if (report == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     report->plant = plant;
-    report->truth = fopen(path, "ae");
-    if (report->truth == NULL) {
-        free(report);
-        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    mw_err err = open_log(plant, "truth.jsonl", &report->truth, error);
+    if (err == MW_OK && plant->simulate.twins) {
+        err = open_log(plant, "twins.jsonl", &report->twins, error);
     }
-    setvbuf(report->truth, NULL, _IOLBF, 1024);
+    if (err != MW_OK) {
+        mw_thing_report_free(report);
+        return err;
+    }
     *out = report;
     return MW_OK;
 }
@@ -46,7 +59,12 @@ mw_err mw_thing_report_new(struct mw_thing_report **out, const struct mw_plant *
 void mw_thing_report_free(struct mw_thing_report *report)
 {
     if (report != NULL) {
-        fclose(report->truth);
+        if (report->truth != NULL) {
+            fclose(report->truth);
+        }
+        if (report->twins != NULL) {
+            fclose(report->twins);
+        }
         free(report);
     }
 }
@@ -79,6 +97,18 @@ void mw_thing_report_change(struct mw_thing_report *report, int64_t time,
             "\"signal\":\"%s\",\"value\":%g}}\n",
             seconds(time), seconds(mw_clock_utc()), kind[change->kind], change->machine,
             mw_motor_signal_name(change->signal), change->value);
+}
+
+void mw_thing_report_twin(struct mw_thing_report *report, const struct mw_world_record *record)
+{
+    char number[MW_NUMBER_TEXT];
+    mw_number_print_time(number, record->time);
+    fprintf(report->twins, "{\"machine\":\"%s\",\"time\":%s,\"features\":{", record->name, number);
+    for (size_t i = 0; i < MW_MOTOR_FEATURES; i++) {
+        mw_number_print_f32(number, record->features[i]);
+        fprintf(report->twins, "%s\"%s\":%s", i == 0 ? "" : ",", mw_motor_feature_names[i], number);
+    }
+    fputs("}}\n", report->twins);
 }
 
 void mw_thing_report_pace(struct mw_thing_report *report, bool fast)

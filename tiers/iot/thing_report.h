@@ -13,6 +13,8 @@ struct mw_thing_report;
  *   {"truth":{"machine","fault","started","breakdown","saved","stopped","told"}}
  *   {"change":{"time","kind","machine","value"}}
  *   {"paced":{"time","wall"}} when the simulation has caught up and speed holds
+ * and, with simulate.twins, to data/things/twins.jsonl what the twins of stopped machines measure:
+ *   {"machine","time","features":{name:value}}
  * Times are seconds; `told` and `wall` are the wall clock's. */
 mw_err mw_thing_report_new(struct mw_thing_report **report, const struct mw_plant *plant,
                            struct mw_error *error);
@@ -21,6 +23,7 @@ void mw_thing_report_free(struct mw_thing_report *report);
 void mw_thing_report_truth(struct mw_thing_report *report, const struct mw_world_truth *truth);
 void mw_thing_report_change(struct mw_thing_report *report, int64_t time,
                             const struct mw_world_change *change);
+void mw_thing_report_twin(struct mw_thing_report *report, const struct mw_world_record *record);
 /* `fast`: the simulation runs as fast as acknowledged. Latency counts only when it does not. */
 void mw_thing_report_pace(struct mw_thing_report *report, bool fast);
 

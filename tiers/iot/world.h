@@ -9,7 +9,8 @@
  * again.
  *
  * From the moment a command stops a machine that has a fault, its twin runs on beside it without
- * the command. Its breakdown is the truth that the on_truth callback tells; a model never sees it.
+ * the command. Its breakdown is the truth that the on_truth callback tells, and on_twin gets the
+ * records that it would have made; a model in the plant never sees them.
  *
  * Deterministic for a configuration and the times of the commands. Everything that changes can be
  * saved to bytes and loaded again, so that a process that was killed goes on where it saved.
@@ -94,6 +95,7 @@ struct mw_world_callbacks {
     void (*on_event)(void *context, const struct mw_event *event);
     void (*on_truth)(void *context, const struct mw_world_truth *truth);
     void (*on_change)(void *context, int64_t time, const struct mw_world_change *change);
+    void (*on_twin)(void *context, const struct mw_world_record *record);
 };
 
 struct mw_world;

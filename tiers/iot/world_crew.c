@@ -61,6 +61,18 @@ static void bury_twin(struct mw_world *w, unsigned i)
     }
 }
 
+/* Measuring draws from the motor's noise alone, so the twin's life is the same whether told or not. */
+static void tell_twin(struct mw_world *w, unsigned i, int64_t now)
+{
+    float features[MW_MOTOR_FEATURES];
+    struct mw_gate gate = {.minimum = w->config.gate.minimum};
+    if (w->call.on_twin != NULL && mw_motor_measure(&w->machine[i].twin, &w->noise, w->signal,
+                                                    &gate, features) == MW_OK) {
+        const struct mw_world_record record = {i, w->name[i], now, features};
+        w->call.on_twin(w->call.context, &record);
+    }
+}
+
 void mw_world_twin(struct mw_world *world, unsigned i, double seconds)
 {
     struct mw_world_machine *m = &world->machine[i];
@@ -70,6 +82,8 @@ void mw_world_twin(struct mw_world *world, unsigned i, double seconds)
     mw_motor_advance(&m->twin, seconds);
     if (mw_motor_broken(&m->twin)) {
         bury_twin(world, i);
+    } else {
+        tell_twin(world, i, world->now);
     }
 }
 
@@ -94,6 +108,9 @@ void mw_world_settle_twin(struct mw_world *world, unsigned i)
             }
         }
         mw_motor_advance(&m->twin, step);
+        if (!mw_motor_broken(&m->twin)) {
+            tell_twin(world, i, now);
+        }
     }
     bury_twin(world, i);
 }

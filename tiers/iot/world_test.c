@@ -17,7 +17,9 @@
 /* What a world told. */
 struct log {
     uint64_t hash; /* of all that was told, in order */
-    size_t records, events, truths, changes;
+    size_t records, events, truths, changes, twins;
+    int64_t twin_time; /* of the last twin's record */
+    float twin_features[MW_MOTOR_FEATURES];
     int64_t record_time[8]; /* of each machine's last record */
     float features[8][MW_MOTOR_FEATURES];
     struct {
@@ -86,10 +88,20 @@ static void on_change(void *context, int64_t time, const struct mw_world_change 
     add_hash(log, &change->value, sizeof change->value);
 }
 
+/* Not hashed: who listens to twins must not change what is told of the plant. */
+static void on_twin(void *context, const struct mw_world_record *record)
+{
+    struct log *log = context;
+    log->twins++;
+    log->twin_time = record->time;
+    memcpy(log->twin_features, record->features, sizeof log->twin_features);
+}
+
 static struct mw_world *new_world(const struct mw_world_config *config, struct log *log)
 {
     memset(log, 0, sizeof *log);
-    const struct mw_world_callbacks callbacks = {log, on_record, on_event, on_truth, on_change};
+    const struct mw_world_callbacks callbacks = {log,      on_record, on_event, on_truth,
+                                                 on_change, on_twin};
     struct mw_world *world;
     struct mw_error error = {0};
     assert_int_equal(mw_world_new(config, &callbacks, &world, &error), MW_OK);
@@ -220,6 +232,11 @@ static void the_twin_tells_what_was_spared(void **state)
     }
     mw_world_free(world);
 
+    /* The twin makes the records that the machine makes when nobody stops it. */
+    assert_int_equal(free_log.twins, 0);
+    assert_true(log.twins > 0 && log.twin_time > stopped);
+    assert_int_equal(log.twin_time, free_log.record_time[m]);
+    assert_memory_equal(log.twin_features, free_log.features[m], sizeof log.twin_features);
     assert_true(log.truth[0].saved);
     assert_int_equal(log.truth[0].machine, m);
     assert_int_equal(log.truth[0].stopped, stopped);

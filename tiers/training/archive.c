@@ -99,9 +99,7 @@ static bool take_baseline(void *context, struct mw_span key, struct mw_span valu
     if (root != NULL && key.size <= MW_NAME_MAX) {
         memcpy(machine, key.data, key.size);
         machine[key.size] = '\0';
-        mw_baselines_set(archive->baselines, machine,
-                         (uint64_t)json_integer_value(json_object_get(root, "count")),
-                         json_object_get(root, "features"));
+        mw_baselines_set(archive->baselines, machine, root);
     }
     json_decref(root);
     return true;

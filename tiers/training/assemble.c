@@ -115,6 +115,18 @@ static mw_err add_features(struct mw_bundle *bundle, const struct mw_assemble *f
     return err;
 }
 
+static mw_err add_baselines(struct mw_bundle *bundle, const struct mw_assemble *from)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && from->baselines != NULL && i < from->baselines->n; i++) {
+        const struct mw_baseline_entry *entry = &from->baselines->entry[i];
+        err = mw_baseline_list_add(&bundle->baselines, entry->machine, entry->baseline.since,
+                                   entry->baseline.count, entry->baseline.mean,
+                                   entry->baseline.std, from->dataset->columns);
+    }
+    return err;
+}
+
 static mw_err add_scores(struct mw_bundle *bundle, const struct mw_assemble *from)
 {
     size_t rows = from->dataset->rows;
@@ -163,6 +175,7 @@ mw_err mw_assemble_bundle(struct mw_bundle *bundle, const struct mw_assemble *fr
     }
     mw_err err = add_lineage(bundle, from);
     err = err == MW_OK ? add_features(bundle, from) : err;
+    err = err == MW_OK ? add_baselines(bundle, from) : err;
     err = err == MW_OK ? add_scores(bundle, from) : err;
     err = err == MW_OK ? add_golden(bundle, from) : err;
     if (err == MW_OK) {

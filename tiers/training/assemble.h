@@ -19,6 +19,7 @@ struct mw_assemble {
     const char *digest;               /* of the data set's file */
     const char *kind;
     const float *reference_mean, *reference_std; /* one a column */
+    const struct mw_baseline_list *baselines;    /* of the columns; may be NULL */
     const struct mw_buffer *int8_model, *float_model;
     const double *score; /* of the int8 model, one a row */
     double base_rate, int8_auc_loss;

@@ -19,6 +19,7 @@ struct machine {
     bool done, broken;
     uint64_t seen;  /* records of this machine */
     uint64_t count; /* records in the baseline */
+    int64_t since;  /* time of the first of them */
     size_t n;
     struct feature *feature;
 };
@@ -147,9 +148,11 @@ static bool settled(struct machine *machine, double within)
 
 static mw_err print(const struct machine *machine, struct mw_buffer *json)
 {
-    char mean[MW_NUMBER_TEXT], std[MW_NUMBER_TEXT];
-    mw_err err = mw_buffer_printf(json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"features\":{",
-                                  machine->name, (unsigned long long)machine->count);
+    char mean[MW_NUMBER_TEXT], std[MW_NUMBER_TEXT], since[MW_NUMBER_TEXT];
+    mw_number_print_time(since, machine->since);
+    mw_err err =
+        mw_buffer_printf(json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"since\":%s,\"features\":{",
+                         machine->name, (unsigned long long)machine->count, since);
     for (size_t i = 0; err == MW_OK && i < machine->n; i++) {
         double variance =
             machine->count < 2 ? 0 : machine->feature[i].squares / (double)(machine->count - 1);
@@ -182,6 +185,7 @@ mw_err mw_commission_record(struct mw_commission *commission, const struct mw_te
         err = take_names(machine, record);
     }
     if (err == MW_OK) {
+        machine->since = machine->count == 0 ? record->time : machine->since;
         machine->count++;
         for (size_t i = 0; i < machine->n; i++) {
             struct feature *feature = &machine->feature[i];

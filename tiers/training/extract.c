@@ -54,13 +54,13 @@ uint32_t mw_extract_machine(const struct mw_extract_job *job, struct mw_span nam
 }
 
 /* Only commissioning records may say what healthy is: `commission.records` of them from record
- * `commission.from` on. Counts the record. */
-static bool may_commission(struct mw_extract_job *job, uint32_t machine)
+ * `commission.from` on, and after a move as many since then. Counts the record. */
+static bool may_commission(struct mw_extract_job *job, uint32_t machine, int64_t time)
 {
     const struct mw_plant *plant = job->plant;
     uint64_t number = job->seen[machine]++;
     uint64_t from = plant->commission.from < 0 ? 0 : (uint64_t)plant->commission.from;
-    return number >= from && (plant->commission.records == 0 ||
+    return number >= from && time >= job->options->fresh && (plant->commission.records == 0 ||
                               job->kept[machine] < (uint64_t)plant->commission.records);
 }
 
@@ -88,7 +88,7 @@ static int8_t judge(struct mw_extract_job *job, const struct mw_telemetry *recor
     struct mw_extract_result *result = job->result;
     const struct mw_extract_options *options = job->options;
     float values[MW_FEATURES_MAX];
-    bool candidate = !options->healthy || may_commission(job, machine);
+    bool candidate = !options->healthy || may_commission(job, machine, record->time);
     if (!candidate || record->time < options->since ||
         (options->machine != NULL && !mw_span_is(record->machine, options->machine))) {
         return -1;
@@ -243,6 +243,11 @@ static mw_err run(struct mw_extract_job *job, struct mw_error *error)
     return err == MW_OK && job->options->out != NULL ? mw_extract_write(job, error) : err;
 }
 
+void mw_extract_clear(struct mw_extract_result *result)
+{
+    mw_baseline_list_clear(&result->baselines);
+}
+
 mw_err mw_extract(const struct mw_plant *plant, const struct mw_extract_options *options,
                   struct mw_extract_result *result, struct mw_error *error)
 {
@@ -260,6 +265,7 @@ mw_err mw_extract(const struct mw_plant *plant, const struct mw_extract_options 
     free(job.row);
     free(job.seen);
     free(job.kept);
+    mw_baseline_list_clear(&job.in_use);
     mw_archive_close(job.archive);
     return err;
 }

@@ -26,6 +26,7 @@ struct mw_extract_job {
     struct mw_history *history;
     struct mw_extract_row *row; /* one a record of the stream, in order of arrival */
     size_t n, capacity;
+    struct mw_baseline_list in_use; /* those of the model in use, for the features below */
     uint64_t *seen, *kept; /* per machine of the history: records so far, and healthy ones taken */
     char *feature[MW_FEATURES_MAX];
     size_t n_features;
@@ -33,6 +34,15 @@ struct mw_extract_job {
 
 /* The number of a machine in the history, UINT32_MAX when it is not there. */
 uint32_t mw_extract_machine(const struct mw_extract_job *job, struct mw_span name);
+
+/* The row that the first pass made of this record, or NULL for one that came later; *at is where to
+ * look from and goes on. Retention may have removed the oldest records in between: their rows are
+ * passed over. */
+const struct mw_extract_row *mw_extract_find_row(const struct mw_extract_job *job, size_t *at,
+                                                 const struct mw_telemetry *record);
+
+/* Adds to the result's baselines one since `fresh` for each machine with healthy records enough. */
+mw_err mw_extract_retake_baselines(struct mw_extract_job *job, struct mw_error *error);
 
 /* The second pass: settles the reference machine and writes the file. */
 mw_err mw_extract_write(struct mw_extract_job *job, struct mw_error *error);

@@ -14,21 +14,20 @@
 
 struct pass {
     struct mw_extract_job *job;
-    size_t at; /* row of the first pass that the next record should be */
-    FILE *out; /* NULL: only sum up */
+    size_t at;            /* row of the first pass that the next record should be */
+    FILE *out;            /* as the candidate is to see the records; NULL: only sum up */
+    FILE *in_use;         /* as the model in use sees those since `fresh`; may be NULL */
     /* Weighted sums over healthy training records (Welford). */
     double weight[2], mean[2][MW_FEATURES_MAX], squares[2][MW_FEATURES_MAX];
 };
 
-/* The row that the first pass made of this record, or NULL for one that came later. Retention may
- * have removed the oldest records in between; their rows are passed over. */
-static const struct mw_extract_row *find_row(struct pass *pass, const struct mw_telemetry *record)
+const struct mw_extract_row *mw_extract_find_row(const struct mw_extract_job *job, size_t *from,
+                                                 const struct mw_telemetry *record)
 {
-    const struct mw_extract_job *job = pass->job;
     uint32_t machine = mw_extract_machine(job, record->machine);
-    for (size_t at = pass->at; at < job->n; at++) {
+    for (size_t at = *from; at < job->n; at++) {
         if (job->row[at].time == record->time && job->row[at].machine == machine) {
-            pass->at = at + 1;
+            *from = at + 1;
             return &job->row[at];
         }
     }
@@ -56,7 +55,7 @@ static mw_err sum_record(void *context, const struct mw_telemetry *record, bool 
     (void)error;
     struct pass *pass = context;
     float values[MW_FEATURES_MAX];
-    const struct mw_extract_row *row = find_row(pass, record);
+    const struct mw_extract_row *row = mw_extract_find_row(pass->job, &pass->at, record);
     if (row != NULL && row->label >= 0 && row->side == 0 &&
         mw_gather(pass->job->feature, pass->job->n_features, record, values)) {
         sum_up(pass, row, 1.0 / (double)record->p, values);
@@ -81,24 +80,55 @@ static mw_err reference_from_records(struct mw_extract_job *job, struct mw_error
     return err;
 }
 
+/* The bundle's baselines, for the features that the data set has; one that the bundle does not know
+ * is left as it is. */
+static mw_err keep_baselines(struct mw_extract_job *job, const struct mw_bundle *bundle,
+                             const size_t *place)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < bundle->baselines.n; i++) {
+        const struct mw_baseline_entry *entry = &bundle->baselines.entry[i];
+        float mean[MW_FEATURES_MAX], std[MW_FEATURES_MAX];
+        for (size_t k = 0; k < job->n_features; k++) {
+            bool known = place[k] < bundle->n_features;
+            mean[k] = known ? entry->baseline.mean[place[k]] : job->result->reference_mean[k];
+            std[k] = known ? entry->baseline.std[place[k]] : job->result->reference_std[k];
+        }
+        err = mw_baseline_list_add(&job->in_use, entry->machine, entry->baseline.since,
+                                   entry->baseline.count, mean, std, job->n_features);
+        err = err == MW_OK ? mw_baseline_list_add(&job->result->baselines, entry->machine,
+                                                  entry->baseline.since, entry->baseline.count, mean,
+                                                  std, job->n_features)
+                           : err;
+    }
+    return err;
+}
+
 /* A candidate keeps the reference machine of the model that it would replace, for the features that
- * both read: so both can be judged by the same rows. */
+ * both read: so both can be judged by the same records. */
 static mw_err reference_from_bundle(struct mw_extract_job *job, struct mw_error *error)
 {
     struct mw_buffer text = {0};
     struct mw_bundle bundle = {0};
+    size_t place[MW_FEATURES_MAX];
     mw_err err = mw_file_read(job->options->reference, BUNDLE_MAX, &text, error);
     if (err == MW_OK) {
         err = mw_bundle_parse_json((struct mw_span){text.data, text.size}, &bundle, error);
         err = err == MW_OK ? MW_OK : mw_error_wrap(error, "%s", job->options->reference);
     }
     for (size_t i = 0; err == MW_OK && i < job->n_features; i++) {
-        for (size_t k = 0; k < bundle.n_features; k++) {
-            if (strcmp(bundle.features[k], job->feature[i]) == 0) {
-                job->result->reference_mean[i] = bundle.reference_mean[k];
-                job->result->reference_std[i] = bundle.reference_std[k];
-            }
+        size_t k = 0;
+        while (k < bundle.n_features && strcmp(bundle.features[k], job->feature[i]) != 0) {
+            k++;
         }
+        place[i] = k;
+        if (k < bundle.n_features) {
+            job->result->reference_mean[i] = bundle.reference_mean[k];
+            job->result->reference_std[i] = bundle.reference_std[k];
+        }
+    }
+    if (err == MW_OK && keep_baselines(job, &bundle, place) != MW_OK) {
+        err = mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     mw_bundle_clear(&bundle);
     mw_buffer_free(&text);
@@ -142,6 +172,9 @@ static mw_err settle_reference(struct mw_extract_job *job, struct mw_error *erro
         mw_baselines_arrange(baselines, job->feature, job->n_features, result->reference_mean,
                              result->reference_std);
     }
+    if (err == MW_OK && result->mapped && job->options->fresh != INT64_MIN) {
+        err = mw_extract_retake_baselines(job, error);
+    }
     return err;
 }
 
@@ -164,6 +197,35 @@ static void print_field(FILE *out, const char *text)
     fputc('"', out);
 }
 
+/* One line, mapped by what the list or the plant says of the machine at that time. */
+static void print_record(const struct mw_extract_job *job, FILE *out,
+                         const struct mw_extract_row *row, float p,
+                         const struct mw_baseline_list *list, int64_t time, const float *values)
+{
+    char number[MW_NUMBER_TEXT];
+    float mapped[MW_FEATURES_MAX];
+    const struct mw_extract_result *result = job->result;
+    const char *machine = mw_history_machine(job->history, row->machine);
+    const struct mw_baseline *baseline = NULL;
+    if (result->mapped) {
+        baseline = mw_baseline_list_choose(
+            list, machine, time, mw_baselines_find(mw_archive_baselines(job->archive), machine));
+    }
+    mw_baseline_map(baseline, result->reference_mean, result->reference_std, job->n_features,
+                    values, mapped);
+    mw_number_print_time(number, row->time);
+    fprintf(out, "%s,%s,%s,%d,", machine, number, row->side == 1 ? "validation" : "train",
+            row->label);
+    mw_number_print_f32(number, 1 / p);
+    fputs(number, out);
+    for (size_t i = 0; i < job->n_features; i++) {
+        mw_number_print_f32(number, mapped[i]);
+        fputc(',', out);
+        fputs(number, out);
+    }
+    fputc('\n', out);
+}
+
 static mw_err write_record(void *context, const struct mw_telemetry *record, bool suspect,
                            struct mw_error *error)
 {
@@ -171,57 +233,64 @@ static mw_err write_record(void *context, const struct mw_telemetry *record, boo
     (void)error;
     struct pass *pass = context;
     const struct mw_extract_job *job = pass->job;
-    const struct mw_extract_row *row = find_row(pass, record);
+    const struct mw_extract_row *row = mw_extract_find_row(job, &pass->at, record);
     float values[MW_FEATURES_MAX];
-    char number[MW_NUMBER_TEXT];
     if (row == NULL || row->label < 0 || row->side < 0 ||
         !mw_gather(job->feature, job->n_features, record, values)) {
         return MW_OK;
     }
-    const char *machine = mw_history_machine(job->history, row->machine);
-    if (job->result->mapped) {
-        mw_baseline_map(mw_baselines_find(mw_archive_baselines(job->archive), machine),
-                        job->result->reference_mean, job->result->reference_std, job->n_features,
-                        values, values);
+    print_record(job, pass->out, row, record->p, &job->result->baselines, row->time, values);
+    if (pass->in_use != NULL && row->time >= job->options->fresh) {
+        print_record(job, pass->in_use, row, record->p, &job->in_use, INT64_MAX, values);
     }
-    mw_number_print_time(number, record->time);
-    fprintf(pass->out, "%s,%s,%s,%d,", machine, number, row->side == 1 ? "validation" : "train",
-            row->label);
-    mw_number_print_f32(number, 1 / record->p);
-    fputs(number, pass->out);
-    for (size_t i = 0; i < job->n_features; i++) {
-        mw_number_print_f32(number, values[i]);
-        fputc(',', pass->out);
-        fputs(number, pass->out);
-    }
-    fputc('\n', pass->out);
     return MW_OK;
+}
+
+static mw_err open_file(const struct mw_extract_job *job, const char *path, FILE **file,
+                        struct mw_error *error)
+{
+    if (path == NULL) {
+        return MW_OK;
+    }
+    *file = fopen(path, "we");
+    if (*file == NULL) {
+        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    }
+    fputs("machine,time,split,label,weight", *file);
+    for (size_t i = 0; i < job->n_features; i++) {
+        fputc(',', *file);
+        print_field(*file, job->feature[i]);
+    }
+    fputc('\n', *file);
+    return MW_OK;
+}
+
+static mw_err close_file(FILE *file, const char *path, mw_err err, struct mw_error *error)
+{
+    bool broken = file != NULL && ferror(file) != 0;
+    if (file != NULL && (fclose(file) != 0 || broken) && err == MW_OK) {
+        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    }
+    return err;
 }
 
 mw_err mw_extract_write(struct mw_extract_job *job, struct mw_error *error)
 {
     static struct pass pass; /* large; one thread */
-    const char *path = job->options->out;
+    const struct mw_extract_options *options = job->options;
     mw_err err = settle_reference(job, error);
-    if (err != MW_OK) {
-        return err;
+    pass = (struct pass){.job = job};
+    if (err == MW_OK) {
+        err = open_file(job, options->out, &pass.out, error);
     }
-    pass = (struct pass){.job = job, .out = fopen(path, "we")};
-    if (pass.out == NULL) {
-        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    if (err == MW_OK) {
+        err = open_file(job, options->in_use, &pass.in_use, error);
     }
-    fputs("machine,time,split,label,weight", pass.out);
-    for (size_t i = 0; i < job->n_features; i++) {
-        fputc(',', pass.out);
-        print_field(pass.out, job->feature[i]);
+    if (err == MW_OK) {
+        err = mw_archive_visit(job->archive, write_record, &pass, error);
     }
-    fputc('\n', pass.out);
-    err = mw_archive_visit(job->archive, write_record, &pass, error);
-    bool broken = ferror(pass.out) != 0;
-    if ((fclose(pass.out) != 0 || broken) && err == MW_OK) {
-        err = mw_error_errno(error, MW_ERR_IO, "%s", path);
-    }
-    return err;
+    err = close_file(pass.out, options->out, err, error);
+    return close_file(pass.in_use, options->in_use, err, error);
 }
 
 /* --- the report --- */
@@ -264,5 +333,7 @@ mw_err mw_extract_print_json(const struct mw_extract_result *r, struct mw_buffer
     err = err == MW_OK ? mw_buffer_add(json, "]", 1) : err;
     err = err == MW_OK ? print_numbers(json, "mean", r->reference_mean, r->features) : err;
     err = err == MW_OK ? print_numbers(json, "std", r->reference_std, r->features) : err;
-    return err == MW_OK ? mw_buffer_add(json, "}}", 2) : err;
+    err = err == MW_OK ? mw_buffer_printf(json, "},\"retaken\":%zu,\"baselines\":", r->retaken) : err;
+    err = err == MW_OK ? mw_baseline_list_print(&r->baselines, r->features, json) : err;
+    return err == MW_OK ? mw_buffer_add(json, "}", 1) : err;
 }

@@ -37,6 +37,7 @@ static mw_err count(struct mw_learn *learn, struct mw_error *error)
     if (err == MW_OK) {
         learn->counts = (struct mw_policy_counts){result.labelled, result.positives};
     }
+    mw_extract_clear(&result);
     return err;
 }
 

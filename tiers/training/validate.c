@@ -169,7 +169,7 @@ static bool find_columns(const struct mw_validate_job *job, size_t *column)
 static mw_err judge_parent(struct mw_validate_job *job, const size_t *column,
                            struct mw_metrics *parent, struct mw_error *error)
 {
-    const struct mw_dataset *set = &job->set;
+    const struct mw_dataset *set = job->in_use.rows > 0 ? &job->in_use : &job->set;
     size_t width = job->parent.n_features, n = 0;
     float *x = calloc(set->rows * width + 1, sizeof *x);
     double *score = calloc(set->rows, sizeof *score), *weight = calloc(set->rows, sizeof *weight);
@@ -271,6 +271,7 @@ static mw_err assemble(struct mw_validate_job *job, struct mw_error *error)
         .kind = kind == NULL ? "unknown" : kind,
         .reference_mean = job->reference_mean,
         .reference_std = job->reference_std,
+        .baselines = &job->baselines,
         .int8_model = &job->int8_model,
         .float_model = &job->float_model,
         .score = job->int8_score,

@@ -20,6 +20,7 @@ struct mw_validate_options {
     const char *data, *int8_model, *float_model;
     const char *train, *extract; /* what those steps printed with --json */
     const char *parent;          /* folder of the bundle in use (assemble.h), or NULL */
+    const char *in_use;          /* CSV that extract wrote for it; NULL: it is judged by `data` */
     const char *parent_digest;   /* goes into the lineage; may be NULL */
     const char *machine;         /* with model.scope machine; may be NULL */
     const char *out;             /* folder of the new bundle */

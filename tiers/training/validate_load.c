@@ -86,6 +86,14 @@ static mw_err read_data(struct mw_validate_job *job, struct mw_error *error)
                                              .split = "split",
                                              .features = names};
         err = mw_dataset_read(&job->set, job->options->data, &columns, error);
+        if (err == MW_OK && job->options->in_use != NULL) {
+            err = mw_dataset_read(&job->in_use, job->options->in_use, &columns, error);
+        }
+    }
+    if (err == MW_OK) {
+        err = mw_baseline_list_parse(&job->baselines, names.n,
+                                     json_object_get(job->extract, "baselines"), error);
+        err = err == MW_OK ? MW_OK : mw_error_wrap(error, "%s", job->options->extract);
     }
     free(names.item);
     return err;
@@ -130,6 +138,8 @@ void mw_validate_unload(struct mw_validate_job *job)
     json_decref(job->extract);
     json_decref(job->gates);
     mw_dataset_clear(&job->set);
+    mw_dataset_clear(&job->in_use);
+    mw_baseline_list_clear(&job->baselines);
     free(job->reference_mean);
     free(job->reference_std);
     mw_buffer_free(&job->int8_model);

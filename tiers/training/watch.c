@@ -92,9 +92,7 @@ static void take_baseline(struct role *role, const struct mw_stream_record *reco
     json_t *root = json_loadb(record->value.data, record->value.size, 0, &why);
     const char *machine = json_string_value(json_object_get(root, "machine"));
     if (machine != NULL) {
-        mw_baselines_set(role->baselines, machine,
-                         (uint64_t)json_integer_value(json_object_get(root, "count")),
-                         json_object_get(root, "features"));
+        mw_baselines_set(role->baselines, machine, root);
         if (role->watch != NULL) {
             mw_baselines_arrange(role->baselines, role->bundle.features, role->bundle.n_features,
                                  role->bundle.reference_mean, role->bundle.reference_std);
@@ -119,8 +117,10 @@ static mw_err take_telemetry(struct role *role, struct mw_error *error)
     }
     memcpy(machine, record->machine.data, record->machine.size);
     machine[record->machine.size] = '\0';
-    mw_baseline_map(mw_baselines_find(role->baselines, machine), role->bundle.reference_mean,
-                    role->bundle.reference_std, role->bundle.n_features, x, x);
+    const struct mw_baseline *baseline = mw_baseline_list_choose(
+        &role->bundle.baselines, machine, INT64_MAX, mw_baselines_find(role->baselines, machine));
+    mw_baseline_map(baseline, role->bundle.reference_mean, role->bundle.reference_std,
+                    role->bundle.n_features, x, x);
     return mw_watch_add(role->watch, record->machine, record->time, x, error);
 }
 
