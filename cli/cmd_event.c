@@ -115,10 +115,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_event_add = {
-    "event add",
-    "-c plant.yaml --machine M --type failure|repair|inspection [--finding fault|no_fault]",
-    "tell that a machine failed, was repaired or inspected: what models learn from",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "event add",
+    .synopsis =
+        "-c plant.yaml --machine M --type failure|repair|inspection [--finding fault|no_fault]",
+    .summary = "tell that a machine failed, was repaired or inspected: what models learn from",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

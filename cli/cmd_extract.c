@@ -95,10 +95,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     struct mw_plant plant;
     struct mw_extract_options with = {
         .out = v->out, .machine = v->machine, .healthy = v->healthy, .reference = v->reference};
-    if (n > 0) {
-        return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
-    }
+    (void)n;
+    (void)argv;
     mw_err err = parse_time("--since", v->since, &with.since, error);
     if (err == MW_OK) {
         err = parse_time("--fresh", v->fresh, &with.fresh, error);
