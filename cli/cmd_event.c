@@ -104,6 +104,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (err != MW_OK) {
         return 1;
     }
+    const char *warning = json_string_value(json_object_get(answer, "warning"));
+    if (warning != NULL) {
+        fprintf(stderr, "millwright event add: warning: %s\n", warning);
+    }
     if (v->json) {
         mw_api_print_json(answer);
     } else {

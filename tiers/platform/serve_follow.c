@@ -12,6 +12,20 @@
 
 enum { SCORE_LEVEL = 3 };
 
+static void know_machine(struct mw_serve *serve, struct mw_span name)
+{
+    struct mw_serve_machine *machine =
+        mw_table_find(&serve->machines, name) != NULL ? NULL : calloc(1, sizeof *machine);
+    if (machine == NULL) {
+        return;
+    }
+    memcpy(machine->name, name.data, name.size);
+    machine->key.name = (struct mw_span){machine->name, name.size};
+    if (mw_table_add(&serve->machines, machine) != MW_OK) {
+        free(machine);
+    }
+}
+
 struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span name)
 {
     struct mw_serve_thing *thing = mw_table_find(&serve->things, name);
@@ -29,6 +43,7 @@ struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span nam
         free(thing);
         return NULL;
     }
+    know_machine(serve, name);
     return thing;
 }
 
@@ -63,7 +78,8 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
         return;
     }
     struct mw_span machine = get(parser, "machine"), p = get(parser, "p");
-    if (mw_name_valid(machine)) {
+    if (mw_name_valid(machine) && !mw_span_is(machine, thing->machine)) {
+        know_machine(serve, machine);
         memcpy(thing->machine, machine.data, machine.size);
         thing->machine[machine.size] = '\0';
     }
@@ -225,6 +241,9 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
     if (thing != NULL && mw_bridge_read_position(serve->parser, value, &position) == MW_OK) {
         thing->time = position.time;
         thing->received = position.received;
+        for (size_t i = 0; i < position.n_machines; i++) {
+            know_machine(serve, mw_span_of(position.machines[i]));
+        }
         if (position.n_machines > 0) {
             memcpy(thing->machine, position.machines[0], sizeof thing->machine);
         }
