@@ -42,6 +42,9 @@ static void print_rollout(const json_t *rollout)
     {
         printf("%s%s", i == 0 ? "  first: " : ", ", json_string_value(name));
     }
+    if (string(rollout, "waits")[0] != '\0') {
+        printf("  waits for %s", string(rollout, "waits"));
+    }
     printf("\n");
 }
 

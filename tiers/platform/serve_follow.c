@@ -93,7 +93,7 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
     thing->received = get_time(parser, "received");
     thing->records++;
     serve->n_records++;
-    (void)mw_rollout_seen(&serve->engine, device, mw_span_of(thing->machine), thing->received);
+    mw_rollout_record(&serve->engine, device, mw_span_of(thing->machine), thing->received);
 }
 
 /* The record's probability of being forwarded; 0: the record is not at hand any more. */
@@ -123,10 +123,7 @@ static void take_score(struct mw_serve *serve, const struct mw_stream_record *re
     double p = serve->plant->level2.enabled ? weight_of(thing, score.boot, score.seq) : 1;
     /* Of a record long ago the weight is not known any more, and without it a score of a sample is
      * no evidence for the whole. */
-    if (p > 0) {
-        mw_rollout_score(&serve->engine, score.device, score.model, score.score, p,
-                         record->appended);
-    }
+    mw_rollout_score(&serve->engine, score.device, score.model, score.score, p, record->appended);
 }
 
 /* ---- statuses ---- */
