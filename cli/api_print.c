@@ -72,7 +72,9 @@ static void print_model(const json_t *state)
     if (json_is_object(rollout)) {
         printf("rollout     %s %s", string(rollout, "id", "?"), string(rollout, "state", "?"));
         print_digest(", bundle ", string(rollout, "bundle", "?"), "");
-        printf(": %s\n", string(rollout, "reason", ""));
+        printf(": %s", string(rollout, "reason", ""));
+        const char *waits = string(rollout, "waits", "");
+        printf("%s%s\n", waits[0] == '\0' ? "" : "; waits for ", waits);
     }
     if (json_is_object(drift)) {
         print_time(drift, "time", time);

@@ -124,16 +124,13 @@ static mw_err report(const struct values *v, const struct mw_drift_check *check,
     return err;
 }
 
-static mw_err check_usage(const struct values *v, int n, char **argv, struct mw_error *error)
+static mw_err check_usage(const struct values *v, struct mw_error *error)
 {
     if (v->detector != NULL) {
         return mw_error_set(error, MW_ERR_UNSUPPORTED,
                             "--detector %s: this version has no streaming detector; compare two "
                             "files with --reference and --current",
                             v->detector);
-    }
-    if (n > 0) {
-        return mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]);
     }
     if (v->current == NULL || (v->reference == NULL) == (v->bundle == NULL)) {
         return mw_error_set(error, MW_ERR_ARGUMENT,
@@ -146,7 +143,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
     struct mw_drift_check check = {0};
-    mw_err err = check_usage(v, n, argv, error);
+    (void)n;
+    (void)argv;
+    mw_err err = check_usage(v, error);
     if (err == MW_OK) {
         err = v->bundle != NULL ? check_bundle(v, &check, error) : check_data(v, &check, error);
     }

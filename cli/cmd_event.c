@@ -104,6 +104,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (err != MW_OK) {
         return 1;
     }
+    const char *warning = json_string_value(json_object_get(answer, "warning"));
+    if (warning != NULL) {
+        fprintf(stderr, "millwright event add: warning: %s\n", warning);
+    }
     if (v->json) {
         mw_api_print_json(answer);
     } else {
@@ -115,10 +119,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_event_add = {
-    "event add",
-    "-c plant.yaml --machine M --type failure|repair|inspection [--finding fault|no_fault]",
-    "tell that a machine failed, was repaired or inspected: what models learn from",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "event add",
+    .synopsis =
+        "-c plant.yaml --machine M --type failure|repair|inspection [--finding fault|no_fault]",
+    .summary = "tell that a machine failed, was repaired or inspected: what models learn from",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

@@ -101,10 +101,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
                                       .healthy = v->healthy,
                                       .reference = v->reference,
                                       .in_use = v->in_use};
-    if (n > 0) {
-        return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
-    }
+    (void)n;
+    (void)argv;
     mw_err err = parse_time("--since", v->since, &with.since, error);
     if (err == MW_OK) {
         err = parse_time("--fresh", v->fresh, &with.fresh, error);

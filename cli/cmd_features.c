@@ -88,4 +88,5 @@ const struct mw_subcommand mw_command_features = {
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,
+    .positional = true,
 };

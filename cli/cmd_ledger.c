@@ -111,10 +111,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_ledger = {
-    "ledger",
-    "-c plant.yaml [--json]",
-    "account for every record: exit 0 when nothing is missing and nothing doubled, else 3",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "ledger",
+    .synopsis = "-c plant.yaml [--json]",
+    .summary =
+        "account for every record: exit 0 when nothing is missing and nothing doubled, else 3",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

@@ -209,9 +209,9 @@ static int run(const struct values *v, const char *what, struct mw_error *error)
 
 static int run_list(void *values, int n, char **argv, struct mw_error *error)
 {
-    return n > 0 ? mw_error_exit_status(
-                       mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]))
-                 : run(values, NULL, error);
+    (void)n;
+    (void)argv;
+    return run(values, NULL, error);
 }
 
 static int run_show(void *values, int n, char **argv, struct mw_error *error)
@@ -239,4 +239,5 @@ const struct mw_subcommand mw_command_model_show = {
     .options = options,
     .values_size = sizeof(struct values),
     .run = run_show,
+    .positional = true,
 };

@@ -196,4 +196,5 @@ const struct mw_subcommand mw_command_model_verify = {
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,
+    .positional = true,
 };

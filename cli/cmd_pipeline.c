@@ -143,10 +143,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     const struct values *v = values;
     struct mw_plant plant;
     struct mw_pipeline pipeline = {0};
-    if (n > 0) {
-        return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
-    }
+    (void)n;
+    (void)argv;
     mw_err err = mw_pipeline_read(&pipeline, v->file, error);
     err = err == MW_OK ? mw_plant_read(&plant, v->config, error) : err;
     if (err != MW_OK) {
@@ -163,10 +161,8 @@ static int show(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
     struct mw_pipeline pipeline = {0};
-    if (n > 0) {
-        return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
-    }
+    (void)n;
+    (void)argv;
     if (v->file == NULL) {
         fputs(mw_pipeline_default, stdout);
         return 0;

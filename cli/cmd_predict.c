@@ -301,4 +301,5 @@ const struct mw_subcommand mw_command_predict = {
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,
+    .positional = true,
 };

@@ -66,10 +66,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
                                       .machine = v->machine,
                                       .metrics = v->metrics,
                                       .patience = PATIENCE};
-    if (n > 0 || v->bundle == NULL) {
-        return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "%s%s",
-                                                 n > 0 ? "unexpected argument " : "",
-                                                 n > 0 ? argv[0] : "--bundle is needed"));
+    (void)n;
+    (void)argv;
+    if (v->bundle == NULL) {
+        return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--bundle is needed"));
     }
     mw_err err = read_digest(v->bundle, digest, error);
     err = err == MW_OK ? mw_plant_read(&plant, v->config, error) : err;

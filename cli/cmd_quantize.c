@@ -74,10 +74,11 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     const struct values *v = values;
     struct mw_network_file file = {0};
     struct mw_train_int8 figures = {0};
-    if (n > 0 || v->network == NULL || v->data == NULL || v->out == NULL) {
+    (void)n;
+    (void)argv;
+    if (v->network == NULL || v->data == NULL || v->out == NULL) {
         return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "%s%s", n > 0 ? "unexpected argument " : "",
-                         n > 0 ? argv[0] : "--network, --data and --out are needed"));
+            mw_error_set(error, MW_ERR_ARGUMENT, "--network, --data and --out are needed"));
     }
     mw_err err = read_network(v->network, &file, error);
     err = err == MW_OK ? quantize(v, &file, &figures, error) : err;

@@ -109,10 +109,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_replay = {
-    "replay",
-    "-c plant.yaml FILE.csv ... [--speed N|max]",
-    "publish the rows of CSV files as if they were live",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "replay",
+    .synopsis = "-c plant.yaml FILE.csv ... [--speed N|max]",
+    .summary = "publish the rows of CSV files as if they were live",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+    .positional = true,
+};

@@ -42,6 +42,9 @@ static void print_rollout(const json_t *rollout)
     {
         printf("%s%s", i == 0 ? "  first: " : ", ", json_string_value(name));
     }
+    if (string(rollout, "waits")[0] != '\0') {
+        printf("  waits for %s", string(rollout, "waits"));
+    }
     printf("\n");
 }
 
@@ -116,10 +119,13 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_rollout = {
-    "rollout",
-    "start BUNDLE | status | halt | rollback  -c plant.yaml [--machine M] [--id R] [--json]",
-    "move the fleet to a bundle in stages, or stop that, or take it back",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "rollout",
+    .synopsis =
+        "start BUNDLE | status | halt | rollback  -c plant.yaml [--machine M] [--id R] [--json]",
+    .summary = "move the fleet to a bundle in stages, or stop that, or take it back",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+    .positional = true,
+};

@@ -28,10 +28,10 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     const struct values *v = values;
     struct mw_plant plant;
     struct mw_signed done;
-    if (n > 0 || v->bundle == NULL) {
-        return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "%s%s",
-                                                 n > 0 ? "unexpected argument " : "",
-                                                 n > 0 ? argv[0] : "--bundle is needed"));
+    (void)n;
+    (void)argv;
+    if (v->bundle == NULL) {
+        return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--bundle is needed"));
     }
     mw_err err = mw_plant_read(&plant, v->config, error);
     if (err != MW_OK) {

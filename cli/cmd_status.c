@@ -52,10 +52,11 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_status = {
-    "status",
-    "-c plant.yaml [--json]",
-    "say how the plant is: things, model, rollout, account",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "status",
+    .synopsis = "-c plant.yaml [--json]",
+    .summary = "say how the plant is: things, model, rollout, account",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

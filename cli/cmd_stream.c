@@ -151,10 +151,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_stream_cat = {
-    "stream cat",
-    "-c plant.yaml TOPIC [--from OFFSET] [--json]",
-    "print the records of a topic, one a line, in their order",
-    "c=config",
-    options,
-    sizeof(struct values),
-    run};
+    .name = "stream cat",
+    .synopsis = "-c plant.yaml TOPIC [--from OFFSET] [--json]",
+    .summary = "print the records of a topic, one a line, in their order",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+    .positional = true,
+};

@@ -51,10 +51,11 @@ static void rest(int64_t microseconds)
 }
 
 /* One look. A server that does not answer is no reason to end: it may be starting again. */
-static mw_err look(const struct values *v, bool terminal, struct mw_error *error)
+static mw_err look(const struct values *v, const struct mw_plant *plant, bool terminal,
+                   struct mw_error *error)
 {
     json_t *state = NULL;
-    mw_err err = mw_api_state(v->config, &state, error);
+    mw_err err = mw_api_ask(plant, "/api/state", NULL, &state, error);
     if (terminal) {
         printf("\033[H\033[2J"); /* home, clear */
     }
@@ -72,19 +73,24 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
     struct sigaction action = {.sa_handler = on_signal};
+    struct mw_plant plant;
     bool terminal = isatty(STDOUT_FILENO) != 0 && !v->once;
     (void)n;
     (void)argv;
+    if (mw_plant_read(&plant, v->config, error) != MW_OK) {
+        return 2;
+    }
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    mw_err err = look(v, terminal, error);
-    while (!v->once && stopped == 0 && error->code != MW_ERR_PARSE) {
+    mw_err err = look(v, &plant, terminal, error);
+    while (!v->once && stopped == 0) {
         *error = (struct mw_error){0};
         rest(v->interval);
         if (stopped == 0) {
-            err = look(v, terminal, error);
+            err = look(v, &plant, terminal, error);
         }
     }
+    mw_plant_clear(&plant);
     if (stopped != 0) {
         *error = (struct mw_error){0};
         return 0;
@@ -92,10 +98,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return err == MW_OK ? 0 : 1;
 }
 
-const struct mw_subcommand mw_command_top = {"top",
-                                             "-c plant.yaml [--interval 1s] [--once]",
-                                             "watch the plant live in the terminal",
-                                             "c=config",
-                                             options,
-                                             sizeof(struct values),
-                                             run};
+const struct mw_subcommand mw_command_top = {
+    .name = "top",
+    .synopsis = "-c plant.yaml [--interval 1s] [--once]",
+    .summary = "watch the plant live in the terminal",
+    .shorts = "c=config",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

@@ -157,10 +157,8 @@ static mw_err train(const struct values *v, const struct mw_dataset *dataset,
 static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     struct values *v = values;
-    if (n > 0) {
-        return mw_error_exit_status(
-            mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]));
-    }
+    (void)n;
+    (void)argv;
     if (v->data == NULL || (v->out == NULL && v->out_network == NULL)) {
         return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--%s is needed",
                                                  v->data == NULL ? "data" : "out"));

@@ -72,11 +72,8 @@ static mw_err print_json(const struct mw_validate_result *result, struct mw_erro
     return MW_OK;
 }
 
-static mw_err check_usage(const struct values *v, int n, char **argv, struct mw_error *error)
+static mw_err check_usage(const struct values *v, struct mw_error *error)
 {
-    if (n > 0) {
-        return mw_error_set(error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]);
-    }
     const struct {
         const char *key, *value;
     } needed[] = {{"data", v->data},   {"model", v->model},     {"float", v->float_model},
@@ -105,7 +102,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
                                        .machine = v->machine,
                                        .out = v->out,
                                        .size_limit = v->max_size < 0 ? INT64_MAX : v->max_size};
-    mw_err err = check_usage(v, n, argv, error);
+    (void)n;
+    (void)argv;
+    mw_err err = check_usage(v, error);
     err = err == MW_OK ? mw_plant_read(&plant, v->config, error) : err;
     if (err != MW_OK) {
         return mw_error_exit_status(err);

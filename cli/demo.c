@@ -308,10 +308,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     return err == MW_OK && closed ? 0 : 1;
 }
 
-const struct mw_subcommand mw_command_demo = {"demo",
-                                              "[--once] [--seed N] [--report FILE.json]",
-                                              "show the whole loop on a simulated plant",
-                                              NULL,
-                                              options,
-                                              sizeof(struct mw_demo_values),
-                                              run};
+const struct mw_subcommand mw_command_demo = {
+    .name = "demo",
+    .synopsis = "[--once] [--seed N] [--report FILE.json]",
+    .summary = "show the whole loop on a simulated plant",
+    .shorts = NULL,
+    .options = options,
+    .values_size = sizeof(struct mw_demo_values),
+    .run = run,
+};

@@ -135,6 +135,9 @@ static int run(const struct mw_subcommand *command, int argc, char **argv)
     if (err == MW_OK) {
         err = mw_options_parse_args(options, values, command->shorts, argc, argv, &rest, &error);
     }
+    if (err == MW_OK && rest > 0 && !command->positional) {
+        err = mw_error_set(&error, MW_ERR_ARGUMENT, "unexpected argument %s", argv[0]);
+    }
     int status = 2;
     if (err == MW_OK) {
         status = command->run(values, rest, argv, &error);

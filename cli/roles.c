@@ -53,15 +53,20 @@ static int run_role(const char *name, const struct values *values, struct mw_err
 }
 
 /* One command a role: what a pod runs, and what `up` starts. */
-#define ROLE_COMMAND(role, text)                                                    \
-    static int run_##role(void *values, int n, char **argv, struct mw_error *error) \
-    {                                                                               \
-        (void)n;                                                                    \
-        (void)argv;                                                                 \
-        return run_role(#role, values, error);                                      \
-    }                                                                               \
-    const struct mw_subcommand mw_command_##role = {                                \
-        #role, "-c plant.yaml", text, "c=config", options, sizeof(struct values), run_##role};
+#define ROLE_COMMAND(role, text)                                                          \
+    static int run_##role(void *values, int n, char **argv, struct mw_error *error)       \
+    {                                                                                     \
+        (void)n;                                                                          \
+        (void)argv;                                                                       \
+        return run_role(#role, values, error);                                            \
+    }                                                                                     \
+    const struct mw_subcommand mw_command_##role = {.name = #role,                        \
+                                                    .synopsis = "-c plant.yaml",          \
+                                                    .summary = text,                      \
+                                                    .shorts = "c=config",                 \
+                                                    .options = options,                   \
+                                                    .values_size = sizeof(struct values), \
+                                                    .run = run_##role};
 
 ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back")
 ROLE_COMMAND(score, "role: score records and command the things")

@@ -336,6 +336,11 @@ static int run_command(void *values, int n, char **argv, struct mw_error *error)
 }
 
 const struct mw_subcommand mw_command_up = {
-    "up",       "-c plant.yaml", "run a whole plant on this machine",
-    "c=config", table,           sizeof(struct values),
-    run_command};
+    .name = "up",
+    .synopsis = "-c plant.yaml",
+    .summary = "run a whole plant on this machine",
+    .shorts = "c=config",
+    .options = table,
+    .values_size = sizeof(struct values),
+    .run = run_command,
+};

@@ -183,7 +183,7 @@ class Plant:
             newest[record["id"]] = record
         return list(newest.values())
 
-    def wait_for_rollouts(self, count, limit=60):
+    def wait_for_rollouts(self, count, limit=180):
         """Waits until so many rollouts are done; gives them. A refusal ends the wait at once."""
 
         def look():

@@ -164,11 +164,6 @@ void mw_store_close(struct mw_store *store)
     }
 }
 
-const char *mw_store_folder(const struct mw_store *store)
-{
-    return store->folder;
-}
-
 /* True when the blob is there with these very bytes; a damaged one is written again. */
 static bool blob_is(const char *path, const void *data, size_t size)
 {

@@ -65,6 +65,4 @@ typedef bool mw_store_visit_fn(void *context, const char *tag, const char *diges
 mw_err mw_store_visit(struct mw_store *store, mw_store_visit_fn *fn, void *context,
                       struct mw_error *error);
 
-const char *mw_store_folder(const struct mw_store *store);
-
 #endif

@@ -48,6 +48,20 @@ def a_time_is_finite(program):
         check("--time " + time in said, said)
 
 
+def an_event_that_labels_nothing_is_not_taken_in_silence(program):
+    plant = Plant(program, "http: {port: 0}\nsimulate: {machines: 1, interval: 1s}\n")
+    plant.start()
+    wait(lambda: "motor-1" in plant.run("status", "-c", plant.config).out, "the first record")
+    for machine, more, said in (("motor-1", (), ""), ("motor1", (), "did you mean motor-1?"),
+                                ("motor-1", ("--time", "1795431600000"), "days ahead")):
+        done = plant.run("event", "add", "-c", plant.config, "--machine", machine, "--type",
+                         "failure", *more)
+        check("recorded" in done.out, done.out)
+        check(said in done.err if said else "warning" not in done.err, f"{machine}: {done.err}")
+    plant.stop()
+    plant.check_log()
+
+
 def a_replay_without_the_plant_tells_what_it_waits_for(program):
     plant = Plant(program, "http: {port: 0}\ncolumns: {device: device, time: time}\n")
     plant.start()
@@ -68,4 +82,5 @@ def a_replay_without_the_plant_tells_what_it_waits_for(program):
 if __name__ == "__main__":
     main(half_a_command_names_its_commands, a_plant_that_is_down_says_so,
          a_broker_that_cannot_be_used_is_refused_at_once, a_time_is_finite,
+         an_event_that_labels_nothing_is_not_taken_in_silence,
          a_replay_without_the_plant_tells_what_it_waits_for)

@@ -43,6 +43,10 @@ def wrong_usage_is_2(program):
         check(f"millwright {name}: " in done.err and "--no-such-option" in done.err,
               f"{name}: {done.err}")
         check(len(done.err.splitlines()) == 1, f"{name}: more than one line: {done.err}")
+        if re.fullmatch("replay|rollout|predict|features|stream cat|model (show|verify)", name):
+            continue
+        done = plant.run(*words, "stray", status=2)
+        check("unexpected argument stray" in done.err, f"{name} stray: {done.err}")
     for words, said in ((("ledger", "--conifg", "plant.yaml"), "config"),
                         (("train", "--kind", "forest"), "logistic, mlp, autoencoder"),
                         (("train", "--seed", "one"), "one"),
@@ -50,6 +54,7 @@ def wrong_usage_is_2(program):
                         (("replay", "-c", "plant.yaml"), "CSV"),
                         (("stream", "cat", "scores"), "score"),
                         (("rollout", "stat"), "status"),
+                        (("top", "-c", "none.yaml"), "none.yaml"),
                         (("event", "add", "--machine", "Motor 1"), "machine")):
         done = plant.run(*words, status=2)
         check(said in done.err, f"{' '.join(words)}: no '{said}' in: {done.err}")

@@ -412,8 +412,3 @@ bool mw_uplink_synced(const struct mw_uplink *uplink)
 {
     return uplink->synced;
 }
-
-const char *mw_uplink_name(const struct mw_uplink *uplink)
-{
-    return uplink->name;
-}

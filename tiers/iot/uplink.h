@@ -106,6 +106,4 @@ bool mw_uplink_synced(const struct mw_uplink *uplink);
 /* Sends a status now. */
 void mw_uplink_report(struct mw_uplink *uplink);
 
-const char *mw_uplink_name(const struct mw_uplink *uplink);
-
 #endif

@@ -18,6 +18,7 @@ struct device {
     struct mw_bridge_device position; /* as it was before the newest reading began */
     uint64_t said_published, said_dropped;
     uint32_t said_boot;
+    int64_t served; /* a model of its own, since: time of append, 0 when there is none */
 };
 
 struct mw_ledger {
@@ -29,6 +30,7 @@ struct mw_ledger {
     bool reading;                   /* positions were taken, and the end not reached since */
     bool whole;                     /* the end was reached once */
     uint64_t removed, removed_dead; /* by age or size, before they could be read here */
+    int64_t served; /* a model for all that have none of their own, since; 0: none */
     mw_err failed;
 };
 
@@ -89,7 +91,15 @@ static bool mark(struct mw_ledger *ledger, struct device *device, uint32_t boot,
     return again;
 }
 
-static void take_stored(struct mw_ledger *ledger, struct device *device, bool sketch)
+/* From the scorer's word on, each record that is stored will get a score. */
+static bool is_served(const struct mw_ledger *ledger, const struct device *device, int64_t appended)
+{
+    return (ledger->served != 0 && appended > ledger->served) ||
+           (device->served != 0 && appended > device->served);
+}
+
+static void take_stored(struct mw_ledger *ledger, struct device *device, bool sketch,
+                        int64_t appended)
 {
     uint32_t boot;
     uint64_t seq, count = 0;
@@ -103,6 +113,9 @@ static void take_stored(struct mw_ledger *ledger, struct device *device, bool sk
     }
     if (!sketch) {
         (void)mark(ledger, device, boot, seq, MW_LEDGER_TELEMETRY);
+        if (is_served(ledger, device, appended)) {
+            (void)mark(ledger, device, boot, seq, MW_LEDGER_SERVED);
+        }
         return;
     }
     device->row.sketches++;
@@ -159,6 +172,24 @@ static void take_status(struct mw_ledger *ledger, struct device *device)
     (void)get_u64(ledger, "dropped", &device->said_dropped);
 }
 
+/* The scorer says which bundle serves a device, or all ("*"). */
+static void take_served(struct mw_ledger *ledger, int64_t appended)
+{
+    struct mw_span reported, serves, bundle;
+    if (mw_wire_get(ledger->parser, 0, "reported", &reported) != MW_OK ||
+        mw_wire_open(ledger->parser, reported, NULL) != MW_OK ||
+        mw_wire_get(ledger->parser, 0, "serves", &serves) != MW_OK ||
+        mw_wire_get(ledger->parser, 0, "bundle", &bundle) != MW_OK) {
+        return;
+    }
+    bool all = mw_span_is(serves, "*");
+    struct device *device = all ? NULL : device_of(ledger, serves);
+    int64_t *since = all ? &ledger->served : device != NULL ? &device->served : NULL;
+    if (since != NULL && (bundle.size == 0 || *since == 0)) {
+        *since = bundle.size == 0 ? 0 : appended;
+    }
+}
+
 static void take(struct mw_ledger *ledger, const struct mw_stream_record *record)
 {
     bool stored = strcmp(record->topic, "telemetry") == 0;
@@ -167,11 +198,13 @@ static void take(struct mw_ledger *ledger, const struct mw_stream_record *record
         return;
     }
     if (stored || strcmp(record->topic, "sketch") == 0) {
-        take_stored(ledger, device, !stored);
+        take_stored(ledger, device, !stored, record->appended);
     } else if (strcmp(record->topic, "dead") == 0) {
         take_dead(ledger, device);
     } else if (strcmp(record->topic, "score") == 0) {
         take_score(ledger, device);
+    } else if (mw_span_is(record->key, "score")) {
+        take_served(ledger, record->appended);
     } else {
         take_status(ledger, device);
     }

@@ -29,7 +29,7 @@ struct mw_ledger_row {
     uint64_t suppressed; /* records that level 2 held back, counted in the sketches */
     uint64_t scored;     /* stored telemetry with exactly one score at level 3 */
     uint64_t unscored;   /* stored before a model served the device */
-    uint64_t awaiting;   /* stored behind the newest score: the scorer will come to it */
+    uint64_t awaiting;   /* stored since, and behind the newest score: the scorer will come to it */
     uint64_t unscorable; /* stored, and refused by the scorer: a dead letter of its own */
     uint64_t passed;     /* stored between scores, without one of its own */
     uint64_t unnumbered; /* records without a number: delivered at least once, in no other column */

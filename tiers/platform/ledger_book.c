@@ -95,31 +95,28 @@ static unsigned ones(uint64_t bits)
 /* How scores lie among the telemetry, over the pages of all boots in order. */
 struct scores {
     bool begun;
-    uint64_t before,
-        behind; /* telemetry without a score before the first; behind the last so far */
-    uint64_t between;
+    uint64_t before;          /* telemetry without a score that nobody owed one */
+    uint64_t between, behind; /* owed one: with a later score; behind the last so far */
 };
 
-static void count_scores(uint64_t telemetry, uint64_t scored, uint64_t refused,
+static void count_scores(uint64_t telemetry, uint64_t served, uint64_t scored, uint64_t refused,
                          struct scores *scores)
 {
     uint64_t open = telemetry & ~scored & ~refused;
+    uint64_t owed = scores->begun ? open : open & served;
     scored &= telemetry;
     if (scored == 0) {
-        *(scores->begun ? &scores->behind : &scores->before) += ones(open);
+        scores->before += ones(open & ~owed);
+        scores->behind += ones(owed);
         return;
     }
     unsigned first = (unsigned)__builtin_ctzll(scored);
     unsigned last = 63U - (unsigned)__builtin_clzll(scored);
     uint64_t under = (UINT64_C(1) << first) - 1;
     uint64_t over = last == 63 ? 0 : ~((UINT64_C(1) << (last + 1)) - 1);
-    if (scores->begun) {
-        scores->between += scores->behind + ones(open & under);
-    } else {
-        scores->before += ones(open & under);
-    }
+    scores->before += ones(open & ~owed & under);
+    scores->between += scores->behind + ones(owed & under) + ones(open & ~under & ~over);
     scores->begun = true;
-    scores->between += ones(open & ~under & ~over);
     scores->behind = ones(open & over);
 }
 
@@ -136,7 +133,7 @@ static void count_page(const struct mw_ledger_page *page, struct mw_ledger_count
         count->dead += ones(dead & ~stored);
         count->scored += ones(scored & telemetry);
         count->unscorable += ones(telemetry & refused & ~scored);
-        count_scores(telemetry, scored, refused, scores);
+        count_scores(telemetry, page->bits[MW_LEDGER_SERVED][w], scored, refused, scores);
     }
 }
 

@@ -1,6 +1,7 @@
 /* ledger_book.h - which numbers of a device were stored, could not be read, and were scored.
  *
- * Four bits a number, in pages, so a million records take half a megabyte. Pure: no files. */
+ * Six bits a number, in pages, so a million records take three quarters of a megabyte. Pure: no
+ * files. */
 #ifndef MW_PLATFORM_LEDGER_BOOK_H
 #define MW_PLATFORM_LEDGER_BOOK_H
 
@@ -16,6 +17,7 @@
 enum mw_ledger_mark {
     MW_LEDGER_STORED,    /* in the stream, as telemetry or sketch */
     MW_LEDGER_TELEMETRY, /* of those, what can be scored */
+    MW_LEDGER_SERVED,    /* of those, what came while a model served the device */
     MW_LEDGER_DEAD,      /* a dead letter with this number, so never stored */
     MW_LEDGER_REFUSED,   /* the scorer could not use it */
     MW_LEDGER_SCORED,    /* has a score at the highest level */
@@ -52,8 +54,8 @@ struct mw_ledger_count {
     uint64_t stored, dead;     /* distinct numbers; dead: and never stored */
     uint64_t lost;             /* neither, though later ones or the position say it was taken */
     uint64_t pending;          /* given out and not yet taken */
-    uint64_t scored, unscored; /* telemetry with a score; without, before the first score */
-    uint64_t awaiting;         /* telemetry without a score behind the last score */
+    uint64_t scored, unscored; /* telemetry with a score; without, before a model served */
+    uint64_t awaiting;         /* telemetry without a score that is owed one, behind the last */
     uint64_t unscorable;       /* stored, but the scorer could not use it */
     uint64_t unscored_between; /* telemetry that the scorer passed over */
     uint32_t newest_boot;      /* 0 when there is none */

@@ -173,6 +173,44 @@ static void whole_account(void **state)
     assert_int_equal(total.unnumbered, 1);
 }
 
+static void add_serving(struct place *place, const char *serves, const char *bundle)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "{\"v\":1,\"device\":\"score\",\"time\":1,\"reported\":{\"serves\":\"%s\","
+             "\"bundle\":\"%s\"}}",
+             serves, bundle);
+    add(place->score, "status", "score", text);
+}
+
+/* What comes once a model serves a device is owed a score, be it the first one. */
+static void what_is_served_is_waited_for(void **state)
+{
+    struct place *place = *state;
+    add_record(place, "m", 1, 0);
+    add_record(place, "n", 1, 0);
+    add_serving(place, "m", "sha256:x");
+    add_record(place, "m", 1, 1);
+    add_record(place, "n", 1, 1);
+    struct mw_ledger_row total = total_of(place, 2);
+    assert_int_equal(total.unscored, 3);
+    assert_int_equal(total.awaiting, 1);
+    add_serving(place, "*", "sha256:x");
+    add_record(place, "m", 1, 2);
+    add_record(place, "n", 1, 2);
+    total = total_of(place, 2);
+    assert_int_equal(total.unscored, 3);
+    assert_int_equal(total.awaiting, 3);
+    add_score(place, "m", 1, 2);
+    total = total_of(place, 2);
+    assert_int_equal(total.unscored, 3);
+    assert_int_equal(total.passed, 1);
+    assert_int_equal(total.awaiting, 1);
+    add_serving(place, "*", "");
+    add_record(place, "n", 1, 3);
+    assert_int_equal(total_of(place, 2).unscored, 4);
+}
+
 static void hole_is_missing_and_second_is_doubled(void **state)
 {
     struct place *place = *state;
@@ -298,7 +336,7 @@ static void goes_on_with_what_comes(void **state)
 static void book_counts_like_an_array(void **state)
 {
     enum { N = 5000 };
-    static bool stored[N], scored[N];
+    static bool stored[N], scored[N], served[N];
     struct mw_ledger_book book = {0};
     struct mw_ledger_count count;
     unsigned random = 7, twice = 0;
@@ -317,6 +355,11 @@ static void book_counts_like_an_array(void **state)
         *flag = true;
         if (which) {
             assert_int_equal(mw_ledger_book_mark(&book, 3, at, MW_LEDGER_TELEMETRY, &again), MW_OK);
+            served[at] = at % 3 == 0;
+            if (served[at]) {
+                assert_int_equal(mw_ledger_book_mark(&book, 3, at, MW_LEDGER_SERVED, &again),
+                                 MW_OK);
+            }
             end = at >= end ? at + 1 : end;
         }
     }
@@ -333,7 +376,7 @@ static void book_counts_like_an_array(void **state)
     uint64_t before = 0, between = 0, behind = 0;
     for (unsigned i = 0; i < N; i++) {
         if (stored[i] && !scored[i]) {
-            *(i < first ? &before : i > last ? &behind : &between) += 1;
+            *(i > last ? &behind : i > first || served[i] ? &between : &before) += 1;
         }
     }
     mw_ledger_book_count(&book, false, 0, 0, &count);
@@ -353,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(empty_stream),
         TEST(whole_account),
+        TEST(what_is_served_is_waited_for),
         TEST(hole_is_missing_and_second_is_doubled),
         TEST(boots_and_what_was_given_up),
         TEST(lost_is_missing_wherever_the_log_begins),

@@ -6,9 +6,10 @@
  *     └────> halted (by a person)    done:   all things alive and the scorer report it
  *
  * Gates that roll back by themselves: a thing or the scorer refuses the bundle; a canary does not
- * report it in time; the canaries' alarm rate (scores >= 0.8, each weighted with 1/p, p being the
- * record's probability of being forwarded) under the new bundle is more than alarm_ratio times that
- * under the one before. A bundle of one machine goes to that machine's device at once.
+ * report it in time, or its records come and after that time are not scored; the canaries' alarm
+ * rate (scores >= 0.8, each weighted with 1/p, p being the record's probability of being forwarded)
+ * under the new bundle is more than alarm_ratio times that under the one before. A bundle of one
+ * machine goes to that machine's device at once.
  *
  * Pure: time comes in as an argument (microseconds UTC), effects go out through callbacks. Not
  * thread-safe. */
@@ -63,6 +64,7 @@ struct mw_rollout_thing {
     char reported[MW_DIGEST_TEXT], refused[MW_DIGEST_TEXT], reason[MW_ROLLOUT_REASON];
     char model[MW_DIGEST_TEXT];          /* of its newest score */
     struct mw_rollout_evidence evidence; /* under that model */
+    uint64_t unscored;                   /* records since its newest score */
     float score;
 };
 
@@ -99,9 +101,12 @@ void mw_rollout_engine_clear(struct mw_rollout_engine *engine);
 /* Takes back a rollout as it was kept (moved from, its canary list with it). In any order. */
 mw_err mw_rollout_load(struct mw_rollout_engine *engine, struct mw_rollout *rollout);
 
-/* What is heard of things. machine, p: of a record. */
+/* What is heard of things. machine, p: of a record; p 0 when it is not known, which makes the score
+ * no evidence. */
 struct mw_rollout_thing *mw_rollout_seen(struct mw_rollout_engine *engine, struct mw_span device,
                                          struct mw_span machine, int64_t now);
+void mw_rollout_record(struct mw_rollout_engine *engine, struct mw_span device,
+                       struct mw_span machine, int64_t now);
 void mw_rollout_gone(struct mw_rollout_engine *engine, struct mw_span device);
 void mw_rollout_score(struct mw_rollout_engine *engine, struct mw_span device, struct mw_span model,
                       float score, double p, int64_t now);
@@ -131,6 +136,10 @@ mw_err mw_rollout_back(struct mw_rollout_engine *engine, const char *id, const c
 
 /* The bundle in use in a scope (machine "": the plant); "" when there is none. */
 const char *mw_rollout_in_use(const struct mw_rollout_engine *engine, const char *machine);
+
+/* What a rollout that is on its way waits for, for people; "" for any other. */
+void mw_rollout_waits(const struct mw_rollout_engine *engine, const struct mw_rollout *rollout,
+                      int64_t now, char text[MW_ROLLOUT_REASON]);
 
 /* Heard of lately and not known to be gone. */
 bool mw_rollout_alive(const struct mw_rollout_engine *engine, const struct mw_rollout_thing *thing,

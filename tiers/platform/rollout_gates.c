@@ -52,6 +52,7 @@ static void choose(struct mw_rollout_engine *engine, struct mw_rollout *rollout,
     rollout->canary = n == 0 ? NULL : calloc(n, sizeof *rollout->canary);
     for (size_t i = 0; i < n && rollout->canary != NULL; i++) {
         memcpy(rollout->canary[i], alive[i]->name, sizeof alive[i]->name);
+        alive[i]->unscored = 0; /* without a model none is */
         rollout->n_canaries = i + 1;
         if (strcmp(alive[i]->model, rollout->previous) == 0) {
             add_evidence(&rollout->before, &alive[i]->evidence);
@@ -117,6 +118,19 @@ static const char *waits_for(const struct mw_rollout_engine *engine,
     return NULL;
 }
 
+/* The first canary whose records come and are not scored; NULL: a quiet one owes nothing. */
+static const struct mw_rollout_thing *unscored(const struct mw_rollout_engine *engine,
+                                               const struct mw_rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->n_canaries; i++) {
+        const struct mw_rollout_thing *thing = find(engine, rollout->canary[i]);
+        if (thing != NULL && thing->unscored > (uint64_t)engine->config.records) {
+            return thing;
+        }
+    }
+    return NULL;
+}
+
 static bool any_alive(const struct mw_rollout_engine *engine, const struct mw_rollout *rollout,
                       int64_t now)
 {
@@ -161,6 +175,13 @@ static void judge_canary(struct mw_rollout_engine *engine, struct mw_rollout *ro
     }
     if (late == NULL && rollout->after.scores >= (uint64_t)engine->config.records) {
         mw_rollout_promote(engine, rollout, now, "the first things run it well");
+        return;
+    }
+    const struct mw_rollout_thing *owed = unscored(engine, rollout);
+    if (over && owed != NULL) {
+        snprintf(reason, sizeof reason, "of %s the newest %llu records were not scored", owed->name,
+                 (unsigned long long)owed->unscored);
+        mw_rollout_take_back(engine, rollout, now, reason);
     } else if (over && !any_alive(engine, rollout, now)) {
         mw_rollout_take_back(engine, rollout, now, "no thing that went first is alive any more");
     }
@@ -207,6 +228,39 @@ static void judge_all(struct mw_rollout_engine *engine, struct mw_rollout *rollo
         mw_rollout_enter(engine, rollout, MW_ROLLOUT_DONE, now,
                          "%u things%s had not reported it in time", spread.waiting,
                          rollout->scorer ? "" : " and the scorer");
+    }
+}
+
+static void wait_of_first(const struct mw_rollout_engine *engine, const struct mw_rollout *rollout,
+                          char text[MW_ROLLOUT_REASON])
+{
+    const char *late = waits_for(engine, rollout);
+    if (rollout->n_canaries == 0) {
+        snprintf(text, MW_ROLLOUT_REASON, "a thing to go first");
+    } else if (late != NULL) {
+        snprintf(text, MW_ROLLOUT_REASON, "%s to report it", late);
+    } else {
+        snprintf(text, MW_ROLLOUT_REASON, "scores of the first things, %llu of %lld so far",
+                 (unsigned long long)rollout->after.scores, (long long)engine->config.records);
+    }
+}
+
+void mw_rollout_waits(const struct mw_rollout_engine *engine, const struct mw_rollout *rollout,
+                      int64_t now, char text[MW_ROLLOUT_REASON])
+{
+    text[0] = '\0';
+    if (rollout->stage == MW_ROLLOUT_CANARY) {
+        wait_of_first(engine, rollout, text);
+    } else if (rollout->stage == MW_ROLLOUT_ALL) {
+        unsigned waiting = spread_of(engine, rollout, now).waiting;
+        const char *scorer = rollout->scorer ? "" : "the scorer";
+        if (waiting == 0) {
+            snprintf(text, MW_ROLLOUT_REASON, "%s%s", scorer,
+                     rollout->scorer ? "" : " to report it");
+        } else {
+            snprintf(text, MW_ROLLOUT_REASON, "%u thing%s%s%s to report it", waiting,
+                     waiting == 1 ? "" : "s", rollout->scorer ? "" : " and ", scorer);
+        }
     }
 }
 

@@ -40,6 +40,15 @@ struct mw_rollout_thing *mw_rollout_seen(struct mw_rollout_engine *engine, struc
     return thing;
 }
 
+void mw_rollout_record(struct mw_rollout_engine *engine, struct mw_span device,
+                       struct mw_span machine, int64_t now)
+{
+    struct mw_rollout_thing *thing = mw_rollout_seen(engine, device, machine, now);
+    if (thing != NULL) {
+        thing->unscored++;
+    }
+}
+
 void mw_rollout_gone(struct mw_rollout_engine *engine, struct mw_span device)
 {
     struct mw_rollout_thing *thing = mw_table_find(&engine->things, device);
@@ -50,7 +59,7 @@ void mw_rollout_gone(struct mw_rollout_engine *engine, struct mw_span device)
 
 static void count(struct mw_rollout_evidence *evidence, float score, double p)
 {
-    double weight = p > 0 && p <= 1 ? 1 / p : 1;
+    double weight = p <= 1 ? 1 / p : 1;
     bool alarm = score >= MW_ROLLOUT_ALARM;
     if (evidence->scores >= EVIDENCE_MOST) {
         evidence->scores /= 2;
@@ -114,7 +123,10 @@ void mw_rollout_score(struct mw_rollout_engine *engine, struct mw_span device, s
         copy(thing->model, sizeof thing->model, model);
         thing->evidence = (struct mw_rollout_evidence){0};
     }
-    count(&thing->evidence, score, p);
+    if (p > 0) {
+        count(&thing->evidence, score, p);
+    }
+    thing->unscored = 0;
     thing->score = score;
     if (any_active(engine)) {
         (void)note_scorer(engine, device, model);

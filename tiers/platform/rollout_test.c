@@ -386,6 +386,60 @@ static void canaries_that_vanish_take_back(void **state)
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback ");
 }
 
+static const char *waits(const struct fleet *fleet)
+{
+    static char text[MW_ROLLOUT_REASON];
+    mw_rollout_waits(&fleet->engine, newest(fleet), fleet->now, text);
+    return text;
+}
+
+static void it_says_what_it_waits_for(void **state)
+{
+    struct fleet *fleet = *state;
+    start(fleet, A);
+    assert_string_equal(waits(fleet), "a thing to go first");
+    report(fleet, "m1", "");
+    assert_string_equal(waits(fleet), "m1 to report it");
+    report(fleet, "m1", A);
+    score(fleet, "m1", A, 4, 0.1F, 1);
+    score(fleet, "m1", A, 3, 0.1F, 0); /* of unknown weight: no evidence */
+    assert_string_equal(waits(fleet), "scores of the first things, 4 of 10 so far");
+    report(fleet, "m2", "");
+    score(fleet, "m1", A, 6, 0.1F, 1);
+    assert_string_equal(waits(fleet), "1 thing and the scorer to report it");
+    scorer_serves_all(fleet, A);
+    assert_string_equal(waits(fleet), "1 thing to report it");
+    report(fleet, "m2", A);
+    assert_string_equal(newest(fleet)->reason, "2 things and the scorer run it");
+    assert_string_equal(waits(fleet), "");
+}
+
+static void send_records(struct fleet *fleet, const char *device, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        mw_rollout_record(&fleet->engine, mw_span_of(device), nothing, fleet->now);
+    }
+    mw_rollout_tick(&fleet->engine, fleet->now);
+}
+
+/* The bundle wants a feature that the first thing does not have, say. A thing that is merely quiet
+ * is waited for. */
+static void records_without_scores_take_back(void **state)
+{
+    struct fleet *fleet = *state;
+    with_bundle(fleet, A);
+    send_records(fleet, "m1", 50); /* as before a first model */
+    start(fleet, B);
+    report(fleet, "m1", B);
+    send_records(fleet, "m1", 10);
+    fleet->now += 61 * SECOND;
+    report(fleet, "m1", B);
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=b/canary ");
+    send_records(fleet, "m1", 1);
+    assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback ");
+    assert_string_equal(newest(fleet)->reason, "of m1 the newest 11 records were not scored");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -407,6 +461,8 @@ int main(void)
         TEST(by_hand),
         TEST(goes_on_after_a_restart),
         TEST(canaries_that_vanish_take_back),
+        TEST(it_says_what_it_waits_for),
+        TEST(records_without_scores_take_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

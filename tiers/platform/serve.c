@@ -312,6 +312,7 @@ static void clear(struct mw_serve *serve)
     mw_rollout_engine_clear(&serve->engine);
     mw_bridge_round_free(&serve->round);
     mw_table_clear(&serve->things, free);
+    mw_table_clear(&serve->machines, free);
     mw_ledger_close(serve->ledger);
     json_decref(serve->drift);
     json_decref(serve->model);

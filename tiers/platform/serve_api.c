@@ -4,6 +4,7 @@
 #include "lib/artifact/trust.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/nearest.h"
 #include "tiers/platform/page.h"
 
 #include <stdio.h>
@@ -110,6 +111,42 @@ static void complete_event(struct mw_serve *serve, json_t *event)
     json_object_set_new(event, "time", json_real((double)time / 1e6));
 }
 
+/* The known machine that a person may have meant; NULL: none comes close. */
+static const char *nearest_machine(const struct mw_serve *serve, struct mw_span typed)
+{
+    const char *nearest = NULL;
+    size_t at = 0, least = mw_nearest_limit(typed) + 1;
+    const struct mw_serve_machine *machine;
+    while ((machine = mw_table_next(&serve->machines, &at)) != NULL) {
+        size_t distance = mw_nearest_distance(typed, machine->key.name);
+        if (distance < least) {
+            least = distance;
+            nearest = machine->name;
+        }
+    }
+    return nearest;
+}
+
+/* An event that labels nothing as it stands is kept all the same - its machine's first record may
+ * yet come - but whoever sent it hears of it. */
+static void add_warning(const struct mw_serve *serve, json_t *event)
+{
+    const char *machine = json_string_value(json_object_get(event, "machine"));
+    double ahead = json_number_value(json_object_get(event, "time")) * 1e6 - (double)mw_clock_utc();
+    char text[256] = "";
+    if (mw_table_find(&serve->machines, mw_span_of(machine)) == NULL) {
+        const char *nearest = nearest_machine(serve, mw_span_of(machine));
+        snprintf(text, sizeof text, "nothing was heard of a machine %s so far%s%s%s", machine,
+                 nearest == NULL ? "" : ", did you mean ", nearest == NULL ? "" : nearest,
+                 nearest == NULL ? "" : "?");
+    } else if (serve->plant->time.tolerance >= 0 && ahead > (double)serve->plant->time.tolerance) {
+        snprintf(text, sizeof text, "its time lies %.0f days ahead", ahead / 86400e6);
+    }
+    if (text[0] != '\0') {
+        json_object_set_new(event, "warning", json_string(text));
+    }
+}
+
 static mw_err store_event(struct mw_serve *serve, const char *text, struct mw_error *error)
 {
     struct mw_event event;
@@ -154,6 +191,7 @@ static void post_event(struct mw_serve *serve, const struct mw_http_request *req
     if (err == MW_OK) {
         mw_log(MW_LOG_INFO, json_string_value(json_object_get(event, "machine")), "event",
                MW_KS("type", json_string_value(json_object_get(event, "type"))));
+        add_warning(serve, event);
         send_json(response, json_incref(event));
     } else {
         mw_http_fail(response, err, error.text);

@@ -12,6 +12,20 @@
 
 enum { SCORE_LEVEL = 3 };
 
+static void know_machine(struct mw_serve *serve, struct mw_span name)
+{
+    struct mw_serve_machine *machine =
+        mw_table_find(&serve->machines, name) != NULL ? NULL : calloc(1, sizeof *machine);
+    if (machine == NULL) {
+        return;
+    }
+    memcpy(machine->name, name.data, name.size);
+    machine->key.name = (struct mw_span){machine->name, name.size};
+    if (mw_table_add(&serve->machines, machine) != MW_OK) {
+        free(machine);
+    }
+}
+
 struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span name)
 {
     struct mw_serve_thing *thing = mw_table_find(&serve->things, name);
@@ -29,6 +43,7 @@ struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span nam
         free(thing);
         return NULL;
     }
+    know_machine(serve, name);
     return thing;
 }
 
@@ -63,7 +78,8 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
         return;
     }
     struct mw_span machine = get(parser, "machine"), p = get(parser, "p");
-    if (mw_name_valid(machine)) {
+    if (mw_name_valid(machine) && !mw_span_is(machine, thing->machine)) {
+        know_machine(serve, machine);
         memcpy(thing->machine, machine.data, machine.size);
         thing->machine[machine.size] = '\0';
     }
@@ -77,7 +93,7 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
     thing->received = get_time(parser, "received");
     thing->records++;
     serve->n_records++;
-    (void)mw_rollout_seen(&serve->engine, device, mw_span_of(thing->machine), thing->received);
+    mw_rollout_record(&serve->engine, device, mw_span_of(thing->machine), thing->received);
 }
 
 /* The record's probability of being forwarded; 0: the record is not at hand any more. */
@@ -107,10 +123,7 @@ static void take_score(struct mw_serve *serve, const struct mw_stream_record *re
     double p = serve->plant->level2.enabled ? weight_of(thing, score.boot, score.seq) : 1;
     /* Of a record long ago the weight is not known any more, and without it a score of a sample is
      * no evidence for the whole. */
-    if (p > 0) {
-        mw_rollout_score(&serve->engine, score.device, score.model, score.score, p,
-                         record->appended);
-    }
+    mw_rollout_score(&serve->engine, score.device, score.model, score.score, p, record->appended);
 }
 
 /* ---- statuses ---- */
@@ -225,6 +238,9 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
     if (thing != NULL && mw_bridge_read_position(serve->parser, value, &position) == MW_OK) {
         thing->time = position.time;
         thing->received = position.received;
+        for (size_t i = 0; i < position.n_machines; i++) {
+            know_machine(serve, mw_span_of(position.machines[i]));
+        }
         if (position.n_machines > 0) {
             memcpy(thing->machine, position.machines[0], sizeof thing->machine);
         }

@@ -34,6 +34,12 @@ struct mw_serve_thing {
     } weight[MW_SERVE_WEIGHTS]; /* by seq modulo the size */
 };
 
+/* A machine of which something was heard. A device may speak for many. */
+struct mw_serve_machine {
+    struct mw_table_key key;
+    char name[MW_NAME_MAX + 1];
+};
+
 struct mw_serve {
     const struct mw_plant *plant;
     struct mw_role role;
@@ -44,6 +50,7 @@ struct mw_serve {
     struct mw_rollout_engine engine;
     struct mw_bridge_round round; /* what has to be written */
     struct mw_table things;       /* struct mw_serve_thing */
+    struct mw_table machines;     /* struct mw_serve_machine */
 
     /* Newest records as they came; NULL: none yet. Kept in the compacted topic `state`. */
     json_t *drift, *model, *learn;

@@ -100,22 +100,28 @@ static json_t *summary_json(const struct mw_serve *serve, int64_t now)
 
 /* ---- rollouts, roles ---- */
 
-static json_t *rollout_json(const struct mw_rollout *rollout)
+static json_t *rollout_json(const struct mw_rollout_engine *engine,
+                            const struct mw_rollout *rollout, int64_t now)
 {
     struct mw_buffer text = {0};
+    char waits[MW_ROLLOUT_REASON];
     json_t *out = NULL;
     if (mw_rollout_print(rollout, &text) == MW_OK) {
         out = json_loadb(text.data, text.size, 0, NULL);
     }
     mw_buffer_free(&text);
+    mw_rollout_waits(engine, rollout, now, waits);
+    if (out != NULL && waits[0] != '\0') {
+        json_object_set_new(out, "waits", json_string(waits));
+    }
     return out;
 }
 
-static json_t *rollouts_json(const struct mw_rollout_engine *engine)
+static json_t *rollouts_json(const struct mw_rollout_engine *engine, int64_t now)
 {
     json_t *out = json_array();
     for (size_t i = engine->n_rollouts; i-- > 0 && json_array_size(out) < ROLLOUTS_SHOWN;) {
-        json_array_append_new(out, rollout_json(&engine->rollout[i]));
+        json_array_append_new(out, rollout_json(engine, &engine->rollout[i], now));
     }
     return out;
 }
@@ -161,7 +167,7 @@ json_t *mw_serve_state(struct mw_serve *serve, size_t limit)
 {
     int64_t now = mw_clock_utc();
     const struct mw_rollout_engine *engine = &serve->engine;
-    json_t *rollouts = rollouts_json(engine);
+    json_t *rollouts = rollouts_json(engine, now);
     json_t *newest = json_array_get(rollouts, 0);
     json_t *out = json_pack(
         "{s:i,s:s,s:f,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "v", 1, "plant", serve->plant->plant,

@@ -256,9 +256,17 @@ static void events_are_checked_and_stored(void **state)
     /* The plant's time is that of the machine's newest record. */
     assert_true(json_number_value(json_object_get(answer, "time")) == 5);
     assert_non_null(json_string_value(json_object_get(answer, "id")));
+    assert_null(json_object_get(answer, "warning"));
     json_decref(answer);
     assert_int_equal(count(place, "event", last, sizeof last), 1);
     assert_non_null(strstr(last, "\"machine\":\"m1\""));
+    /* Kept, for a machine's first record may yet come; but not in silence. */
+    answer = ask(place, "/api/events", "{\"machine\":\"m11\",\"type\":\"failure\"}", 200);
+    assert_string_equal(json_string_value(json_object_get(answer, "warning")),
+                        "nothing was heard of a machine m11 so far, did you mean m1?");
+    json_decref(answer);
+    assert_int_equal(count(place, "event", last, sizeof last), 2);
+    assert_null(strstr(last, "warning"));
 }
 
 static void model_is_rolled_out(void **state)

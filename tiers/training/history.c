@@ -279,12 +279,6 @@ int64_t mw_history_next_fault(struct mw_history *history, struct mw_span name, i
     return INT64_MAX;
 }
 
-bool mw_history_fault_between(struct mw_history *history, struct mw_span machine, int64_t from,
-                              int64_t to)
-{
-    return mw_history_next_fault(history, machine, from + 1) <= to;
-}
-
 size_t mw_history_machines(const struct mw_history *history)
 {
     return history->n;

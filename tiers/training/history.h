@@ -43,10 +43,6 @@ mw_err mw_history_add_record(struct mw_history *history, struct mw_span machine,
 enum mw_label mw_history_label(struct mw_history *history, struct mw_span machine, int64_t time,
                                int64_t horizon);
 
-/* True when a failure of the machine lies in (from, to], or a finding of a fault. */
-bool mw_history_fault_between(struct mw_history *history, struct mw_span machine, int64_t from,
-                              int64_t to);
-
 /* Machines known, and the name and the time of the first fault (failure or finding) of one at or after
  * `from`; INT64_MAX when there is none. */
 size_t mw_history_machines(const struct mw_history *history);
