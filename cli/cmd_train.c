@@ -4,6 +4,7 @@
 #include "tiers/training/network_file.h"
 #include "tiers/training/train.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -29,7 +30,7 @@ static const struct mw_option options[] = {
     ROW("features", LIST, 0, 0, NULL, "columns", "what to learn from; default all numbers",
         features),
     ROW("machine", STRING, 0, 0, NULL, "column", "which machine a record is from", machine),
-    ROW("time", STRING, 0, 0, NULL, "column", "when a record was taken", time),
+    ROW("time", STRING, 0, 0, NULL, "column", "when a record was taken: a date, or seconds", time),
     ROW("weight", STRING, 0, 0, NULL, "column", "how many records a record stands for", weight),
     ROW("split", STRING, 0, 0, NULL, "column", "train or validation, when that is decided already",
         split),
@@ -62,6 +63,24 @@ static void show_epoch(void *context, size_t epoch)
     mw_progress_update(context, epoch);
 }
 
+static void print_alarms(const struct mw_alarm_metrics *alarms)
+{
+    if (!alarms->known) {
+        return;
+    }
+    if (isnan(alarms->alarms_per_machine_day)) {
+        printf("alarms on those: %zu, %zu of them false", alarms->alarms, alarms->false_alarms);
+    } else {
+        printf("alarms on those: %.3g per machine and day, %.3g of them false",
+               alarms->alarms_per_machine_day, alarms->false_alarms_per_machine_day);
+    }
+    printf("; %zu of %zu breakdowns predicted", alarms->predicted, alarms->breakdowns);
+    if (!isnan(alarms->lead_median)) {
+        printf(", half of them at least %.6g s before", alarms->lead_median);
+    }
+    printf("\n");
+}
+
 static void print_figures(const struct values *v, const struct mw_train_result *r)
 {
     printf("%s of %zu features, %zu records (%zu positive): %s, %zu bytes\n",
@@ -73,6 +92,7 @@ static void print_figures(const struct values *v, const struct mw_train_result *
                "log loss %.4f, calibration error %.4f, F1 %.3f at impending, %.3f at immediate\n",
                m->records, m->roc_auc, m->average_precision, m->log_loss, m->calibration_error,
                m->f1_impending, m->f1_immediate);
+        print_alarms(&r->int8_alarms);
     }
     printf("int8 against float32: AUC lost %.6f, mean difference of the score %.6f\n",
            r->int8_auc_loss, r->int8_difference);

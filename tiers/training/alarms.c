@@ -1,16 +1,25 @@
-#include "tiers/training/metrics.h"
+#include "tiers/training/alarms.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
+
+#define DAY (86400 * 1e6) /* microseconds */
+
+struct place {
+    uint32_t machine, row;
+    int64_t time;
+};
 
 static int by_place(const void *left, const void *right)
 {
-    const struct mw_scored *a = left, *b = right;
+    const struct place *a = left, *b = right;
     if (a->machine != b->machine) {
         return a->machine < b->machine ? -1 : 1;
     }
-    return (a->time > b->time) - (a->time < b->time);
+    if (a->time != b->time) {
+        return a->time < b->time ? -1 : 1;
+    }
+    return (a->row > b->row) - (a->row < b->row);
 }
 
 static int by_length(const void *left, const void *right)
@@ -21,105 +30,114 @@ static int by_length(const void *left, const void *right)
 
 struct count {
     struct mw_alarm_metrics *metrics;
-    const struct mw_breakdown *breakdowns;
-    size_t n_breakdowns;
-    double *lead; /* per breakdown; NaN until one of its records was in alarm */
-    int64_t horizon;
+    const struct mw_dataset *set;
+    const uint8_t *held_out;
+    const double *score;
+    double threshold;
+    double *lead;       /* of each predicted breakdown, in microseconds */
+    bool alarm, useful; /* there is one; one of its records is positive */
+    bool warned;        /* the run of positive records was in alarm, since: */
+    int64_t since;
 };
 
-/* Credits a record in alarm to the breakdowns that it precedes closely enough. True when there is
- * one. */
-static bool credit(struct count *count, const struct mw_scored *record)
+static void end_alarm(struct count *count)
 {
-    bool any = false;
-    for (size_t b = 0; b < count->n_breakdowns; b++) {
-        const struct mw_breakdown *breakdown = &count->breakdowns[b];
-        if (breakdown->machine != record->machine || record->time > breakdown->time ||
-            breakdown->time - record->time > count->horizon) {
-            continue;
-        }
-        any = true;
-        if (isnan(count->lead[b])) { /* records come in order of time: the first is the earliest */
-            count->lead[b] = (double)(breakdown->time - record->time);
-        }
-    }
-    return any;
+    count->metrics->false_alarms += count->alarm && !count->useful;
+    count->alarm = false;
 }
 
-/* Walks one machine's records. */
-static void count_machine(struct count *count, const struct mw_scored *scored, size_t n,
-                          double threshold, size_t confirm)
+static void count_record(struct count *count, const struct place *at)
+{
+    bool positive = count->set->label[at->row] == 1;
+    if (!(count->score[at->row] >= count->threshold)) {
+        end_alarm(count);
+        return;
+    }
+    if (!count->alarm) {
+        count->alarm = true;
+        count->useful = false;
+        count->metrics->alarms++;
+    }
+    count->useful = count->useful || positive;
+    if (positive && !count->warned) {
+        count->warned = true;
+        count->since = at->time;
+    }
+}
+
+/* Walks one machine's records in order of time. */
+static void count_machine(struct count *count, const struct place *place, size_t n)
 {
     struct mw_alarm_metrics *metrics = count->metrics;
-    size_t above = 0;
-    bool useful = false;
+    const uint8_t *label = count->set->label;
     for (size_t i = 0; i < n; i++) {
-        above = scored[i].score >= threshold ? above + 1 : 0;
-        if (above == confirm) {
-            metrics->alarms++;
-            useful = false;
+        bool held = count->held_out[place[i].row] == 1;
+        bool more = i + 1 < n, last = !more || label[place[i + 1].row] != 1;
+        if (held) {
+            count_record(count, &place[i]);
         }
-        if (above >= confirm) {
-            useful = credit(count, &scored[i]) || useful;
+        if (held && more && count->held_out[place[i + 1].row] == 1) {
+            metrics->machine_days += (double)(place[i + 1].time - place[i].time) / DAY;
+        } else {
+            end_alarm(count);
         }
-        bool ends = i + 1 == n || !(scored[i + 1].score >= threshold);
-        metrics->false_alarms += above >= confirm && ends && !useful;
+        if (label[place[i].row] == 1 && last) {
+            metrics->breakdowns += held;
+            if (held && count->warned) {
+                count->lead[metrics->predicted++] = (double)(place[i].time - count->since);
+            }
+            count->warned = false;
+        }
     }
-    metrics->machine_time += (double)(scored[n - 1].time - scored[0].time);
 }
 
-static void summarise(struct count *count, double day)
+static void summarise(struct count *count)
 {
     struct mw_alarm_metrics *metrics = count->metrics;
-    double sum = 0.0;
-    size_t n = 0;
-    for (size_t b = 0; b < count->n_breakdowns; b++) {
-        if (!isnan(count->lead[b])) {
-            sum += count->lead[b];
-            count->lead[n++] = count->lead[b];
-        }
-    }
-    metrics->predicted = n;
-    metrics->lead_least = metrics->lead_median = metrics->lead_mean = (double)NAN;
+    size_t n = metrics->predicted;
+    metrics->known = true;
+    metrics->lead_median = metrics->alarms_per_machine_day = (double)NAN;
+    metrics->false_alarms_per_machine_day = (double)NAN;
     if (n > 0) {
         qsort(count->lead, n, sizeof *count->lead, by_length);
-        metrics->lead_least = count->lead[0];
-        metrics->lead_median = 0.5 * (count->lead[(n - 1) / 2] + count->lead[n / 2]);
-        metrics->lead_mean = sum / (double)n;
+        metrics->lead_median = 0.5 * (count->lead[(n - 1) / 2] + count->lead[n / 2]) / 1e6;
     }
-    if (metrics->machine_time > 0.0) {
-        double days = metrics->machine_time / day;
-        metrics->alarms_per_machine_day = (double)metrics->alarms / days;
-        metrics->false_alarms_per_machine_day = (double)metrics->false_alarms / days;
+    if (metrics->machine_days > 0.0) {
+        metrics->alarms_per_machine_day = (double)metrics->alarms / metrics->machine_days;
+        metrics->false_alarms_per_machine_day =
+            (double)metrics->false_alarms / metrics->machine_days;
     }
 }
 
-mw_err mw_metrics_alarms(struct mw_alarm_metrics *metrics, struct mw_scored *scored, size_t n,
-                         const struct mw_breakdown *breakdowns, size_t n_breakdowns,
-                         double threshold, size_t confirm, int64_t horizon, double day)
+mw_err mw_alarms_count(struct mw_alarm_metrics *metrics, const struct mw_dataset *set,
+                       const uint8_t *held_out, const double *score, double threshold)
 {
-    *metrics = (struct mw_alarm_metrics){.breakdowns = n_breakdowns};
+    *metrics = (struct mw_alarm_metrics){0};
+    if (set->machine == NULL || set->time == NULL || set->label == NULL || set->rows == 0) {
+        return MW_OK;
+    }
+    struct place *place = calloc(set->rows, sizeof *place);
     struct count count = {.metrics = metrics,
-                          .breakdowns = breakdowns,
-                          .n_breakdowns = n_breakdowns,
-                          .lead = calloc(n_breakdowns + 1, sizeof *count.lead),
-                          .horizon = horizon};
-    if (count.lead == NULL) {
-        return MW_ERR_MEMORY;
+                          .set = set,
+                          .held_out = held_out,
+                          .score = score,
+                          .threshold = threshold,
+                          .lead = calloc(set->rows, sizeof *count.lead)};
+    mw_err err = place == NULL || count.lead == NULL ? MW_ERR_MEMORY : MW_OK;
+    for (size_t i = 0; err == MW_OK && i < set->rows; i++) {
+        place[i] = (struct place){set->machine[i], (uint32_t)i, set->time[i]};
     }
-    for (size_t b = 0; b < n_breakdowns; b++) {
-        count.lead[b] = (double)NAN;
-    }
-    if (n > 0) {
-        qsort(scored, n, sizeof *scored, by_place);
-    }
-    for (size_t start = 0, end; start < n; start = end) {
-        for (end = start + 1; end < n && scored[end].machine == scored[start].machine;) {
-            end++;
+    if (err == MW_OK) {
+        qsort(place, set->rows, sizeof *place, by_place);
+        for (size_t start = 0, end; start < set->rows; start = end) {
+            for (end = start + 1; end < set->rows && place[end].machine == place[start].machine;) {
+                end++;
+            }
+            count_machine(&count, place + start, end - start);
         }
-        count_machine(&count, scored + start, end - start, threshold, confirm > 0 ? confirm : 1);
+        summarise(&count);
     }
-    summarise(&count, day);
+    free(place);
     free(count.lead);
-    return MW_OK;
+    return err;
 }

@@ -50,34 +50,4 @@ struct mw_metrics {
 mw_err mw_metrics_compute(struct mw_metrics *metrics, const double *score, const uint8_t *label,
                           const double *weight, size_t n, double base_rate);
 
-/* A record's score with its place, and a breakdown, for what an operator would count. */
-struct mw_scored {
-    uint32_t machine;
-    int64_t time; /* any unit, the same everywhere */
-    double score;
-};
-struct mw_breakdown {
-    uint32_t machine;
-    int64_t time;
-};
-
-/* An alarm begins with the first of `confirm` successive records of a machine at or above the
- * threshold (it counts at the last of them), and ends with the first record below. A breakdown was
- * predicted when a record in alarm lies in [breakdown - horizon, breakdown]; its lead time runs
- * from the first such record. An alarm none of whose records lies so close before a breakdown is
- * false. */
-struct mw_alarm_metrics {
-    size_t alarms, false_alarms, breakdowns, predicted;
-    double machine_time;           /* sum over machines of last minus first time */
-    double alarms_per_machine_day; /* with `day` units a day; 0 when no time passes */
-    double false_alarms_per_machine_day;
-    double lead_least, lead_median,
-        lead_mean; /* of predicted breakdowns; NaN when there are none */
-};
-/* scored is sorted in place by machine and time. horizon >= 0, confirm >= 1, day > 0, all in units
- * of time. Errors: MEMORY. */
-mw_err mw_metrics_alarms(struct mw_alarm_metrics *metrics, struct mw_scored *scored, size_t n,
-                         const struct mw_breakdown *breakdowns, size_t n_breakdowns,
-                         double threshold, size_t confirm, int64_t horizon, double day);
-
 #endif

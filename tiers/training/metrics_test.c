@@ -111,50 +111,6 @@ static void test_all_together(void **state)
     assert_near(metrics.f1_immediate, 2.0 / 3.0);
 }
 
-/* Machine 0 breaks at 100: in alarm from 90 (30 before that is a false alarm of two records).
- * Machine 1 breaks at 50 unseen, and raises one alarm at 80. Times as given out of order. */
-static void test_alarms(void **state)
-{
-    (void)state;
-    struct mw_scored scored[] = {
-        {1, 0, 0.1},  {1, 40, 0.2}, {1, 80, 0.7},  {0, 0, 0.1},  {0, 30, 0.6},
-        {0, 31, 0.9}, {0, 32, 0.2}, {0, 90, 0.55}, {0, 95, 0.8}, {0, 100, 0.9},
-    };
-    const struct mw_breakdown breakdowns[] = {{0, 100}, {1, 50}};
-    struct mw_alarm_metrics m;
-    assert_int_equal(mw_metrics_alarms(&m, scored, 10, breakdowns, 2, 0.5, 1, 20, 10.0), MW_OK);
-    assert_int_equal(m.alarms, 3);
-    assert_int_equal(m.false_alarms, 2);
-    assert_int_equal(m.breakdowns, 2);
-    assert_int_equal(m.predicted, 1);
-    assert_near(m.lead_median, 10.0);
-    assert_near(m.machine_time, 180.0);
-    assert_near(m.alarms_per_machine_day, 3.0 / 18.0);
-    assert_near(m.false_alarms_per_machine_day, 2.0 / 18.0);
-    /* Two records must agree: the single one of machine 1 no longer counts, the lead is shorter. */
-    assert_int_equal(mw_metrics_alarms(&m, scored, 10, breakdowns, 2, 0.5, 2, 20, 10.0), MW_OK);
-    assert_int_equal(m.alarms, 2);
-    assert_int_equal(m.false_alarms, 1);
-    assert_near(m.lead_least, 5.0);
-    /* Nothing reaches the threshold. */
-    assert_int_equal(mw_metrics_alarms(&m, scored, 10, breakdowns, 2, 0.95, 1, 20, 10.0), MW_OK);
-    assert_int_equal(m.alarms + m.predicted, 0);
-    assert_true(isnan(m.lead_mean));
-}
-
-static void test_lead_times(void **state)
-{
-    (void)state;
-    struct mw_scored scored[] = {{0, 90, 0.9}, {0, 190, 0.2}, {0, 195, 0.9}, {0, 290, 0.9}};
-    const struct mw_breakdown breakdowns[] = {{0, 100}, {0, 200}, {0, 300}};
-    struct mw_alarm_metrics m;
-    assert_int_equal(mw_metrics_alarms(&m, scored, 4, breakdowns, 3, 0.5, 1, 15, 1.0), MW_OK);
-    assert_int_equal(m.predicted, 3);
-    assert_near(m.lead_least, 5.0);
-    assert_near(m.lead_median, 10.0);
-    assert_near(m.lead_mean, 25.0 / 3.0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,8 +122,6 @@ int main(void)
         cmocka_unit_test(test_base_rate),
         cmocka_unit_test(test_log_loss_and_calibration),
         cmocka_unit_test(test_all_together),
-        cmocka_unit_test(test_alarms),
-        cmocka_unit_test(test_lead_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,6 +248,9 @@ static void test_a_candidate_has_to_beat_the_model_in_use(void **state)
     assert_true(result.passed);
     json_t *metrics = json_loadb(result.metrics.data, result.metrics.size, 0, NULL);
     assert_true(json_number_value(json_object_get(metrics, "parent_roc_auc")) > 0.8);
+    assert_true(json_number_value(json_object_get(metrics, "alarms_per_machine_day")) > 0);
+    assert_true(json_number_value(json_object_get(metrics, "breakdowns_predicted")) > 0);
+    assert_true(json_number_value(json_object_get(metrics, "lead_time_median_s")) > 0);
     json_decref(metrics);
     mw_validate_clear(&result);
     struct mw_bundle bundle;

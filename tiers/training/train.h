@@ -9,6 +9,7 @@
 #define MW_TRAINING_TRAIN_H
 
 #include "lib/base/file.h"
+#include "tiers/training/alarms.h"
 #include "tiers/training/calibrate.h"
 #include "tiers/training/dataset.h"
 #include "tiers/training/metrics.h"
@@ -51,6 +52,7 @@ struct mw_train_result {
     struct mw_quantize_cut cut;
     bool labelled;                                       /* the metrics below hold */
     struct mw_metrics float_validation, int8_validation; /* of the first network */
+    struct mw_alarm_metrics float_alarms, int8_alarms;   /* at band impending, of the same */
     double int8_auc_loss; /* of the written model on all records: AUC in float32 minus int8; without
                            * labels 1 minus the AUC at telling the tenth of records with the largest
                            * float32 errors */
@@ -66,7 +68,5 @@ void mw_train_result_clear(struct mw_train_result *result);
 
 /* Appends the figures as one JSON object; figures that do not exist are null. Errors: MEMORY. */
 mw_err mw_train_print_json(const struct mw_train_result *result, struct mw_buffer *json);
-/* One set of metrics as a JSON object. */
-mw_err mw_train_print_metrics(const struct mw_metrics *metrics, struct mw_buffer *json);
 
 #endif

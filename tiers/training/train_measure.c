@@ -91,12 +91,20 @@ mw_err mw_train_measure(struct mw_train_job *job, const struct mw_network *netwo
                                      result->base_rate);
         }
         if (err == MW_OK) {
+            err = mw_alarms_count(&result->float_alarms, set, job->held_out, job->rank,
+                                  MW_BAND_IMPENDING);
+        }
+        if (err == MW_OK) {
             err = mw_evaluate(file, set->x, set->rows, set->columns, job->score, job->error);
         }
         n = gather_validation(job, job->score, value, label, weight);
         if (err == MW_OK) {
             err = mw_metrics_compute(&result->int8_validation, value, label, weight, n,
                                      result->base_rate);
+        }
+        if (err == MW_OK) {
+            err = mw_alarms_count(&result->int8_alarms, set, job->held_out, job->score,
+                                  MW_BAND_IMPENDING);
         }
     } else {
         err = mw_train_no_memory(job);

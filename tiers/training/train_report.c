@@ -10,7 +10,13 @@ static mw_err figure(struct mw_buffer *json, const char *key, double value, bool
                            : mw_buffer_printf(json, "%s\"%s\":null", comma, key);
 }
 
-mw_err mw_train_print_metrics(const struct mw_metrics *metrics, struct mw_buffer *json)
+static double known(const struct mw_alarm_metrics *alarms, double value)
+{
+    return alarms->known ? value : (double)NAN;
+}
+
+static mw_err print_metrics(const struct mw_metrics *metrics, const struct mw_alarm_metrics *alarms,
+                            struct mw_buffer *json)
 {
     const struct {
         const char *key;
@@ -25,6 +31,13 @@ mw_err mw_train_print_metrics(const struct mw_metrics *metrics, struct mw_buffer
         {"calibration_error", metrics->calibration_error},
         {"f1_impending", metrics->f1_impending},
         {"f1_immediate", metrics->f1_immediate},
+        {"machine_days", known(alarms, alarms->machine_days)},
+        {"alarms", known(alarms, (double)alarms->alarms)},
+        {"alarms_per_machine_day", known(alarms, alarms->alarms_per_machine_day)},
+        {"false_alarms_per_machine_day", known(alarms, alarms->false_alarms_per_machine_day)},
+        {"breakdowns", known(alarms, (double)alarms->breakdowns)},
+        {"breakdowns_predicted", known(alarms, (double)alarms->predicted)},
+        {"lead_time_median_s", known(alarms, alarms->lead_median)},
     };
     mw_err err = mw_buffer_add(json, "{", 1);
     for (size_t i = 0; err == MW_OK && i < sizeof row / sizeof *row; i++) {
@@ -73,13 +86,13 @@ static mw_err print_validation(const struct mw_train_result *result, struct mw_b
     }
     mw_err err = mw_buffer_printf(json, ",\"validation\":{\"int8\":");
     if (err == MW_OK) {
-        err = mw_train_print_metrics(&result->int8_validation, json);
+        err = print_metrics(&result->int8_validation, &result->int8_alarms, json);
     }
     if (err == MW_OK) {
         err = mw_buffer_printf(json, ",\"float32\":");
     }
     if (err == MW_OK) {
-        err = mw_train_print_metrics(&result->float_validation, json);
+        err = print_metrics(&result->float_validation, &result->float_alarms, json);
     }
     return err == MW_OK ? mw_buffer_add(json, "}", 1) : err;
 }

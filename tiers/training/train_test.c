@@ -236,6 +236,9 @@ static void test_json(void **state)
     json_t *int8 = json_object_get(json_object_get(json, "validation"), "int8");
     assert_true(fabs(json_number_value(json_object_get(int8, "roc_auc")) -
                      result.int8_validation.roc_auc) < 1e-8);
+    /* Records without a time tell of no alarms a day. */
+    assert_true(json_is_null(json_object_get(int8, "alarms_per_machine_day")));
+    assert_true(json_is_null(json_object_get(int8, "lead_time_median_s")));
     json_t *constant = json_object_get(json, "constant_features");
     assert_string_equal(json_string_value(json_array_get(constant, 0)), "steady");
     json_decref(json);
