@@ -130,13 +130,13 @@ const struct mw_option mw_plant_options[] = {
     {"retrain.attempts_gap", MW_OPTION_INT, NULL, 1, 1e9, "200", NULL,
      "labelled records between a refused candidate and the next attempt", AT(retrain.attempts_gap)},
 
-    {"rollout.canary", MW_OPTION_INT, NULL, 0, 1e6, "1", NULL, "things that get a model first",
-     AT(rollout.canary)},
+    {"rollout.canary", MW_OPTION_INT, NULL, 0, 1e6, "1", NULL,
+     "things that get a model first; 0: no trial", AT(rollout.canary)},
     {"rollout.records", MW_OPTION_INT, NULL, 0, 1e9, "20", NULL,
      "scores of the first things before the others follow", AT(rollout.records)},
     {"rollout.alarm_ratio", MW_OPTION_FLOAT, NULL, 1, 1e6, "5", NULL,
-     "alarm rate of the first things over that under the model before, from which it is rolled "
-     "back",
+     "alarm rate of the first things, over that under the model before and over what the new model "
+     "foresees, from which it is rolled back",
      AT(rollout.alarm_ratio)},
     {"rollout.timeout", MW_OPTION_DURATION, NULL, 1e5, 30 * DAY, "10m", NULL,
      "a thing that has not reported the new model by then counts as failed", AT(rollout.timeout)},

@@ -7,7 +7,8 @@
 
 const char *mw_rollout_stage_name(enum mw_rollout_stage stage)
 {
-    static const char *const names[] = {"canary", "all", "done", "rolled-back", "halted"};
+    static const char *const names[] = {"canary", "all",         "stalled",
+                                        "done",   "rolled-back", "halted"};
     return names[stage];
 }
 
@@ -30,7 +31,8 @@ void mw_rollout_engine_clear(struct mw_rollout_engine *engine)
 
 bool mw_rollout_is_active(const struct mw_rollout *rollout)
 {
-    return rollout->stage == MW_ROLLOUT_CANARY || rollout->stage == MW_ROLLOUT_ALL;
+    return rollout->stage == MW_ROLLOUT_CANARY || rollout->stage == MW_ROLLOUT_ALL ||
+           rollout->stage == MW_ROLLOUT_STALLED;
 }
 
 static uint64_t number_of(const struct mw_rollout *rollout)
@@ -63,7 +65,8 @@ const char *mw_rollout_in_use(const struct mw_rollout_engine *engine, const char
     for (size_t i = engine->n_rollouts; i-- > 0;) {
         const struct mw_rollout *rollout = &engine->rollout[i];
         if (strcmp(rollout->machine, machine) == 0 &&
-            (rollout->stage == MW_ROLLOUT_ALL || rollout->stage == MW_ROLLOUT_DONE)) {
+            (rollout->stage == MW_ROLLOUT_ALL || rollout->stage == MW_ROLLOUT_STALLED ||
+             rollout->stage == MW_ROLLOUT_DONE)) {
             return rollout->bundle;
         }
     }
@@ -123,9 +126,14 @@ static void update_all(struct mw_rollout_engine *engine, const struct mw_rollout
 void mw_rollout_promote(struct mw_rollout_engine *engine, struct mw_rollout *rollout, int64_t now,
                         const char *reason)
 {
-    rollout->scorer = false;
+    bool one = rollout->machine[0] != '\0';
+    rollout->scorer = one && rollout->scorer; /* that it serves the first says nothing of others */
     mw_rollout_enter(engine, rollout, MW_ROLLOUT_ALL, now, "%s", reason);
-    update_all(engine, rollout, rollout->bundle, "all");
+    if (one) {
+        mw_rollout_tell(engine, rollout, rollout->canary[0], rollout->bundle, "all");
+    } else {
+        update_all(engine, rollout, rollout->bundle, "all");
+    }
 }
 
 void mw_rollout_take_back(struct mw_rollout_engine *engine, struct mw_rollout *rollout, int64_t now,
@@ -162,31 +170,36 @@ static void supersede(struct mw_rollout_engine *engine, const char *machine, int
     }
 }
 
-/* The device that speaks for a machine; the machine's own name when none is known. */
+/* To the device that speaks for a machine; by the machine's own name when none is known. */
 static mw_err send_to_machine(struct mw_rollout_engine *engine, struct mw_rollout *rollout,
                               int64_t now)
 {
-    const char *device = rollout->machine;
+    struct mw_rollout_thing *thing, *found = NULL;
     size_t at = 0;
-    const struct mw_rollout_thing *thing;
     while ((thing = mw_table_next(&engine->things, &at)) != NULL) {
-        if (strcmp(thing->machine, rollout->machine) == 0) {
-            device = thing->name;
-        }
+        found = strcmp(thing->machine, rollout->machine) == 0 ? thing : found;
     }
     rollout->canary = calloc(1, sizeof *rollout->canary);
     if (rollout->canary == NULL) {
         return MW_ERR_MEMORY;
     }
-    snprintf(rollout->canary[0], sizeof *rollout->canary, "%s", device);
+    snprintf(rollout->canary[0], sizeof *rollout->canary, "%s",
+             found == NULL ? rollout->machine : found->name);
     rollout->n_canaries = 1;
-    mw_rollout_enter(engine, rollout, MW_ROLLOUT_ALL, now, "of one machine");
-    mw_rollout_tell(engine, rollout, rollout->canary[0], rollout->bundle, "all");
+    if (engine->config.canary == 0) {
+        mw_rollout_promote(engine, rollout, now, "of one machine");
+        return MW_OK;
+    }
+    if (found != NULL) {
+        mw_rollout_goes_first(rollout, found);
+    }
+    mw_rollout_enter(engine, rollout, MW_ROLLOUT_CANARY, now, "of one machine");
+    mw_rollout_tell(engine, rollout, rollout->canary[0], rollout->bundle, "canary");
     return MW_OK;
 }
 
 mw_err mw_rollout_start(struct mw_rollout_engine *engine, const char *bundle, const char *machine,
-                        int64_t now, struct mw_error *error)
+                        double expected, int64_t now, struct mw_error *error)
 {
     if (!mw_digest_valid(mw_span_of(bundle)) ||
         (machine[0] != '\0' && !mw_name_valid(mw_span_of(machine)))) {
@@ -204,7 +217,7 @@ mw_err mw_rollout_start(struct mw_rollout_engine *engine, const char *bundle, co
     if (strcmp(in_use, bundle) == 0) {
         return mw_error_set(error, MW_ERR_EXISTS, "%s is in use", bundle);
     }
-    struct mw_rollout made = {.time = now, .since = now};
+    struct mw_rollout made = {.time = now, .since = now, .expected = expected};
     snprintf(made.id, sizeof made.id, "r-%llu", (unsigned long long)engine->last_number + 1);
     snprintf(made.bundle, sizeof made.bundle, "%s", bundle);
     snprintf(made.previous, sizeof made.previous, "%s", in_use);

@@ -1,15 +1,18 @@
 /* rollout.h - the staged move of a fleet from one bundle to another, as a state machine.
  *
- *   canary ──> all ──> done          canary: some things get the bundle first, chosen by name among
- *     │         │                            those alive, ones in alarm last
- *     └────> rolled-back             all:    everyone gets it
- *     └────> halted (by a person)    done:   all things alive and the scorer report it
+ *   canary ──> all ──> done          canary:  some things get the bundle first, chosen by name
+ *     │         │ └─> stalled ┘               among those alive, ones in alarm last
+ *     ├─────────┴──> rolled-back     all:     everyone gets it
+ *     └────> halted (by a person)    done:    all things alive and the scorer report it
+ *                                    stalled: some have not in time; done when they have
  *
  * Gates that roll back by themselves: a thing or the scorer refuses the bundle; a canary does not
  * report it in time, or its records come and after that time are not scored; the canaries' alarm
  * rate (scores >= 0.8, each weighted with 1/p, p being the record's probability of being forwarded)
- * under the new bundle is more than alarm_ratio times that under the one before. A bundle of one
- * machine goes to that machine's device at once.
+ * under the new bundle is more than alarm_ratio times that under the one before, or than the bundle
+ * itself foresees by more than chance explains. While it may be chance, the rollout waits for more
+ * scores. A bundle of one machine has that machine's device as its canary; with config.canary 0 it
+ * goes there without a trial.
  *
  * Pure: time comes in as an argument (microseconds UTC), effects go out through callbacks. Not
  * thread-safe. */
@@ -28,6 +31,7 @@
 enum mw_rollout_stage {
     MW_ROLLOUT_CANARY,
     MW_ROLLOUT_ALL,
+    MW_ROLLOUT_STALLED,
     MW_ROLLOUT_DONE,
     MW_ROLLOUT_ROLLED_BACK,
     MW_ROLLOUT_HALTED
@@ -50,6 +54,7 @@ struct mw_rollout {
     char reason[MW_ROLLOUT_REASON]; /* why it is where it is */
     char (*canary)[MW_NAME_MAX + 1];
     size_t n_canaries;
+    double expected; /* share of alarms that the bundle foresees (below); NaN: unknown */
     struct mw_rollout_evidence before, after; /* of the canaries */
     bool scorer;                              /* the scorer was seen to run it */
 };
@@ -123,10 +128,11 @@ void mw_rollout_scorer_reported(struct mw_rollout_engine *engine, struct mw_span
 void mw_rollout_tick(struct mw_rollout_engine *engine, int64_t now);
 
 /* Begins a rollout of a bundle, to the plant or, when machine is not empty, to that machine's
- * device. One that is on its way in the same scope is superseded. EXISTS when just this bundle is
- * on its way or in use there already; ARGUMENT when it is no digest. */
+ * device. expected: as in struct mw_rollout. One that is on its way in the same scope is
+ * superseded. EXISTS when just this bundle is on its way or in use there already; ARGUMENT when it
+ * is no digest. */
 mw_err mw_rollout_start(struct mw_rollout_engine *engine, const char *bundle, const char *machine,
-                        int64_t now, struct mw_error *error);
+                        double expected, int64_t now, struct mw_error *error);
 /* Stops, or takes back, a rollout; id NULL: the newest one of the plant. A done one can be taken
  * back, too. NOT_FOUND, STATE. */
 mw_err mw_rollout_halt(struct mw_rollout_engine *engine, const char *id, const char *by,
@@ -144,6 +150,12 @@ void mw_rollout_waits(const struct mw_rollout_engine *engine, const struct mw_ro
 /* Heard of lately and not known to be gone. */
 bool mw_rollout_alive(const struct mw_rollout_engine *engine, const struct mw_rollout_thing *thing,
                       int64_t now);
+
+/* At most what share of records the bundle foresees an alarm for, in [0,1]: the share of its
+ * reference scores in bins that reach above 0.5, which are of healthy records, plus its base rate
+ * of the others. NaN when it has no reference scores. */
+struct mw_bundle;
+double mw_rollout_expected_alarms(const struct mw_bundle *bundle);
 
 /* JSON, both ways (protocol.md, topic `rollout`). */
 struct mw_buffer;

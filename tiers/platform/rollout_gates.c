@@ -8,11 +8,7 @@
 /* After a start things have this long to be heard of, before "nobody is alive" is believed. */
 #define GRACE (10 * INT64_C(1000000))
 
-enum {
-    EVIDENCE_BEFORE = 20, /* scores under the old bundle without which no rate is compared */
-    EVIDENCE_ALARMS = 3,  /* alarms under the new one below which it is not blamed */
-    REFUSALS = 3          /* in stage all: rolled back when more than one in so many refuse */
-};
+enum { REFUSALS = 3 }; /* in stage all: rolled back when more than one in so many refuse */
 
 /* ---- choosing the first things ---- */
 
@@ -30,6 +26,14 @@ static void add_evidence(struct mw_rollout_evidence *sum, const struct mw_rollou
     sum->alarms += more->alarms;
     sum->weight += more->weight;
     sum->alarm_weight += more->alarm_weight;
+}
+
+void mw_rollout_goes_first(struct mw_rollout *rollout, struct mw_rollout_thing *thing)
+{
+    thing->unscored = 0; /* without a model none is */
+    if (strcmp(thing->model, rollout->previous) == 0) {
+        add_evidence(&rollout->before, &thing->evidence);
+    }
 }
 
 /* Canaries: the first alive ones, those in alarm last, since a machine that breaks down while it is
@@ -52,11 +56,8 @@ static void choose(struct mw_rollout_engine *engine, struct mw_rollout *rollout,
     rollout->canary = n == 0 ? NULL : calloc(n, sizeof *rollout->canary);
     for (size_t i = 0; i < n && rollout->canary != NULL; i++) {
         memcpy(rollout->canary[i], alive[i]->name, sizeof alive[i]->name);
-        alive[i]->unscored = 0; /* without a model none is */
         rollout->n_canaries = i + 1;
-        if (strcmp(alive[i]->model, rollout->previous) == 0) {
-            add_evidence(&rollout->before, &alive[i]->evidence);
-        }
+        mw_rollout_goes_first(rollout, alive[i]);
     }
     free(alive);
     if (rollout->n_canaries == 0) {
@@ -88,21 +89,6 @@ static void sum_evidence(const struct mw_rollout_engine *engine, struct mw_rollo
         }
     }
     rollout->after = sum;
-}
-
-static bool alarms_too_much(const struct mw_rollout_engine *engine,
-                            const struct mw_rollout *rollout, double *before, double *after)
-{
-    const struct mw_rollout_evidence *old = &rollout->before, *new = &rollout->after;
-    if (old->scores < EVIDENCE_BEFORE || new->alarms < EVIDENCE_ALARMS || new->weight <= 0) {
-        return false;
-    }
-    /* Having seen no alarm among n scores does not show a rate below one in n. */
-    double least = 1 / old->weight;
-    *before = old->alarm_weight / old->weight;
-    *before = *before < least ? least : *before;
-    *after = new->alarm_weight / new->weight;
-    return *after > engine->config.alarm_ratio * *before;
 }
 
 /* The first canary that keeps the rollout waiting: alive or not, it has not reported. */
@@ -166,14 +152,13 @@ static void judge_canary(struct mw_rollout_engine *engine, struct mw_rollout *ro
         return;
     }
     sum_evidence(engine, rollout);
-    double before = 0, after = 0;
-    if (alarms_too_much(engine, rollout, &before, &after)) {
-        snprintf(reason, sizeof reason, "alarm rate of the first things %.3g, before %.3g", after,
-                 before);
+    enum mw_rollout_alarms alarms = mw_rollout_judge_alarms(engine, rollout, reason);
+    if (alarms == MW_ROLLOUT_ALARMS_MANY) {
         mw_rollout_take_back(engine, rollout, now, reason);
         return;
     }
-    if (late == NULL && rollout->after.scores >= (uint64_t)engine->config.records) {
+    if (late == NULL && alarms == MW_ROLLOUT_ALARMS_FEW &&
+        rollout->after.scores >= (uint64_t)engine->config.records) {
         mw_rollout_promote(engine, rollout, now, "the first things run it well");
         return;
     }
@@ -224,10 +209,10 @@ static void judge_all(struct mw_rollout_engine *engine, struct mw_rollout *rollo
     } else if (spread.waiting == 0 && rollout->scorer) {
         mw_rollout_enter(engine, rollout, MW_ROLLOUT_DONE, now, "%u things and the scorer run it",
                          spread.alive - spread.refused);
-    } else if (late) {
-        mw_rollout_enter(engine, rollout, MW_ROLLOUT_DONE, now,
-                         "%u things%s had not reported it in time", spread.waiting,
-                         rollout->scorer ? "" : " and the scorer");
+    } else if (late && rollout->stage == MW_ROLLOUT_ALL) {
+        mw_rollout_enter(engine, rollout, MW_ROLLOUT_STALLED, now,
+                         "%u thing%s%s had not reported it in time", spread.waiting,
+                         spread.waiting == 1 ? "" : "s", rollout->scorer ? "" : " and the scorer");
     }
 }
 
@@ -239,9 +224,12 @@ static void wait_of_first(const struct mw_rollout_engine *engine, const struct m
         snprintf(text, MW_ROLLOUT_REASON, "a thing to go first");
     } else if (late != NULL) {
         snprintf(text, MW_ROLLOUT_REASON, "%s to report it", late);
-    } else {
+    } else if (rollout->after.scores < (uint64_t)engine->config.records) {
         snprintf(text, MW_ROLLOUT_REASON, "scores of the first things, %llu of %lld so far",
                  (unsigned long long)rollout->after.scores, (long long)engine->config.records);
+    } else {
+        snprintf(text, MW_ROLLOUT_REASON,
+                 "more scores of the first things, to know whether their alarms are chance");
     }
 }
 
@@ -251,7 +239,7 @@ void mw_rollout_waits(const struct mw_rollout_engine *engine, const struct mw_ro
     text[0] = '\0';
     if (rollout->stage == MW_ROLLOUT_CANARY) {
         wait_of_first(engine, rollout, text);
-    } else if (rollout->stage == MW_ROLLOUT_ALL) {
+    } else if (mw_rollout_is_active(rollout)) {
         unsigned waiting = spread_of(engine, rollout, now).waiting;
         const char *scorer = rollout->scorer ? "" : "the scorer";
         if (waiting == 0) {
@@ -270,7 +258,8 @@ void mw_rollout_judge(struct mw_rollout_engine *engine, int64_t now)
         if (engine->rollout[i].stage == MW_ROLLOUT_CANARY) {
             judge_canary(engine, &engine->rollout[i], now);
         }
-        if (engine->rollout[i].stage == MW_ROLLOUT_ALL) {
+        if (engine->rollout[i].stage != MW_ROLLOUT_CANARY &&
+            mw_rollout_is_active(&engine->rollout[i])) {
             judge_all(engine, &engine->rollout[i], now);
         }
     }

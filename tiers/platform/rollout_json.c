@@ -4,6 +4,7 @@
 #include "lib/base/file.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,9 @@ mw_err mw_rollout_print(const struct mw_rollout *rollout, struct mw_buffer *out)
     json_t *canaries = json_object_get(root, "canary");
     for (size_t i = 0; i < rollout->n_canaries; i++) {
         json_array_append_new(canaries, json_string(rollout->canary[i]));
+    }
+    if (isfinite(rollout->expected)) {
+        json_object_set_new(root, "expected", json_real(rollout->expected));
     }
     if (rollout->machine[0] != '\0') {
         json_object_set_new(root, "machine", json_string(rollout->machine));
@@ -92,6 +96,8 @@ mw_err mw_rollout_parse(struct mw_span json, struct mw_rollout *rollout)
     rollout->time = time_of(root, "time");
     rollout->since = time_of(root, "since");
     rollout->scorer = json_is_true(json_object_get(root, "scorer"));
+    const json_t *expected = json_object_get(root, "expected");
+    rollout->expected = json_is_number(expected) ? json_number_value(expected) : (double)NAN;
     read_evidence(root, "before", &rollout->before);
     read_evidence(root, "after", &rollout->after);
     mw_err err = MW_ERR_PARSE;

@@ -1,7 +1,9 @@
 #include "tiers/platform/rollout.h"
 
+#include "lib/artifact/bundle.h"
 #include "lib/base/file.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@ struct fleet {
     int64_t now;
     char sent[4096]; /* "device=bundle's letter/stage " for each update */
     unsigned changes;
+    double expected; /* of the bundles that are rolled out */
 };
 
 static void on_update(void *context, const char *device, const char *bundle, const char *rollout,
@@ -49,6 +52,8 @@ static void on_changed(void *context, const struct mw_rollout *rollout)
     assert_int_equal(back.since, rollout->since);
     assert_int_equal(back.n_canaries, rollout->n_canaries);
     assert_int_equal(back.before.scores, rollout->before.scores);
+    assert_true(back.expected == rollout->expected ||
+                (isnan(back.expected) && isnan(rollout->expected)));
     free(back.canary);
     mw_buffer_free(&json);
 }
@@ -66,6 +71,7 @@ static int set_up(void **state)
     struct fleet *fleet = calloc(1, sizeof *fleet);
     assert_non_null(fleet);
     fleet->now = INT64_C(1800000000) * SECOND;
+    fleet->expected = (double)NAN;
     init(fleet);
     *state = fleet;
     return 0;
@@ -114,9 +120,17 @@ static void assert_stage(struct fleet *fleet, enum mw_rollout_stage stage, const
     fleet->sent[0] = '\0';
 }
 
+static const char *waits(const struct fleet *fleet)
+{
+    static char text[MW_ROLLOUT_REASON];
+    mw_rollout_waits(&fleet->engine, newest(fleet), fleet->now, text);
+    return text;
+}
+
 static void start(struct fleet *fleet, const char *bundle)
 {
-    assert_int_equal(mw_rollout_start(&fleet->engine, bundle, "", fleet->now, NULL), MW_OK);
+    assert_int_equal(
+        mw_rollout_start(&fleet->engine, bundle, "", fleet->expected, fleet->now, NULL), MW_OK);
 }
 
 /* Three things that run `bundle`. */
@@ -155,7 +169,8 @@ static void canary_then_all_then_done(void **state)
     assert_stage(fleet, MW_ROLLOUT_ALL, "");
     scorer_serves_all(fleet, A);
     assert_stage(fleet, MW_ROLLOUT_DONE, "");
-    assert_int_equal(mw_rollout_start(&fleet->engine, A, "", fleet->now, NULL), MW_ERR_EXISTS);
+    assert_int_equal(mw_rollout_start(&fleet->engine, A, "", fleet->expected, fleet->now, NULL),
+                     MW_ERR_EXISTS);
 }
 
 static void scores_alone_do_not_promote(void **state)
@@ -262,9 +277,34 @@ static void straggler_does_not_hold_up_for_ever(void **state)
     fleet->now += 61 * SECOND;
     report(fleet, "m2", "");
     mw_rollout_tick(&fleet->engine, fleet->now);
-    assert_string_equal(mw_rollout_stage_name(newest(fleet)->stage), "done");
+    assert_string_equal(mw_rollout_stage_name(newest(fleet)->stage), "stalled");
     assert_string_equal(newest(fleet)->reason,
-                        "1 things and the scorer had not reported it in time");
+                        "1 thing and the scorer had not reported it in time");
+    assert_string_equal(waits(fleet), "1 thing and the scorer to report it");
+    assert_string_equal(mw_rollout_in_use(&fleet->engine, ""), A);
+    unsigned changes = fleet->changes;
+    mw_rollout_tick(&fleet->engine, fleet->now + 61 * SECOND);
+    assert_int_equal(fleet->changes, changes); /* said once */
+    report(fleet, "m2", A);
+    scorer_serves_all(fleet, A);
+    assert_string_equal(mw_rollout_stage_name(newest(fleet)->stage), "done");
+}
+
+/* Whoever comes late may still refuse, and a person may still give up. */
+static void stalled_rollout_can_be_taken_back(void **state)
+{
+    struct fleet *fleet = *state;
+    report(fleet, "m1", "");
+    report(fleet, "m2", "");
+    start(fleet, A);
+    report(fleet, "m1", A);
+    score(fleet, "m1", A, 10, 0.1F, 1);
+    fleet->now += 61 * SECOND;
+    mw_rollout_tick(&fleet->engine, fleet->now);
+    fleet->sent[0] = '\0';
+    mw_rollout_reported(&fleet->engine, mw_span_of("m2"), nothing, mw_span_of(A), nothing,
+                        fleet->now);
+    assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "*=-/rollback m1=-/rollback ");
 }
 
 static void many_refusals_in_all_take_back(void **state)
@@ -310,20 +350,109 @@ static void superseded_canary_is_not_forgotten(void **state)
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback m2=c/canary m2=a/rollback ");
 }
 
+static void start_of_machine(struct fleet *fleet, const char *bundle, const char *machine)
+{
+    assert_int_equal(
+        mw_rollout_start(&fleet->engine, bundle, machine, fleet->expected, fleet->now, NULL),
+        MW_OK);
+}
+
 static void machine_goes_to_its_device(void **state)
 {
     struct fleet *fleet = *state;
     (void)mw_rollout_seen(&fleet->engine, mw_span_of("gateway"), mw_span_of("pump-1"), fleet->now);
     report(fleet, "gateway", "");
-    assert_int_equal(mw_rollout_start(&fleet->engine, A, "pump-1", fleet->now, NULL), MW_OK);
-    assert_int_equal(mw_rollout_start(&fleet->engine, B, "pump-2", fleet->now, NULL), MW_OK);
-    assert_stage(fleet, MW_ROLLOUT_ALL, "gateway=a/all pump-2=b/all ");
+    start_of_machine(fleet, A, "pump-1");
+    start_of_machine(fleet, B, "pump-2");
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "gateway=a/canary pump-2=b/canary ");
+    assert_string_equal(mw_rollout_in_use(&fleet->engine, "pump-1"), "");
+    report(fleet, "gateway", A);
+    score(fleet, "gateway", A, 10, 0.1F, 1);
+    assert_int_equal(fleet->engine.rollout[0].stage, MW_ROLLOUT_DONE);
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "gateway=a/all ");
     assert_string_equal(mw_rollout_in_use(&fleet->engine, "pump-1"), A);
     assert_string_equal(mw_rollout_in_use(&fleet->engine, ""), "");
-    report(fleet, "gateway", A);
-    score(fleet, "gateway", A, 1, 0.1F, 1);
-    assert_int_equal(fleet->engine.rollout[0].stage, MW_ROLLOUT_DONE);
-    assert_int_equal(fleet->engine.rollout[1].stage, MW_ROLLOUT_ALL);
+}
+
+static void machine_without_a_trial(void **state)
+{
+    struct fleet *fleet = *state;
+    fleet->engine.config.canary = 0;
+    report(fleet, "pump-1", "");
+    start_of_machine(fleet, A, "pump-1");
+    assert_stage(fleet, MW_ROLLOUT_ALL, "pump-1=a/all ");
+    report(fleet, "pump-1", A);
+    score(fleet, "pump-1", A, 1, 0.1F, 1);
+    assert_stage(fleet, MW_ROLLOUT_DONE, "");
+}
+
+/* A model that foresees alarms for 2% of the records, on a machine that had none. */
+static void first_model_that_cries_wolf(void **state)
+{
+    struct fleet *fleet = *state;
+    fleet->expected = 0.02;
+    report(fleet, "m1", "");
+    start(fleet, A);
+    report(fleet, "m1", A);
+    score(fleet, "m1", A, 4, 0.9F, 1);
+    assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/canary m1=-/rollback ");
+    assert_string_equal(newest(fleet)->reason,
+                        "alarm rate of the first things 1, its own reference foresees 0.02");
+
+    report(fleet, "pump-1", "");
+    start_of_machine(fleet, B, "pump-1");
+    score(fleet, "pump-1", B, 4, 0.9F, 1);
+    assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "pump-1=b/canary pump-1=-/rollback ");
+}
+
+/* Two alarms among ten may be chance; further scores tell. */
+static void chance_alarms_only_delay(void **state)
+{
+    struct fleet *fleet = *state;
+    fleet->expected = 0.02;
+    report(fleet, "m1", "");
+    start(fleet, A);
+    report(fleet, "m1", A);
+    score(fleet, "m1", A, 2, 0.9F, 1);
+    score(fleet, "m1", A, 8, 0.1F, 1);
+    assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=a/canary ");
+    assert_string_equal(waits(fleet), "more scores of the first things, to know whether their "
+                                      "alarms are chance");
+    score(fleet, "m1", A, 10, 0.1F, 1);
+    assert_stage(fleet, MW_ROLLOUT_ALL, "*=a/all m1=a/all ");
+}
+
+/* It foresees few alarms, but the machines are as the bundle before said they were. */
+static void as_many_alarms_as_before_are_no_fault(void **state)
+{
+    struct fleet *fleet = *state;
+    with_bundle(fleet, A);
+    score(fleet, "m1", A, 50, 0.9F, 1); /* one in three */
+    score(fleet, "m1", A, 1, 0.1F, 1);
+    fleet->expected = 0.001;
+    start(fleet, B);
+    report(fleet, "m1", B);
+    score(fleet, "m1", B, 7, 0.1F, 1);
+    score(fleet, "m1", B, 3, 0.9F, 1);
+    assert_string_equal(mw_rollout_stage_name(newest(fleet)->stage), "all");
+}
+
+static void a_bundle_foresees_its_alarms(void **state)
+{
+    struct mw_bundle bundle = {.base_rate = 0.1};
+    (void)state;
+    assert_true(isnan(mw_rollout_expected_alarms(&bundle)));
+    for (size_t i = 0; i < MW_SKETCH_EDGES; i++) {
+        bundle.score_edges.edge[i] = 0.05F * (float)(i + 1); /* 0.5 is the tenth */
+    }
+    bundle.score_sketch.count[0] = 100;
+    assert_true(fabs(mw_rollout_expected_alarms(&bundle) - (0.1 + 1.0 / 100)) < 1e-9);
+    bundle.score_sketch.count[9] = 60;
+    bundle.score_sketch.count[10] = 10; /* 0.5 to 0.55 */
+    bundle.score_sketch.count[15] = 30;
+    assert_true(fabs(mw_rollout_expected_alarms(&bundle) - (0.1 + 0.2)) < 1e-9);
+    bundle.base_rate = 0.9;
+    assert_true(fabs(mw_rollout_expected_alarms(&bundle) - (1)) < 1e-9);
 }
 
 static void by_hand(void **state)
@@ -331,7 +460,8 @@ static void by_hand(void **state)
     struct fleet *fleet = *state;
     struct mw_rollout_engine *engine = &fleet->engine;
     assert_int_equal(mw_rollout_halt(engine, NULL, "me", fleet->now, NULL), MW_ERR_NOT_FOUND);
-    assert_int_equal(mw_rollout_start(engine, "latest", "", fleet->now, NULL), MW_ERR_ARGUMENT);
+    assert_int_equal(mw_rollout_start(engine, "latest", "", fleet->expected, fleet->now, NULL),
+                     MW_ERR_ARGUMENT);
     with_bundle(fleet, A);
     assert_int_equal(mw_rollout_halt(engine, NULL, "me", fleet->now, NULL), MW_ERR_STATE);
     start(fleet, B);
@@ -384,13 +514,6 @@ static void canaries_that_vanish_take_back(void **state)
     fleet->now += 31 * SECOND;
     mw_rollout_tick(&fleet->engine, fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback ");
-}
-
-static const char *waits(const struct fleet *fleet)
-{
-    static char text[MW_ROLLOUT_REASON];
-    mw_rollout_waits(&fleet->engine, newest(fleet), fleet->now, text);
-    return text;
 }
 
 static void it_says_what_it_waits_for(void **state)
@@ -457,7 +580,13 @@ int main(void)
         TEST(many_refusals_in_all_take_back),
         TEST(newer_bundle_supersedes),
         TEST(superseded_canary_is_not_forgotten),
+        TEST(stalled_rollout_can_be_taken_back),
         TEST(machine_goes_to_its_device),
+        TEST(machine_without_a_trial),
+        TEST(first_model_that_cries_wolf),
+        TEST(chance_alarms_only_delay),
+        TEST(as_many_alarms_as_before_are_no_fault),
+        TEST(a_bundle_foresees_its_alarms),
         TEST(by_hand),
         TEST(goes_on_after_a_restart),
         TEST(canaries_that_vanish_take_back),

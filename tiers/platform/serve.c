@@ -57,10 +57,11 @@ static void on_changed(void *context, const struct mw_rollout *rollout)
     if (err == MW_OK) {
         err = mw_bridge_round_add(&serve->round, "rollout", true, key, value);
     }
-    mw_log(rollout->stage == MW_ROLLOUT_ROLLED_BACK ? MW_LOG_WARN : MW_LOG_INFO,
-           rollout->machine[0] == '\0' ? NULL : rollout->machine, "rollout",
-           MW_KS("id", rollout->id), MW_KS("state", mw_rollout_stage_name(rollout->stage)),
-           MW_KS("bundle", rollout->bundle), MW_KS("reason", rollout->reason));
+    bool bad = rollout->stage == MW_ROLLOUT_ROLLED_BACK || rollout->stage == MW_ROLLOUT_STALLED;
+    mw_log(bad ? MW_LOG_WARN : MW_LOG_INFO, rollout->machine[0] == '\0' ? NULL : rollout->machine,
+           "rollout", MW_KS("id", rollout->id),
+           MW_KS("state", mw_rollout_stage_name(rollout->stage)), MW_KS("bundle", rollout->bundle),
+           MW_KS("reason", rollout->reason));
     mw_buffer_free(&json);
 }
 

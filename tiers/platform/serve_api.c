@@ -206,13 +206,8 @@ static void post_event(struct mw_serve *serve, const struct mw_http_request *req
 static mw_err find_bundle(struct mw_serve *serve, const char *name, char digest[MW_DIGEST_TEXT],
                           struct mw_error *error)
 {
-    char folder[4096], uri[4096 + 8];
     struct mw_store *store = NULL;
-    mw_err err = mw_plant_path(serve->plant, "artifacts", NULL, folder, sizeof folder, error);
-    if (err == MW_OK) {
-        snprintf(uri, sizeof uri, "oci:%s", folder);
-        err = mw_store_open(&store, uri, false, error);
-    }
+    mw_err err = mw_serve_open_store(serve, &store, error);
     if (err == MW_OK) {
         err = mw_store_resolve(store, name, digest, error);
     }
@@ -245,7 +240,7 @@ static mw_err act(struct mw_serve *serve, const json_t *body, struct mw_error *e
     char digest[MW_DIGEST_TEXT];
     mw_err err = find_bundle(serve, bundle, digest, error);
     return err == MW_OK ? mw_rollout_start(&serve->engine, digest, machine == NULL ? "" : machine,
-                                           now, error)
+                                           mw_serve_expected_alarms(serve, digest), now, error)
                         : err;
 }
 

@@ -2,10 +2,12 @@
 #include "tiers/platform/serve_internal.h"
 
 #include "core/wire/number.h"
+#include "lib/artifact/bundle.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "tiers/platform/bridge_position.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +170,32 @@ static void keep(struct mw_serve *serve, json_t **slot, const char *key, struct 
     (void)mw_bridge_round_add(&serve->round, "state", true, mw_span_of(key), value);
 }
 
+mw_err mw_serve_open_store(const struct mw_serve *serve, struct mw_store **store,
+                           struct mw_error *error)
+{
+    char folder[4096], uri[4096 + 8];
+    mw_err err = mw_plant_path(serve->plant, "artifacts", NULL, folder, sizeof folder, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    snprintf(uri, sizeof uri, "oci:%s", folder);
+    return mw_store_open(store, uri, false, error);
+}
+
+double mw_serve_expected_alarms(const struct mw_serve *serve, const char *digest)
+{
+    struct mw_store *store = NULL;
+    struct mw_bundle bundle = {0};
+    double expected = (double)NAN;
+    mw_err err = mw_serve_open_store(serve, &store, NULL);
+    if (err == MW_OK && mw_bundle_get(store, digest, &bundle, NULL) == MW_OK) {
+        expected = mw_rollout_expected_alarms(&bundle);
+        mw_bundle_clear(&bundle);
+    }
+    mw_store_close(store);
+    return expected;
+}
+
 static void take_model(struct mw_serve *serve, const struct mw_stream_record *record)
 {
     struct mw_span bundle = get(serve->parser, "bundle"), machine = get(serve->parser, "machine");
@@ -180,7 +208,8 @@ static void take_model(struct mw_serve *serve, const struct mw_stream_record *re
     snprintf(digest, sizeof digest, "%.*s", (int)bundle.size, bundle.data);
     snprintf(name, sizeof name, "%.*s", (int)machine.size, machine.size > 0 ? machine.data : "");
     keep(serve, &serve->model, "model", record->value);
-    mw_err err = mw_rollout_start(&serve->engine, digest, name, mw_clock_utc(), &error);
+    mw_err err = mw_rollout_start(&serve->engine, digest, name,
+                                  mw_serve_expected_alarms(serve, digest), mw_clock_utc(), &error);
     if (err != MW_OK && err != MW_ERR_EXISTS) {
         mw_log(MW_LOG_ERROR, name[0] == '\0' ? NULL : name, "rollout cannot begin",
                MW_KS("reason", error.text));

@@ -76,6 +76,13 @@ struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span nam
 /* Loads what an earlier run kept: rollouts, newest drift and model; and the bridge's positions. */
 mw_err mw_serve_load(struct mw_serve *serve, struct mw_error *error);
 
+/* The plant's store, to read. */
+mw_err mw_serve_open_store(const struct mw_serve *serve, struct mw_store **store,
+                           struct mw_error *error);
+/* mw_rollout_expected_alarms of a bundle in it; NaN when it cannot be read, which is for those who
+ * are to run it to say. Blocks while it is read. */
+double mw_serve_expected_alarms(const struct mw_serve *serve, const char *digest);
+
 /* serve.c: writes what the round holds, with the reader's position. */
 mw_err mw_serve_commit(struct mw_serve *serve, struct mw_error *error);
 

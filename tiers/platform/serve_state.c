@@ -242,10 +242,11 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
     json_t *roles = roles_json(serve);
     const json_t *bridge = json_object_get(roles, "bridge");
     const struct mw_rollout_engine *engine = &serve->engine;
-    bool canary = false, all = false;
+    bool canary = false, all = false, stalled = false;
     for (size_t i = 0; i < engine->n_rollouts; i++) {
         canary |= engine->rollout[i].stage == MW_ROLLOUT_CANARY;
         all |= engine->rollout[i].stage == MW_ROLLOUT_ALL;
+        stalled |= engine->rollout[i].stage == MW_ROLLOUT_STALLED;
     }
     const struct metric metrics[] = {
         {"things", "gauge", "Things known", number(summary, "things")},
@@ -265,6 +266,8 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
          json_is_true(json_object_get(bridge, "paused")) ? 1 : 0},
         {"rollout_canary", "gauge", "1 while a bundle is with the first things", canary ? 1 : 0},
         {"rollout_all", "gauge", "1 while a bundle spreads to all things", all ? 1 : 0},
+        {"rollout_stalled", "gauge", "1 while a bundle has not reached all things in time",
+         stalled ? 1 : 0},
     };
     json_decref(summary);
     mw_err err = print_metrics(metrics, sizeof metrics / sizeof *metrics, out);
