@@ -9,6 +9,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/process.h"
 #include "lib/base/supervise.h"
+#include "lib/http/server.h"
 #include "lib/mqtt/mosquitto.h"
 #include "lib/mqtt/url.h"
 #include "lib/plant/broker.h"
@@ -128,6 +129,23 @@ static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_err
     return err;
 }
 
+/* The page's port, before `serve` would end for want of it and be started for ever. */
+static mw_err check_http(const struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    if (!plant->http.enabled || plant->http.port == 0) {
+        return MW_OK;
+    }
+    mw_err err = mw_http_server_probe(plant->http.listen, (uint16_t)plant->http.port, error);
+    return err == MW_OK ? MW_OK : mw_error_wrap(error, "%s: http.listen, http.port", path);
+}
+
+static bool moves_http(const struct up *up, const struct mw_plant *fresh)
+{
+    const struct mw_plant *plant = &up->plant;
+    return !plant->http.enabled || plant->http.port != fresh->http.port ||
+           strcmp(plant->http.listen, fresh->http.listen) != 0;
+}
+
 /* The first section that a role reads and that changed; "" when none did. */
 static void changed_section(const struct up *up, const struct mw_plant *fresh,
                             const struct mw_role_entry *role, char section[static 64])
@@ -186,6 +204,12 @@ static void reload(struct up *up)
                "plant, data, and whose the broker is change only with a new start, the old "
                "plant.yaml stays in force",
                MW_KS("file", up->config));
+        mw_plant_clear(&fresh);
+        return;
+    }
+    if (moves_http(up, &fresh) && check_http(&fresh, up->config, &error) != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "plant.yaml is not valid, the old one stays in force",
+               MW_KS("reason", error.text));
         mw_plant_clear(&fresh);
         return;
     }
@@ -306,6 +330,9 @@ mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
     mw_log_init("up", (enum mw_log_level)up.plant.log.level,
                 (enum mw_log_format)up.plant.log.format);
     err = prepare_data(&up, error);
+    if (err == MW_OK) {
+        err = check_http(&up.plant, up.config, error);
+    }
     if (err == MW_OK) {
         err = run(&up, error);
     }

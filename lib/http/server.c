@@ -272,23 +272,32 @@ static uint16_t port_of(int fd)
                                          : ntohs(((const struct sockaddr_in *)&address)->sin_port);
 }
 
-static mw_err open_socket(const struct mw_http_options *options, int *fd, struct mw_error *error)
+static mw_err open_socket(const char *listen, uint16_t number, int *fd, struct mw_error *error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *info = NULL;
     char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)options->port);
-    const char *address =
-        strcmp(options->address, "localhost") == 0 ? "127.0.0.1" : options->address;
+    snprintf(port, sizeof port, "%u", (unsigned)number);
+    const char *address = strcmp(listen, "localhost") == 0 ? "127.0.0.1" : listen;
     if (getaddrinfo(address, port, &hints, &info) != 0) {
-        return mw_error_set(error, MW_ERR_ARGUMENT, "%s is no address to bind", options->address);
+        return mw_error_set(error, MW_ERR_ARGUMENT, "%s is no address to bind", listen);
     }
     *fd = listen_at(info);
     freeaddrinfo(info);
     return *fd >= 0 ? MW_OK
                     : mw_error_errno(error, errno == EADDRINUSE ? MW_ERR_BUSY : MW_ERR_NET,
-                                     "%s port %u", options->address, (unsigned)options->port);
+                                     "%s port %u", listen, (unsigned)number);
+}
+
+mw_err mw_http_server_probe(const char *address, uint16_t port, struct mw_error *error)
+{
+    int fd = -1;
+    mw_err err = open_socket(address, port, &fd, error);
+    if (err == MW_OK) {
+        close(fd);
+    }
+    return err;
 }
 
 static mw_err start(struct mw_http_server *server, int fd, struct mw_error *error)
@@ -319,7 +328,7 @@ mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
 {
     int fd = -1;
     *server = NULL;
-    mw_err err = open_socket(options, &fd, error);
+    mw_err err = open_socket(options->address, options->port, &fd, error);
     if (err != MW_OK) {
         return err;
     }

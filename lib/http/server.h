@@ -44,6 +44,9 @@ struct mw_http_options {
 /* Borrows the loop. BUSY: the port is taken; ARGUMENT: no address; NET. */
 mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
                           const struct mw_http_options *options, struct mw_error *error);
+/* Whether a server could be made at that address and port just now; opens and closes it. Errors: as
+ * above. */
+mw_err mw_http_server_probe(const char *address, uint16_t port, struct mw_error *error);
 void mw_http_server_free(struct mw_http_server *server);
 uint16_t mw_http_server_port(const struct mw_http_server *server);
 

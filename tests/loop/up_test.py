@@ -36,6 +36,26 @@ def refuses_to_start_twice(program):
     plant.check_log()
 
 
+def says_that_its_port_is_taken(program):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        plant = Plant(program, text().replace("http: {port: 0}", f"http: {{port: {port}}}"))
+        done = plant.run("up", "-c", plant.config, status=1)
+        check("http.port" in done.err and str(port) in done.err, done.err)
+        plant.write(text())
+        plant.start()
+        before = plant.children()
+        at = len(plant.text())
+        plant.write(text().replace("http: {port: 0}", f"http: {{port: {port}}}"))
+        plant.up.send_signal(signal.SIGHUP)
+        wait(lambda: "the old one stays in force" in plant.text()[at:], "the old one to stay")
+        unchanged(before, plant.children())
+        plant.stop()
+    plant.check_log()
+
+
 def stops_cleanly(program):
     for number in (signal.SIGTERM, signal.SIGINT):
         plant = Plant(program, text())
