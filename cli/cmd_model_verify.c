@@ -29,11 +29,13 @@ static const struct mw_option options[] = {
 };
 
 /* Signature chain, then every hash, then the golden vectors. */
-static mw_err prove(struct mw_store *store, const char *digest, struct mw_error *why)
+static mw_err prove(struct mw_store *store, const char *digest, bool *is_signed,
+                    struct mw_error *why)
 {
     struct mw_bundle bundle = {0};
     struct mw_runner runner = {0};
     mw_err err = mw_trust_verify(store, digest, why);
+    *is_signed = err == MW_OK;
     err = err == MW_OK ? mw_bundle_get(store, digest, &bundle, why) : err;
     err = err == MW_OK ? mw_runner_init(&runner, &bundle, why) : err;
     mw_runner_clear(&runner);
@@ -100,7 +102,7 @@ static mw_err find_owner(const struct mw_plant *plant, const struct mw_buffer *f
 }
 
 static mw_err verify_bundle(const struct mw_plant *plant, const char *what,
-                            char digest[MW_DIGEST_TEXT], struct mw_error *error,
+                            char digest[MW_DIGEST_TEXT], bool *is_signed, struct mw_error *error,
                             struct mw_error *refusal)
 {
     struct mw_catalog catalog = {0};
@@ -120,7 +122,7 @@ static mw_err verify_bundle(const struct mw_plant *plant, const char *what,
         }
     }
     if (err == MW_OK) {
-        (void)prove(store, digest, refusal);
+        (void)prove(store, digest, is_signed, refusal);
     }
     mw_catalog_clear(&catalog);
     mw_store_close(store);
@@ -133,12 +135,13 @@ static bool is_file(const char *what)
     return strchr(what, '/') != NULL || (size > 7 && strcmp(what + size - 7, ".tflite") == 0);
 }
 
-static int answer(const struct values *v, const char *what, const char *digest,
+static int answer(const struct values *v, const char *what, const char *digest, bool is_signed,
                   const struct mw_error *refusal)
 {
     bool yes = refusal->code == MW_OK;
     if (v->json) {
-        json_t *root = json_pack("{s:b,s:s}", "verified", (int)yes, "model", what);
+        json_t *root = json_pack("{s:b,s:b,s:s}", "verified", (int)yes, "signed", (int)is_signed,
+                                 "model", what);
         json_object_set_new(root, "bundle", digest[0] == '\0' ? json_null() : json_string(digest));
         if (!yes) {
             json_object_set_new(root, "reason", json_string(refusal->text));
@@ -170,7 +173,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         return mw_error_exit_status(
             mw_error_set(error, MW_ERR_ARGUMENT, "one tag, digest or .tflite file is needed"));
     }
-    bool from_file = is_file(argv[0]);
+    bool from_file = is_file(argv[0]), is_signed = false;
     bool with_plant = !from_file || v->config != NULL;
     mw_err err =
         with_plant ? mw_plant_read(&plant, v->config == NULL ? NO_PLANT : v->config, error) : MW_OK;
@@ -181,11 +184,12 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         }
     }
     if (err == MW_OK && with_plant && refusal.code == MW_OK) {
-        err = verify_bundle(&plant, argv[0], digest, error, &refusal);
+        err = verify_bundle(&plant, argv[0], digest, &is_signed, error, &refusal);
     }
     mw_buffer_free(&file);
     mw_plant_clear(&plant);
-    return err == MW_OK ? answer(v, argv[0], digest, &refusal) : mw_error_exit_status(err);
+    return err == MW_OK ? answer(v, argv[0], digest, is_signed, &refusal)
+                        : mw_error_exit_status(err);
 }
 
 const struct mw_subcommand mw_command_model_verify = {

@@ -114,6 +114,17 @@ def at_the_desk(plant, good):
           f"sign with another golden vector: {done.returncode} {done.err}")
 
 
+def says_who_vouches(plant, good, bundle):
+    """That a file can run is one thing, that somebody signed it another."""
+    path = os.path.join(good, "model.int8.tflite")
+    for words, signed in ((("model", "verify", path), False),
+                          (("model", "verify", path, "-c", plant.config), True),
+                          (("model", "verify", bundle, "-c", plant.config), True)):
+        said = json.loads(plant.run(*words, "--json").out)
+        check(said["verified"] and said["signed"] is signed, f"{words}: {said}")
+        check(said["bundle"] == (bundle if signed else None), f"{words}: {said}")
+
+
 def newest_targets(plant):
     """(path, bytes)"""
     paths = glob.glob(plant.path("artifacts", "metadata", "*.targets.json"))
@@ -176,6 +187,7 @@ def refusals(program):
     old = first_model(plant)
     good = os.path.join(glob.glob(plant.path("learn", "first-*"))[0], "bundle")
     at_the_desk(plant, good)
+    says_who_vouches(plant, good, old)
     unsigned(plant, old)
     runs_on(plant, old)
 
