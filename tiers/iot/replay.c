@@ -171,7 +171,9 @@ static void on_fill(void *context)
     while (n < room && take_row(replay, &wait)) {
         n++;
     }
-    for (size_t i = 0; n > 0 && i < replay->n; i++) {
+    /* Rows go out by themselves once they may; events that could not be sent are tried again. */
+    bool unsent = n > 0 || (counts->waiting_events > 0 && mw_host_connected(replay->host));
+    for (size_t i = 0; unsent && i < replay->n; i++) {
         mw_replay_device_send(replay->device[i]);
     }
     if (!replay->options->quiet) {
