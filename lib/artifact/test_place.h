@@ -2,66 +2,20 @@
 #ifndef MW_ARTIFACT_TEST_PLACE_H
 #define MW_ARTIFACT_TEST_PLACE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "lib/artifact/store.h"
-
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "lib/base/test.h"
 
 struct place {
-    char folder[256], keys[300], artifacts[300];
+    char folder[64], keys[128], artifacts[128];
     struct mw_store *store;
 };
-
-#define assert_ok(call)                                                             \
-    do {                                                                            \
-        struct mw_error test_error = {0};                                           \
-        struct mw_error *error = &test_error;                                       \
-        mw_err test_err = (call);                                                   \
-        if (test_err != MW_OK) {                                                    \
-            fail_msg("%s: %s (%s)", #call, test_error.text, mw_err_text(test_err)); \
-        }                                                                           \
-        (void)error;                                                                \
-    } while (0)
-
-/* The call fails with this code, and the message holds this text. */
-#define assert_refused(call, expected, part)                                                     \
-    do {                                                                                         \
-        struct mw_error test_error = {0};                                                        \
-        struct mw_error *error = &test_error;                                                    \
-        mw_err test_err = (call);                                                                \
-        if (test_err != (expected) || strstr(test_error.text, part) == NULL) {                   \
-            fail_msg("%s: %d \"%s\", expected %d \"%s\"", #call, (int)test_err, test_error.text, \
-                     (int)(expected), part);                                                     \
-        }                                                                                        \
-        assert_int_equal(test_error.code, (expected));                                           \
-        (void)error;                                                                             \
-    } while (0)
 
 static inline int place_set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
-    const char *parent = getenv("TMPDIR");
-    char uri[320];
-    if (place == NULL) {
-        return -1;
-    }
-    (void)snprintf(place->folder, sizeof place->folder, "%s/mw-artifact-XXXXXX",
-                   parent == NULL ? "/tmp" : parent);
-    if (mkdtemp(place->folder) == NULL) {
-        free(place);
-        return -1;
-    }
+    char uri[160];
+    assert_non_null(place);
+    test_folder_make(place->folder);
     (void)snprintf(place->keys, sizeof place->keys, "%s/keys", place->folder);
     (void)snprintf(place->artifacts, sizeof place->artifacts, "%s/artifacts", place->folder);
     (void)snprintf(uri, sizeof uri, "oci:%s", place->artifacts);
@@ -69,20 +23,11 @@ static inline int place_set_up(void **state)
     return mw_store_open(&place->store, uri, true, NULL) == MW_OK ? 0 : -1;
 }
 
-static inline int place_remove_one(const char *path, const struct stat *status, int type,
-                                   struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static inline int place_tear_down(void **state)
 {
     struct place *place = *state;
     mw_store_close(place->store);
-    (void)nftw(place->folder, place_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(place->folder);
     free(place);
     return 0;
 }
@@ -114,7 +59,7 @@ static inline void place_copy(const struct place *place, const char *from, const
 /* Opens the place's store once more, as another process would. */
 static inline struct mw_store *place_reopen(const struct place *place)
 {
-    char uri[320];
+    char uri[160];
     struct mw_store *store = NULL;
     (void)snprintf(uri, sizeof uri, "oci:%s", place->artifacts);
     assert_ok(mw_store_open(&store, uri, false, error));

@@ -46,7 +46,7 @@ static void give(struct place *place, const char *text)
     }
 }
 
-static void assert_refused(struct place *place, const char *text, const char *words)
+static void assert_wrong(struct place *place, const char *text, const char *words)
 {
     struct mw_plant plant;
     assert_int_equal(mw_error_exit_status(read_text(place, &plant, text)), 2);
@@ -129,9 +129,9 @@ static void stream_is_where_the_data_is_unless_named(void **state)
 static void what_no_row_can_say_is_checked(void **state)
 {
     struct place *place = *state;
-    assert_refused(place, "watch: {window: 30, minimum: 50}\n", "watch.minimum (50)");
-    assert_refused(place, "columns: {features: [a, b], names: [c]}\n", "columns.names has 1");
-    assert_refused(place, "plant: a\nwacth: {window: 30}\n", "plant.yaml:2");
+    assert_wrong(place, "watch: {window: 30, minimum: 50}\n", "watch.minimum (50)");
+    assert_wrong(place, "columns: {features: [a, b], names: [c]}\n", "columns.names has 1");
+    assert_wrong(place, "plant: a\nwacth: {window: 30}\n", "plant.yaml:2");
 }
 
 static void changes_are_found_by_section(void **state)

@@ -3,31 +3,15 @@
 #ifndef MW_IOT_TEST_PLACE_H
 #define MW_IOT_TEST_PLACE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "lib/base/clock.h"
 #include "lib/base/file.h"
-#include "lib/base/loop.h"
+#include "lib/base/test_loop.h"
 #include "lib/mqtt/mosquitto.h"
 #include "lib/plant/plant.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#define TEST_LIMIT (30 * MW_SECOND) /* a test that waits longer has failed */
 
 struct place {
     char folder[64];
@@ -35,30 +19,6 @@ struct place {
     struct mw_mosquitto mosquitto;
     pid_t broker; /* 0: not running */
 };
-
-#define assert_ok(call)                                                             \
-    do {                                                                            \
-        struct mw_error test_error = {0};                                           \
-        struct mw_error *error = &test_error;                                       \
-        mw_err test_err = (call);                                                   \
-        if (test_err != MW_OK) {                                                    \
-            fail_msg("%s: %s (%s)", #call, test_error.text, mw_err_text(test_err)); \
-        }                                                                           \
-        (void)error;                                                                \
-    } while (0)
-
-/* The call fails with this code, and the message holds this text. */
-#define assert_refused(call, expected, part)                                                     \
-    do {                                                                                         \
-        struct mw_error test_error = {0};                                                        \
-        struct mw_error *error = &test_error;                                                    \
-        mw_err test_err = (call);                                                                \
-        if (test_err != (expected) || strstr(test_error.text, part) == NULL) {                   \
-            fail_msg("%s: %d \"%s\", expected %d \"%s\"", #call, (int)test_err, test_error.text, \
-                     (int)(expected), part);                                                     \
-        }                                                                                        \
-        (void)error;                                                                             \
-    } while (0)
 
 static inline void set_text(char **text, const char *value)
 {
@@ -82,14 +42,9 @@ static inline void place_write(const struct place *place, const char *name, cons
 static inline int place_set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
-    if (place == NULL) {
-        return -1;
-    }
-    (void)snprintf(place->folder, sizeof place->folder, "/tmp/mw-iot-XXXXXX");
-    if (mkdtemp(place->folder) == NULL || mw_plant_read(&place->plant, NULL, NULL) != MW_OK) {
-        free(place);
-        return -1;
-    }
+    assert_non_null(place);
+    test_folder_make(place->folder);
+    assert_ok(mw_plant_read(&place->plant, NULL, error));
     set_text(&place->plant.plant, "p");
     set_text(&place->plant.data, place->folder);
     *state = place;
@@ -105,21 +60,12 @@ static inline void place_stop_broker(struct place *place)
     }
 }
 
-static inline int place_remove_one(const char *path, const struct stat *status, int type,
-                                   struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static inline int place_tear_down(void **state)
 {
     struct place *place = *state;
     place_stop_broker(place);
     mw_plant_clear(&place->plant);
-    (void)nftw(place->folder, place_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(place->folder);
     free(place);
     return 0;
 }
@@ -155,42 +101,6 @@ static inline void place_start_broker(struct place *place)
         assert_true(mw_clock_monotonic() < end);
         (void)usleep(2000);
     }
-}
-
-struct running {
-    struct mw_loop *loop;
-    bool (*done)(void *context);
-    void *context;
-    bool late;
-};
-
-static inline void run_check(void *context)
-{
-    struct running *running = context;
-    if (running->done(running->context)) {
-        mw_loop_stop(running->loop);
-    }
-}
-
-static inline void run_late(void *context)
-{
-    struct running *running = context;
-    running->late = true;
-    mw_loop_stop(running->loop);
-}
-
-/* Runs until done(context) holds; fails the test after TEST_LIMIT. */
-static inline void run_until(struct mw_loop *loop, bool (*done)(void *context), void *context)
-{
-    struct running running = {.loop = loop, .done = done, .context = context};
-    struct mw_loop_watch *check = NULL, *limit = NULL;
-    assert_ok(mw_loop_add_after(loop, run_check, &running, &check, error));
-    assert_ok(mw_loop_add_timer(loop, TEST_LIMIT, 0, run_late, &running, &limit, error));
-    mw_loop_wake(loop);
-    assert_ok(mw_loop_run(loop, error));
-    mw_loop_remove(loop, check);
-    mw_loop_remove(loop, limit);
-    assert_false(running.late);
 }
 
 #endif

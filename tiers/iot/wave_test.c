@@ -1,31 +1,19 @@
 #include "tiers/iot/wave.h"
 
 #include "lib/base/csv.h"
+#include "lib/base/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 #include <math.h>
 
 #define TWO_PI 6.283185307179586
 
 static struct mw_error error;
-static char folder[] = "/tmp/wave-test-XXXXXX";
-static char path[64];
+static char folder[64], path[80];
 
 static int set_up(void **state)
 {
     (void)state;
-    if (mkdtemp(folder) == NULL) {
-        return -1;
-    }
+    test_folder_make(folder);
     (void)snprintf(path, sizeof path, "%s/samples.csv", folder);
     return 0;
 }
@@ -33,8 +21,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    (void)unlink(path);
-    return rmdir(folder);
+    test_folder_remove(folder);
+    return 0;
 }
 
 static void assert_near(double value, double expected, double distance)

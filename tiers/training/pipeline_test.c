@@ -16,7 +16,7 @@ static mw_err parse(struct mw_pipeline *pipeline, const char *text, struct mw_er
     return mw_pipeline_parse(pipeline, text, strlen(text), "p.yaml", error);
 }
 
-static void assert_refused(const char *text, mw_err code, const char *message)
+static void assert_wrong(const char *text, mw_err code, const char *message)
 {
     struct mw_pipeline pipeline;
     struct mw_error error;
@@ -68,45 +68,44 @@ static void test_steps_run_after_what_they_need(void **state)
 static void test_what_is_wrong_is_named_with_its_line(void **state)
 {
     (void)state;
-    assert_refused("", MW_ERR_PARSE, "p.yaml:1: ");
-    assert_refused("steps: []\n", MW_ERR_PARSE, "without a step");
-    assert_refused("stages: []\n", MW_ERR_PARSE, "p.yaml:1: 'steps:' was expected");
-    assert_refused("steps:\n- name: a\n  run: [x]\n  needz: [b]\n", MW_ERR_PARSE,
-                   "p.yaml:4: needz");
-    assert_refused("steps:\n- name: a\n", MW_ERR_PARSE, "p.yaml:2: a step needs a name and run");
-    assert_refused("steps:\n- name: a\n  name: b\n  run: [x]\n", MW_ERR_PARSE,
-                   "p.yaml:3: name: given twice");
-    assert_refused("steps:\n- name: A b\n  run: [x]\n", MW_ERR_PARSE, "p.yaml:2: name");
-    assert_refused("steps:\n- {name: a, run: [x]}\n- {name: a, run: [x]}\n", MW_ERR_PARSE,
-                   "p.yaml:3: name: a is there already, on line 2");
-    assert_refused("steps:\n- {name: a, needs: [b], run: [x]}\n", MW_ERR_PARSE,
-                   "p.yaml:2: a needs b, which is no step");
-    assert_refused("steps:\n- {name: a, run: []}\n", MW_ERR_PARSE, "a subcommand was expected");
-    assert_refused("steps:\n- {name: a, run: [{x: y}]}\n", MW_ERR_PARSE, "p.yaml:2");
-    assert_refused("steps:\n- {name: a, run: [\"${wrok}/x\"]}\n", MW_ERR_PARSE,
-                   "p.yaml:2: ${wrok} is no variable");
-    assert_refused("steps:\n- {name: a, run: [\"${work\"]}\n", MW_ERR_PARSE, "no closing brace");
-    assert_refused("steps:\n- {name: a, when: sometimes, run: [x]}\n", MW_ERR_PARSE,
-                   "sometimes is no variable");
-    assert_refused("steps:\n- {name: a, accept: [0, 256], run: [x]}\n", MW_ERR_PARSE,
-                   "256 is no exit code");
-    assert_refused("steps:\n- {name: a, accelerator: quantum, run: [x]}\n", MW_ERR_UNSUPPORTED,
-                   "no quantum to train with");
-    assert_refused("steps:\n- &s {name: a, run: [x]}\n- *s\n", MW_ERR_PARSE, "anchors");
-    assert_refused("steps:\n- {name: !!str a, run: [x]}\n", MW_ERR_PARSE, "tags");
-    assert_refused("steps:\n- {name: a, run: [x]}\n---\nsteps: []\n", MW_ERR_PARSE, "one document");
-    assert_refused("steps:\n- {name: a, run: [x]}\nmore: 1\n", MW_ERR_PARSE, "p.yaml:3");
-    assert_refused("steps:\n- {name: a, run: [\"x\\0y\"]}\n", MW_ERR_PARSE, "NUL");
-    assert_refused("steps:\n- {name: a, run: [x\n", MW_ERR_PARSE, "p.yaml:");
+    assert_wrong("", MW_ERR_PARSE, "p.yaml:1: ");
+    assert_wrong("steps: []\n", MW_ERR_PARSE, "without a step");
+    assert_wrong("stages: []\n", MW_ERR_PARSE, "p.yaml:1: 'steps:' was expected");
+    assert_wrong("steps:\n- name: a\n  run: [x]\n  needz: [b]\n", MW_ERR_PARSE, "p.yaml:4: needz");
+    assert_wrong("steps:\n- name: a\n", MW_ERR_PARSE, "p.yaml:2: a step needs a name and run");
+    assert_wrong("steps:\n- name: a\n  name: b\n  run: [x]\n", MW_ERR_PARSE,
+                 "p.yaml:3: name: given twice");
+    assert_wrong("steps:\n- name: A b\n  run: [x]\n", MW_ERR_PARSE, "p.yaml:2: name");
+    assert_wrong("steps:\n- {name: a, run: [x]}\n- {name: a, run: [x]}\n", MW_ERR_PARSE,
+                 "p.yaml:3: name: a is there already, on line 2");
+    assert_wrong("steps:\n- {name: a, needs: [b], run: [x]}\n", MW_ERR_PARSE,
+                 "p.yaml:2: a needs b, which is no step");
+    assert_wrong("steps:\n- {name: a, run: []}\n", MW_ERR_PARSE, "a subcommand was expected");
+    assert_wrong("steps:\n- {name: a, run: [{x: y}]}\n", MW_ERR_PARSE, "p.yaml:2");
+    assert_wrong("steps:\n- {name: a, run: [\"${wrok}/x\"]}\n", MW_ERR_PARSE,
+                 "p.yaml:2: ${wrok} is no variable");
+    assert_wrong("steps:\n- {name: a, run: [\"${work\"]}\n", MW_ERR_PARSE, "no closing brace");
+    assert_wrong("steps:\n- {name: a, when: sometimes, run: [x]}\n", MW_ERR_PARSE,
+                 "sometimes is no variable");
+    assert_wrong("steps:\n- {name: a, accept: [0, 256], run: [x]}\n", MW_ERR_PARSE,
+                 "256 is no exit code");
+    assert_wrong("steps:\n- {name: a, accelerator: quantum, run: [x]}\n", MW_ERR_UNSUPPORTED,
+                 "no quantum to train with");
+    assert_wrong("steps:\n- &s {name: a, run: [x]}\n- *s\n", MW_ERR_PARSE, "anchors");
+    assert_wrong("steps:\n- {name: !!str a, run: [x]}\n", MW_ERR_PARSE, "tags");
+    assert_wrong("steps:\n- {name: a, run: [x]}\n---\nsteps: []\n", MW_ERR_PARSE, "one document");
+    assert_wrong("steps:\n- {name: a, run: [x]}\nmore: 1\n", MW_ERR_PARSE, "p.yaml:3");
+    assert_wrong("steps:\n- {name: a, run: [\"x\\0y\"]}\n", MW_ERR_PARSE, "NUL");
+    assert_wrong("steps:\n- {name: a, run: [x\n", MW_ERR_PARSE, "p.yaml:");
 }
 
 static void test_cycles_are_refused(void **state)
 {
     (void)state;
-    assert_refused("steps:\n- {name: a, needs: [a], run: [x]}\n", MW_ERR_PARSE, "a cycle");
-    assert_refused("steps:\n- {name: z, run: [x]}\n- {name: a, needs: [c], run: [x]}\n"
-                   "- {name: b, needs: [a, z], run: [x]}\n- {name: c, needs: [b], run: [x]}\n",
-                   MW_ERR_PARSE, "a cycle");
+    assert_wrong("steps:\n- {name: a, needs: [a], run: [x]}\n", MW_ERR_PARSE, "a cycle");
+    assert_wrong("steps:\n- {name: z, run: [x]}\n- {name: a, needs: [c], run: [x]}\n"
+                 "- {name: b, needs: [a, z], run: [x]}\n- {name: c, needs: [b], run: [x]}\n",
+                 MW_ERR_PARSE, "a cycle");
 }
 
 static void test_what_is_too_much_is_refused(void **state)
@@ -117,20 +116,20 @@ static void test_what_is_too_much_is_refused(void **state)
     for (int i = 0; i < 65; i++) {
         assert_int_equal(mw_buffer_printf(&text, "- {name: s%d, run: [x]}\n", i), MW_OK);
     }
-    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 64 steps");
+    assert_wrong(text.data, MW_ERR_TOO_LARGE, "more than 64 steps");
     mw_buffer_clear(&text);
     assert_int_equal(mw_buffer_printf(&text, "steps:\n- name: a\n  run: ["), MW_OK);
     for (int i = 0; i < 65; i++) {
         assert_int_equal(mw_buffer_printf(&text, "x,"), MW_OK);
     }
     assert_int_equal(mw_buffer_printf(&text, "]\n"), MW_OK);
-    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 64 items");
+    assert_wrong(text.data, MW_ERR_TOO_LARGE, "more than 64 items");
     mw_buffer_clear(&text);
     for (int i = 0; i < MW_PIPELINE_TEXT_MAX; i++) {
         assert_int_equal(mw_buffer_add(&text, "#", 1), MW_OK);
     }
     assert_int_equal(mw_buffer_add(&text, "\n", 1), MW_OK);
-    assert_refused(text.data, MW_ERR_TOO_LARGE, "more than 65536 bytes");
+    assert_wrong(text.data, MW_ERR_TOO_LARGE, "more than 65536 bytes");
     mw_buffer_free(&text);
 }
 

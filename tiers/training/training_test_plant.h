@@ -12,17 +12,6 @@
 
 #include <math.h>
 
-#define assert_ok(call)                                                             \
-    do {                                                                            \
-        struct mw_error test_error = {0};                                           \
-        struct mw_error *error = &test_error;                                       \
-        mw_err test_err = (call);                                                   \
-        if (test_err != MW_OK) {                                                    \
-            fail_msg("%s: %s (%s)", #call, test_error.text, mw_err_text(test_err)); \
-        }                                                                           \
-        (void)error;                                                                \
-    } while (0)
-
 struct test_plant {
     char folder[64];
     struct mw_plant plant;
