@@ -16,8 +16,8 @@ void mw_baselines_free(struct mw_baselines *baselines);
  * NULL and anything malformed change nothing. */
 void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machine);
 
-/* One machine's {"count","since"?,"features":{name:[mean,std]}}, replacing what was there. Malformed:
- * no change. */
+/* One machine's {"count","since"?,"features":{name:[mean,std]}}, replacing what was there.
+ * Malformed: no change. */
 void mw_baselines_set(struct mw_baselines *baselines, const char *machine, const json_t *record);
 
 /* Orders all of them by these n features, as mw_baseline_parse does: a machine that lacks one of

@@ -1,17 +1,18 @@
-/* broker.h - where the plant's MQTT broker is: the URL in plant.yaml, or the one that `up` started. */
+/* broker.h - where the plant's MQTT broker is: the URL in plant.yaml, or the one that `up` started.
+ */
 #ifndef MW_PLANT_BROKER_H
 #define MW_PLANT_BROKER_H
 
 #include "lib/plant/plant.h"
 
 struct mw_broker_address {
-    char url[512]; /* mqtt://host:port */
+    char url[512];                     /* mqtt://host:port */
     char username[128], password[256]; /* empty: none */
 };
 
 /* Takes broker.url with broker.username and the first line of broker.password_file; without a URL
- * reads data/run/broker.json, which `millwright up` wrote. Errors: NOT_FOUND (no broker is running for
- * this data folder), PARSE, IO. */
+ * reads data/run/broker.json, which `millwright up` wrote. Errors: NOT_FOUND (no broker is running
+ * for this data folder), PARSE, IO. */
 mw_err mw_plant_broker(const struct mw_plant *plant, struct mw_broker_address *address,
                        struct mw_error *error);
 

@@ -70,7 +70,8 @@ const struct mw_option mw_plant_options[] = {
     {"commission.records", MW_OPTION_INT, NULL, 0, 1e6, "200", NULL,
      "healthy records that set a machine's baseline; 0: no baselines", AT(commission.records)},
     {"commission.stable", MW_OPTION_FLOAT, NULL, 0, 10, "0", NULL,
-     "a baseline is done earlier when its halves differ by less than this many deviations; 0: never",
+     "a baseline is done earlier when its halves differ by less than this many deviations; 0: "
+     "never",
      AT(commission.stable)},
     {"commission.from", MW_OPTION_INT, NULL, -1, 1e15, "-1", NULL,
      "first record number of a device that commissioning may use; -1: the first",
@@ -157,7 +158,8 @@ const struct mw_option mw_plant_options[] = {
     {"simulate.growth", MW_OPTION_DURATION, NULL, 60e6, 365 * DAY, "4h", NULL,
      "mean simulated time from a fault's start to the breakdown", AT(simulate.growth)},
     {"simulate.script", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "file of changes of the world, one a line (docs/protocol.md); empty: none", AT(simulate.script)},
+     "file of changes of the world, one a line (docs/protocol.md); empty: none",
+     AT(simulate.script)},
     {"simulate.twins", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,
      "write what a stopped machine's twin would have sent to data/things/twins.jsonl",
      AT(simulate.twins)},
@@ -214,7 +216,8 @@ static mw_err resolve(char **path, const char *folder)
 static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *folder =
+        slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (folder == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }

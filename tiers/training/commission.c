@@ -150,9 +150,9 @@ static mw_err print(const struct machine *machine, struct mw_buffer *json)
 {
     char mean[MW_NUMBER_TEXT], std[MW_NUMBER_TEXT], since[MW_NUMBER_TEXT];
     mw_number_print_time(since, machine->since);
-    mw_err err =
-        mw_buffer_printf(json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"since\":%s,\"features\":{",
-                         machine->name, (unsigned long long)machine->count, since);
+    mw_err err = mw_buffer_printf(
+        json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"since\":%s,\"features\":{",
+        machine->name, (unsigned long long)machine->count, since);
     for (size_t i = 0; err == MW_OK && i < machine->n; i++) {
         double variance =
             machine->count < 2 ? 0 : machine->feature[i].squares / (double)(machine->count - 1);

@@ -4,8 +4,9 @@
  * number `commission.from` on (Welford, "Note on a method for calculating corrected sums of squares
  * and products", 1962). A fault that shows while they are being taken starts the count anew, after
  * the repair. With
- * `commission.stable` a baseline that has settled is done earlier: at 50, 100, 200 ... records, when for every feature
- * the mean of the second half lies within so many deviations of that of the first. Pure. */
+ * `commission.stable` a baseline that has settled is done earlier: at 50, 100, 200 ... records,
+ * when for every feature the mean of the second half lies within so many deviations of that of the
+ * first. Pure. */
 #ifndef MW_TRAINING_COMMISSION_H
 #define MW_TRAINING_COMMISSION_H
 

@@ -46,7 +46,8 @@ static void test_mean_and_deviation(void **state)
     assert_true(give(commission, 6, &json)); /* mean 3, squares 4 + 1 + 0 + 9, over 3 */
     char expected[128];
     snprintf(expected, sizeof expected,
-             "{\"v\":1,\"machine\":\"motor-1\",\"count\":4,\"since\":0,\"features\":{\"load\":[3,2.1602468]}}");
+             "{\"v\":1,\"machine\":\"motor-1\",\"count\":4,\"since\":0,\"features\":{\"load\":[3,2."
+             "1602468]}}");
     assert_string_equal(json.data, expected);
     assert_false(give(commission, 100, &json));
     assert_int_equal(mw_commission_pending(commission), 0);

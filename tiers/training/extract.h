@@ -47,7 +47,7 @@ struct mw_extract_result {
     uint64_t border;                                 /* labelled, but too close to the split */
     uint64_t validation, validation_positives;
     size_t machines, features;
-    int64_t fresh; /* as asked for */
+    int64_t fresh;  /* as asked for */
     int64_t newest; /* time of the newest labelled record */
     bool mapped;    /* the machines' baselines were used */
     size_t retaken; /* machines whose baseline was taken anew */
