@@ -89,8 +89,10 @@ static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
     up->argv[i][1] = (char *)(uintptr_t)mw_roles[i].name;
     up->argv[i][2] = option;
     up->argv[i][3] = up->config;
-    struct mw_child_spec spec = {
-        .name = mw_roles[i].name, .argv = up->argv[i], .output = up->options->output};
+    struct mw_child_spec spec = {.name = mw_roles[i].name,
+                                 .argv = up->argv[i],
+                                 .output = up->options->output,
+                                 .nice = mw_roles[i].nice};
     return mw_supervisor_add(up->supervisor, &spec, error);
 }
 
@@ -231,6 +233,7 @@ static mw_err start_broker(struct up *up, struct mw_error *error)
     struct mw_child_spec spec = {.name = "mosquitto",
                                  .argv = up->mosquitto.argv,
                                  .output = up->options->output,
+                                 .nice = MW_NICE_ACTS,
                                  .probe = broker_accepts,
                                  .context = &up->mosquitto};
     return mw_supervisor_add(up->supervisor, &spec, error);

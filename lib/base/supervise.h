@@ -19,6 +19,7 @@ struct mw_child_spec {
     const char *name;             /* "bridge"; borrowed */
     char *const *argv;            /* borrowed; argv[0] is the program's path */
     const char *output;           /* log file, or NULL to inherit; borrowed */
+    int nice;                     /* as in struct mw_process_spec */
     bool (*probe)(void *context); /* NULL: the child says READY itself; else asked every 20 ms */
     void *context;
 };

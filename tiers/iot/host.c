@@ -76,6 +76,14 @@ static void on_disconnect(void *context, const char *reason)
     }
 }
 
+static void on_idle(void *context)
+{
+    struct mw_host *host = context;
+    if (host->options.on_idle != NULL) {
+        host->options.on_idle(host->options.context);
+    }
+}
+
 static void on_writable(void *context)
 {
     struct mw_host *host = context;
@@ -109,6 +117,7 @@ static mw_err connect_host(struct mw_host *host, const struct mw_broker_address 
                                    .on_message = on_message,
                                    .on_connect = on_connect,
                                    .on_disconnect = on_disconnect,
+                                   .on_idle = on_idle,
                                    .on_writable = on_writable,
                                    .context = host};
     mw_err err = mw_loop_add_timer(host->loop, TICK, TICK, on_tick, host, &host->timer, error);
