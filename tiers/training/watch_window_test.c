@@ -290,6 +290,79 @@ static void test_faults_are_no_drift(void **state)
     }
 }
 
+/* --- a bundle of one machine --- */
+
+static void watch_alone(struct scene *s)
+{
+    mw_watch_free(s->watch);
+    s->bundle.machine = "m-1";
+    assert_int_equal(mw_watch_new(&s->watch, &s->plant, &s->bundle, NULL), MW_OK);
+}
+
+/* Records of m-1 alone; returns the alarms. */
+static int feed_alone(struct scene *s, int from, int records, float shift)
+{
+    int alarms = 0;
+    for (int i = from; i < from + records; i++) {
+        float x[FEATURES] = {normal(s), normal(s) + shift, normal(s)};
+        struct mw_span name = mw_span_of("m-1");
+        assert_int_equal(mw_watch_add(s->watch, name, i, x, NULL), MW_OK);
+        assert_int_equal(mw_watch_add_score(s->watch, name, (float)uniform(s), NULL), MW_OK);
+        while (mw_watch_alarm(s->watch, &s->alarm)) {
+            alarms++;
+        }
+    }
+    return alarms;
+}
+
+static void test_a_machine_of_its_own_is_held_against_its_bundle(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    assert_int_equal(feed_alone(s, 0, 5000, 0), 0);
+    assert_int_equal(mw_watch_drifted(s->watch), 0);
+    watch_alone(s);
+    assert_int_equal(feed_alone(s, 0, 200, 2), 1); /* from its first record on */
+    assert_false(s->alarm.plant);
+    assert_string_equal(s->alarm.machine, "m-1");
+    assert_int_equal(s->alarm.n, 1);
+    assert_string_equal(s->alarm.feature[0].name, "vibration");
+    assert_true(s->alarm.feature[0].moved > 0.5);
+    assert_int_equal(s->alarm.onset, 0);
+    assert_int_equal(mw_watch_drifted(s->watch), 1);
+}
+
+static void test_a_fault_empties_the_window_of_a_machine_of_its_own(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    assert_int_equal(feed_alone(s, 0, 400, 0), 0);
+    for (int i = 0; i < 10; i++) { /* a block and a half of growth, found each time */
+        assert_int_equal(feed_alone(s, 400 + 275 * i, 75, 4), 0);
+        mw_watch_fault(s->watch, mw_span_of("m-1"));
+        assert_int_equal(feed_alone(s, 475 + 275 * i, 200, 0), 0);
+    }
+}
+
+static void test_an_alarm_of_an_earlier_process_cools_down_anew(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    assert_int_equal(mw_watch_cool(s->watch, mw_span_of("m-1"), NULL), MW_OK);
+    assert_int_equal(mw_watch_drifted(s->watch), 1);
+    assert_int_equal(feed_alone(s, 0, 590, 2), 0);
+    assert_int_equal(feed_alone(s, 590, 200, 2), 1);
+}
+
+static void test_so_does_the_plants(void **state)
+{
+    struct scene *s = *state;
+    assert_int_equal(mw_watch_cool(s->watch, mw_span_of(""), NULL), MW_OK);
+    assert_int_equal(feed(s, 0, 590, 0xF, 3), 0);
+    assert_int_equal(feed(s, 590, 200, 0xF, 3), 1);
+    assert_true(s->alarm.plant);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -305,6 +378,10 @@ int main(void)
         ROW(test_another_gain_of_one_sensor_names_that_machine_alone),
         ROW(test_another_gain_everywhere_is_the_plants),
         ROW(test_faults_are_no_drift),
+        ROW(test_a_machine_of_its_own_is_held_against_its_bundle),
+        ROW(test_a_fault_empties_the_window_of_a_machine_of_its_own),
+        ROW(test_an_alarm_of_an_earlier_process_cools_down_anew),
+        ROW(test_so_does_the_plants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
