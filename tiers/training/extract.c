@@ -60,8 +60,8 @@ static bool may_commission(struct mw_extract_job *job, uint32_t machine)
     const struct mw_plant *plant = job->plant;
     uint64_t number = job->seen[machine]++;
     uint64_t from = plant->commission.from < 0 ? 0 : (uint64_t)plant->commission.from;
-    return number >= from && (plant->commission.records == 0 ||
-                              job->kept[machine] < (uint64_t)plant->commission.records);
+    bool all = plant->commission.records == 0 || job->options->since != INT64_MIN;
+    return number >= from && (all || job->kept[machine] < (uint64_t)plant->commission.records);
 }
 
 static int8_t count_healthy(struct mw_extract_job *job, enum mw_label label, uint32_t machine)

@@ -256,6 +256,26 @@ static void test_the_report_is_json(void **state)
     mw_dataset_clear(&set);
 }
 
+/* A machine that is another now than when it was commissioned, and known to be well. */
+static void test_healthy_since_takes_what_the_machine_is_now(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_dataset set = {0};
+    struct mw_extract_options options = everything;
+    for (int t = 0; t < 200; t++) {
+        test_plant_record(test, "m-1", t, 1, t < 100 ? 1 : 2, t % 7, "");
+        test_plant_record(test, "m-2", t, 1, 3, t % 7, "");
+    }
+    test_plant_commit(test);
+    options.healthy = true;
+    options.machine = "m-1";
+    options.since = 100 * INT64_C(1000000);
+    extract_to(test, options, &set);
+    assert_int_equal(set.rows, 100); /* more than a commissioning */
+    assert_int_equal(set.time[0], options.since);
+    mw_dataset_clear(&set);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -266,6 +286,7 @@ int main(void)
         ROW(test_baselines_map_onto_the_reference),
         ROW(test_without_baselines_the_healthy_records_are_the_reference),
         ROW(test_healthy_takes_the_commissioning_records),
+        ROW(test_healthy_since_takes_what_the_machine_is_now),
         ROW(test_what_cannot_be_used_is_counted),
         ROW(test_an_empty_stream_is_said_to_be_empty),
         ROW(test_the_report_is_json),
