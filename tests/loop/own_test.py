@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Motors with models of their own and without labels: one of them drifts, and learns anew only once
-somebody has found it well. Watch and learner may be killed at any moment.
+"""Motors with models of their own, of which one drifts. With labels it learns anew from its own.
+Without any it does so only once somebody has found it well. Watch and learner may be killed at any
+moment.
 
 The plant's time runs as fast as its records are stored up to `until`, and then stands nearly still,
 so that the test says how far it goes."""
+import glob
+import json
 import os
 import signal
 
@@ -14,6 +17,8 @@ plant: own
 data: data
 http: {port: 0}
 time: {tolerance: off}
+"""
+UNLABELLED = TEXT + """\
 model: {kind: autoencoder, scope: machine, horizon: 1h}
 commission: {records: 432}
 level2: {share: 0.3, sketch_records: 20}
@@ -22,15 +27,31 @@ retrain: {fresh_records: 200}
 simulate: {machines: 3, seed: 3, interval: 10m, speed: 1, until: %s, fault_every: off,
            script: changes.txt}
 """
-SCRIPT = "at 6d gain vibration 2 motor-2\n"
-MACHINES = ["motor-1", "motor-2", "motor-3"]
+LABELLED = TEXT + """\
+model: {kind: logistic, scope: machine, horizon: 4h}
+commission: {records: 100}
+level2: {enabled: false}
+watch: {window: 288, minimum: 144, psi: 0.5, cooldown: 5000}
+retrain: {minimum_records: 1000, minimum_positives: 100, fresh_records: 300, fresh_positives: 30,
+          minimum_gain: -0.1}
+simulate: {machines: 2, seed: 3, interval: 10m, speed: 1, until: %s, fault_every: 12h, growth: 12h,
+           script: changes.txt}
+"""
 WAITS_FOR = "an inspection that finds no fault, or a repair"
 
 
-def go_on(plant, until):
+def begin(program, text, until, script):
+    plant = Plant(program, text % until)
+    with open(os.path.join(plant.folder, "changes.txt"), "w") as file:
+        file.write(script)
+    plant.start()
+    return plant
+
+
+def go_on(plant, text, until):
     """Lets the plant live to that day."""
     old = plant.children()["thing"]
-    plant.write(TEXT % until)
+    plant.write(text % until)
     plant.up.send_signal(signal.SIGHUP)
     plant.wait_role("thing", old=old, said=True)
 
@@ -59,9 +80,9 @@ def alarms(plant):
 
 
 def everywhere(plant, models):
-    """Each machine runs its own newest model, on the thing and by the order that is in force."""
+    """Each machine runs its own newest model."""
     newest = {model["machine"]: model["bundle"] for model in models}
-    return newest if in_use(plant) == newest and len(newest) == len(MACHINES) else None
+    return newest if in_use(plant) == newest else None
 
 
 def scored_by(plant):
@@ -70,43 +91,69 @@ def scored_by(plant):
             for record in plant.stream("score")}
 
 
-def first_models(plant):
-    wait(lambda: len(published(plant)) == len(MACHINES), "a first model of each machine", pause=0.2)
+def first_models(plant, machines):
+    wait(lambda: len(published(plant)) == machines, "a first model of each machine", pause=0.2)
     found = wait(lambda: everywhere(plant, published(plant)), "each to run its own", pause=0.2)
-    check(len(set(found.values())) == len(MACHINES), f"not each has its own: {found}")
-    wait(lambda: plant.state("watch").get("bundles") == len(MACHINES), "all three to be watched")
+    check(len(set(found.values())) == machines, f"not each has its own: {found}")
+    wait(lambda: plant.state("watch").get("bundles") == machines, "all to be watched")
     return found
 
 
-def the_alarm(plant, bundle):
+def the_alarm(plant, machine, bundle):
     found = wait(lambda: alarms(plant), "the alarm", pause=0.2)
     check(len(found) == 1, f"one alarm was expected: {found}")
     alarm = found[0]
     say(alarm["text"])
-    check(alarm["scope"] == "machine" and alarm["machine"] == "motor-2", f"{alarm}")
-    check(alarm["bundle"] == bundle, f"the alarm is about another bundle than {bundle}: {alarm}")
-    names = [feature["name"] for feature in alarm["features"]]
-    check("vibration_rms" in names, f"the vibration has not moved: {names}")
-    check(all(name.startswith("vibration") or name == "score" for name in names), f"{names}")
-    check(next(feature for feature in alarm["features"]
-               if feature["name"] == "vibration_rms")["moved"] > 0.5, f"{alarm}")
+    check((alarm["scope"], alarm["machine"], alarm["bundle"]) == ("machine", machine, bundle),
+          f"{machine} with {bundle} was expected: {alarm}")
+    moved = {feature["name"]: feature["moved"] for feature in alarm["features"]}
+    check(all(name.startswith("vibration") or name == "score" for name in moved), f"{moved}")
+    check(moved.get("vibration_rms", 0) > 0.5, f"the vibration has not moved: {moved}")
     return alarm
 
 
-def drifts_and_learns(program):
-    plant = Plant(program, TEXT % "4d")
-    with open(os.path.join(plant.folder, "changes.txt"), "w") as file:
-        file.write(SCRIPT)
-    plant.start()
-    first = first_models(plant)
+def the_second_model(plant, first, alarm):
+    """Of the machine that the alarm was about, trained for it, and in use there alone."""
+    machine = alarm["machine"]
+    second = wait(lambda: published(plant)[len(first):], "the second model", pause=0.2)[0]
+    say(f"learnt anew: {machine}, {second['bundle']}, replaces {second['replaces']}")
+    check((second["machine"], second["cause"], second["replaces"]) ==
+          (machine, "drift", first[machine]), f"{second}")
+    started = [record["value"] for record in plant.stream("model")
+               if record["value"].get("cause") == "drift" and "started" in record["value"]]
+    check(started and all((one["machine"], one["since"]) == (machine, alarm["onset"])
+                          for one in started), f"{started}")
+    now = wait(lambda: everywhere(plant, published(plant)), f"{machine} to run it", pause=0.2)
+    check(now == {**first, machine: second["bundle"]}, f"{now}")
+    return now, started
+
+
+def inspected(plant, machine, *words):
+    plant.run("event", "add", "-c", plant.config, "--machine", machine, "--type", "inspection",
+              "--finding", "no_fault", *words)
+
+
+def end(plant, models, alarm):
+    plant.alive()
+    plant.stop()
+    check(len(published(plant)) == models, f"{published(plant)}")
+    check(alarms(plant) == [alarm], f"{alarms(plant)}")
+    total = account(plant, more_than=3000)
+    check(check_numbers(plant) == total["stored"], "the ledger counts otherwise than the stream")
+    plant.check_log()
+
+
+def without_labels(program):
+    plant = begin(program, UNLABELLED, "4d", "at 6d gain vibration 2 motor-2\n")
+    first = first_models(plant, 3)
 
     # The gain changes while the watch is killed, and killed again.
     before = plant.ledger()["total"]["stored"]
-    go_on(plant, "12d")
+    go_on(plant, UNLABELLED, "12d")
     wait(lambda: plant.ledger()["total"]["stored"] > before + 100, "records to come again")
     kill(plant, "watch")
     kill(plant, "watch", "learn")
-    alarm = the_alarm(plant, first["motor-2"])
+    alarm = the_alarm(plant, "motor-2", first["motor-2"])
 
     # Nobody has looked at it yet: it may be a fault. That holds for those that start anew, too.
     kill(plant, "learn", "watch")
@@ -118,43 +165,42 @@ def drifts_and_learns(program):
                 WAITS_FOR in text and text, "status to say what is waited for")
     check("3, one a machine; 1 drifted, 1 of them waiting for" in told, told)
     check(WAITS_FOR in plant.text(), "the log does not say what is waited for")
-    check(not any("started" in record["value"] and record["value"]["cause"] == "drift"
-                  for record in plant.stream("model")), "it has been trained all the same")
-    # What is found at another machine, or was found before, does not count.
-    plant.run("event", "add", "-c", plant.config, "--machine", "motor-1", "--type", "inspection",
-              "--finding", "no_fault")
-    plant.run("event", "add", "-c", plant.config, "--machine", "motor-2", "--type", "inspection",
-              "--finding", "no_fault", "--time", str(alarm["onset"] - 3600))
+
+    # What is found at another machine, or was found before, says nothing.
+    inspected(plant, "motor-1")
+    inspected(plant, "motor-2", "--time", str(alarm["onset"] - 3600))
     kill(plant, "learn")
     wait(lambda: plant.state("learn").get("waiting") == 1, "the learner to wait on")
-    check(len(published(plant)) == 3, f"{published(plant)}")
+    check(not any(record["value"]["cause"] == "drift" for record in plant.stream("model")),
+          "it has been trained all the same")
 
-    plant.run("event", "add", "-c", plant.config, "--machine", "motor-2", "--type", "inspection",
-              "--finding", "no_fault")
+    inspected(plant, "motor-2")
     kill(plant, "learn")
-    second = wait(lambda: published(plant)[3:], "the second model", pause=0.2)[0]
-    say(f"learnt anew: {second['machine']}, {second['bundle']}, replaces {second['replaces']}")
-    check((second["machine"], second["cause"], second["replaces"]) ==
-          ("motor-2", "drift", first["motor-2"]), f"{second}")
-    started = [record["value"] for record in plant.stream("model")
-               if record["value"].get("cause") == "drift" and "started" in record["value"]]
-    check(all(one["machine"] == "motor-2" and one["since"] == alarm["onset"] and
-              one["records"] >= 200 for one in started), f"{started}")
-    now = wait(lambda: everywhere(plant, published(plant)), "motor-2 to run it", pause=0.2)
-    check(now == {**first, "motor-2": second["bundle"]}, f"{now}")
+    now, started = the_second_model(plant, first, alarm)
+    check(all(one["records"] >= 200 for one in started), f"{started}")
 
     # And life goes on: each is scored by its own model, and what is normal now is no drift.
-    go_on(plant, "15d")
+    go_on(plant, UNLABELLED, "15d")
     wait(lambda: scored_by(plant) == now, "scores by each machine's own model", pause=0.2)
     wait(lambda: plant.state("learn").get("drifted") == 0, "nothing to be left to do")
-    plant.alive()
-    plant.stop()
-    check(len(published(plant)) == 4, f"{published(plant)}")
-    check(alarms(plant) == [alarm], f"{alarms(plant)}")
-    total = account(plant, more_than=3000)
-    check(check_numbers(plant) == total["stored"], "the ledger counts otherwise than the stream")
-    plant.check_log()
+    end(plant, 4, alarm)
+
+
+def with_labels(program):
+    plant = begin(program, LABELLED, "14d", "at 16d gain vibration 2 motor-1\n")
+    first = first_models(plant, 2)
+    go_on(plant, LABELLED, "24d")
+    alarm = the_alarm(plant, "motor-1", first["motor-1"])
+    kill(plant, "learn")
+    _, started = the_second_model(plant, first, alarm)
+    check(all(one["records"] >= 300 and one["positives"] >= 30 for one in started), f"{started}")
+    work = glob.glob(plant.path("learn", "drift-motor-1-*", "validate.json"))
+    with open(max(work)) as file:
+        gates = json.load(file)["gates"]
+    say("gain: " + gates["gain"])
+    check("the model in use has" in gates["gain"], f"not compared with the one in use: {gates}")
+    end(plant, 3, alarm)
 
 
 if __name__ == "__main__":
-    main(drifts_and_learns)
+    main(without_labels, with_labels)

@@ -83,8 +83,7 @@ static mw_err take_sketch(struct mw_watch_role *role, struct mw_watched **watche
                                sketch->count, role->mapped, &sketch->score, error);
 }
 
-/* A machine that broke, or that a finding said has a fault: that is no drift. One that has only its
- * own records to be compared with is another machine after a repair. */
+/* A machine that broke, or that a finding said has a fault: that is no drift. */
 static void take_event(struct mw_watch_role *role)
 {
     struct mw_event event;
@@ -93,10 +92,14 @@ static void take_event(struct mw_watch_role *role)
         return;
     }
     struct mw_watched *whose = mw_watch_find(role, event.machine);
-    bool repaired = event.type == MW_EVENT_REPAIR && whose != NULL && whose->bundle.machine != NULL;
-    if (whose != NULL &&
-        (event.type == MW_EVENT_FAILURE || event.finding == MW_FINDING_FAULT || repaired)) {
-        mw_watch_fault(whose->watch, event.machine);
+    if (whose == NULL) {
+        return;
+    }
+    if (event.type == MW_EVENT_FAILURE || event.finding == MW_FINDING_FAULT) {
+        mw_watch_fault(whose->watch, event.machine, event.time);
+    }
+    if (event.type == MW_EVENT_REPAIR) {
+        mw_watch_repair(whose->watch, event.machine, event.time);
     }
 }
 

@@ -64,6 +64,7 @@ static struct mw_watch_machine *add_machine(struct mw_watch *watch, struct mw_sp
 {
     struct mw_watch_machine machine = {
         .name = strndup(name.data, name.size),
+        .fault = INT64_MAX,
         .comparison = calloc(watch->n_features + 1, sizeof(struct mw_comparison)),
         .own = watch->alone ? NULL : calloc(watch->n_features + 1, sizeof(struct mw_sketch))};
     bool made =
@@ -188,23 +189,37 @@ mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span name, int64_t 
     return MW_OK;
 }
 
-/* Of a machine that is judged alone the older blocks may tell of the fault's growth, and nothing
- * else would speak against them. */
-void mw_watch_fault(struct mw_watch *watch, struct mw_span name)
+/* What came less than a horizon before is dropped, and the newest block in any case. */
+static void drop_since(struct mw_watch *watch, struct mw_watch_machine *machine, int64_t time)
 {
-    struct mw_watch_machine *machine = find(watch, name);
-    if (machine == NULL) {
-        return;
-    }
     for (size_t i = 0; i < MW_WATCH_BLOCKS; i++) {
         struct mw_watch_block *block = &machine->block[i];
-        if (watch->alone || i == machine->newest) {
+        bool near = watch->alone && block->to >= time - watch->plant->model.horizon;
+        if (i == machine->newest || (block->records > 0 && near)) {
             machine->records -= block->records;
             clear_block(watch, block);
         }
     }
     machine->findings = 0;
     machine->fresh = false;
+}
+
+void mw_watch_fault(struct mw_watch *watch, struct mw_span name, int64_t time)
+{
+    struct mw_watch_machine *machine = find(watch, name);
+    if (machine != NULL) {
+        machine->fault = time < machine->fault ? time : machine->fault;
+        drop_since(watch, machine, time);
+    }
+}
+
+void mw_watch_repair(struct mw_watch *watch, struct mw_span name, int64_t time)
+{
+    struct mw_watch_machine *machine = find(watch, name);
+    if (machine != NULL && watch->alone) {
+        drop_since(watch, machine, machine->fault < time ? machine->fault : time);
+        machine->fault = INT64_MAX;
+    }
 }
 
 mw_err mw_watch_cool(struct mw_watch *watch, struct mw_span name, struct mw_error *error)

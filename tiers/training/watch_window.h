@@ -39,9 +39,13 @@ mw_err mw_watch_add_score(struct mw_watch *watch, struct mw_span machine, float 
 mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span machine, int64_t from, int64_t to,
                            uint64_t count, const struct mw_sketch *features,
                            const struct mw_sketch *score, struct mw_error *error);
-/* The machine had a fault (it broke, or a finding said so), or was repaired: its newest records
- * tell of that, not of the world. */
-void mw_watch_fault(struct mw_watch *watch, struct mw_span machine);
+/* The machine had a fault at that time (it broke, or a finding said so): its newest records tell of
+ * that, not of the world. Judged alone, it loses all that lies less than model.horizon before, as
+ * no other machine would speak against it. */
+void mw_watch_fault(struct mw_watch *watch, struct mw_span machine, int64_t time);
+/* It was repaired: what came since its fault, and less than a horizon before, tells of another
+ * machine. Only where it is judged alone. */
+void mw_watch_repair(struct mw_watch *watch, struct mw_span machine, int64_t time);
 
 struct mw_watch_feature {
     const char *name; /* "score" for the score; borrowed from the bundle */

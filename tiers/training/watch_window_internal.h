@@ -22,6 +22,7 @@ struct mw_watch_machine {
     struct mw_sketch *own; /* its first records under this bundle: n_features, then the score; NULL
                             * where the bundle's reference is its own */
     uint64_t own_records;
+    int64_t fault;                    /* time of one that was not repaired yet; INT64_MAX: none */
     struct mw_comparison *comparison; /* n_features + 1, of the last one */
 };
 
