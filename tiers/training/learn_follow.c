@@ -39,8 +39,9 @@ static mw_err take_telemetry(struct mw_learn *learn, struct mw_error *error)
 /* What maintenance said is asked anew whenever the time from which it counts may have moved. */
 static void judge_plant(struct mw_learn *learn)
 {
-    int64_t since;
+    int64_t since = 0;
     bool well =
+        learn->plant->model.kind == MW_MODEL_AUTOENCODER &&
         mw_facts_well(learn->facts, mw_span_of(""), mw_policy_origin(&learn->policy), &since);
     mw_policy_known(&learn->policy, learn->plant, well, since);
     learn->news = true;
