@@ -33,7 +33,8 @@ struct mw_extract_options {
                             * all older ones too; INT64_MIN: of all records */
     const char *machine;   /* only this one; NULL: all */
     bool healthy;          /* instead of labels: the commissioning records, all labelled 0; with
-                            * commission.records 0 all of which nothing bad is known */
+                            * commission.records 0, or with `since` or `fresh`, all of which nothing
+                            * bad is known */
     const char *reference; /* bundle.json whose reference machine to map onto; NULL: the mean of the
                             * machines' baselines, or without any the training records themselves */
     const char *in_use; /* a second CSV file: the same records, those since `fresh` only, mapped as
