@@ -10,8 +10,8 @@
 static void add(struct mw_baseline_list *list, const char *machine, int64_t seconds, float mean)
 {
     const float means[2] = {mean, -mean}, stds[2] = {1, 2};
-    assert_int_equal(
-        mw_baseline_list_add(list, machine, seconds * SECONDS, 100, means, stds, 2), MW_OK);
+    assert_int_equal(mw_baseline_list_add(list, machine, seconds * SECONDS, 100, means, stds, 2),
+                     MW_OK);
 }
 
 static float mean_at(const struct mw_baseline_list *list, const char *machine, int64_t seconds)

@@ -114,7 +114,8 @@ const struct mw_option mw_plant_options[] = {
      "records of a machine after an alarm before the next", AT(watch.cooldown)},
 
     {"retrain.on_drift", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
-     "retrain after a drift alarm; an autoencoder once an inspection without fault or a repair is in",
+     "retrain after a drift alarm; an autoencoder once an inspection without fault or a repair is "
+     "in",
      AT(retrain.on_drift)},
     {"retrain.minimum_records", MW_OPTION_INT, NULL, 1, 1e9, "500", NULL,
      "labelled records that a first model needs", AT(retrain.minimum_records)},

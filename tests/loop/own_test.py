@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Motors with models of their own, of which one drifts. With labels it learns anew from its own.
-Without any it does so only once somebody has found it well. Watch and learner may be killed at any
-moment.
+"""Motors of which one drifts. With models of their own and labels it learns anew from its own;
+without labels it does so only once somebody has found it well. Under the plant's one model it then
+gets a new baseline. Watch and learner may be killed at any moment.
 
 The plant's time runs as fast as its records are stored up to `until`, and then stands nearly still,
 so that the test says how far it goes."""
@@ -35,6 +35,16 @@ watch: {window: 288, minimum: 144, psi: 0.5, cooldown: 5000}
 retrain: {minimum_records: 1000, minimum_positives: 100, fresh_records: 300, fresh_positives: 30,
           minimum_gain: -0.1}
 simulate: {machines: 2, seed: 3, interval: 10m, speed: 1, until: %s, fault_every: 12h, growth: 12h,
+           script: changes.txt}
+"""
+SHARED = TEXT + """\
+model: {kind: autoencoder, scope: plant, horizon: 1h}
+commission: {records: 432}
+level2: {enabled: false}
+watch: {window: 288, minimum: 288, psi: 0.5, cooldown: 5000}
+retrain: {minimum_records: 1200}
+rollout: {canary: 0}
+simulate: {machines: 3, seed: 3, interval: 10m, speed: 1, until: %s, fault_every: off,
            script: changes.txt}
 """
 WAITS_FOR = "an inspection that finds no fault, or a repair"
@@ -202,5 +212,52 @@ def with_labels(program):
     end(plant, 3, alarm)
 
 
+def middle_score(plant, machine, n=100):
+    """The median of the machine's newest scores."""
+    found = [record["value"]["score"] for record in plant.stream("score")
+             if record["value"]["device"] == machine]
+    return sorted(found[-n:])[len(found[-n:]) // 2] if found else None
+
+
+def baselines(plant, machine):
+    return [record["value"] for record in plant.stream("baseline")
+            if record["value"]["machine"] == machine]
+
+
+def under_the_plants_model(program):
+    plant = begin(program, SHARED, "5d", "at 7d gain vibration 2 motor-2\n")
+    wait(lambda: published(plant), "the plant's model", pause=0.2)
+    first = published(plant)[0]["bundle"]
+    wait(lambda: set(in_use(plant).values()) == {first} and len(in_use(plant)) == 3,
+         "all to run it", pause=0.2)
+    go_on(plant, SHARED, "14d")
+    alarm = the_alarm(plant, "motor-2", first)
+    wait(lambda: plant.state("thing")["plant_time"] - alarm["time"] > 86400, "some days to pass")
+    wait(lambda: plant.ledger()["total"]["awaiting"] == 0, "all to be scored", pause=0.2)
+    well, ill = middle_score(plant, "motor-1"), middle_score(plant, "motor-2")
+    check(len(baselines(plant, "motor-2")) == 1, "a new baseline before anybody has looked")
+
+    kill(plant, "learn")
+    inspected(plant, "motor-2")
+    wait(lambda: "it is commissioned anew" in plant.text(), "the learner to hear of it")
+    kill(plant, "learn")
+    go_on(plant, SHARED, "20d")
+    wait(lambda: len(baselines(plant, "motor-2")) == 2, "a new baseline", pause=0.2)
+    go_on(plant, SHARED, "22d")
+    wait(lambda: plant.state("thing")["plant_time"] > 1767225600 + 22 * 86400 - 601,
+         "two days to pass", pause=0.2)
+    wait(lambda: plant.ledger()["total"]["awaiting"] == 0, "all to be scored", pause=0.2)
+    again = middle_score(plant, "motor-2")
+    say(f"scores: {well:.3f} of motor-1; motor-2 {ill:.3f} after its sensor changed, "
+        f"{again:.3f} with a new baseline")
+    check(again < ill / 2 and again < 2 * well, "its scores are not those of a well machine")
+    check(baselines(plant, "motor-2")[1]["since"] >= alarm["onset"], "made of old records")
+    kill(plant, "learn")
+    wait(lambda: plant.state("learn").get("commissioning") == 0, "the learner to know of it")
+    check([len(baselines(plant, name)) for name in ("motor-1", "motor-2", "motor-3")] ==
+          [1, 2, 1], "others were commissioned anew, or one twice")
+    end(plant, 1, alarm)
+
+
 if __name__ == "__main__":
-    main(without_labels, with_labels)
+    main(without_labels, with_labels, under_the_plants_model)

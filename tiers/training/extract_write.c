@@ -209,7 +209,8 @@ static void print_record(const struct mw_extract_job *job, FILE *out,
     const struct mw_baseline *baseline = NULL;
     if (result->mapped) {
         baseline = mw_baseline_list_choose(
-            list, machine, time, mw_baselines_find(mw_archive_baselines(job->archive), machine));
+            list, machine, time,
+            mw_baselines_find_at(mw_archive_baselines(job->archive), machine, time));
     }
     mw_baseline_map(baseline, result->reference_mean, result->reference_std, job->n_features,
                     values, mapped);

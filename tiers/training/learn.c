@@ -7,6 +7,8 @@
 #include "tiers/training/learn_internal.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,9 +167,13 @@ static void on_second(void *context)
 
 static bool note_commissioned(void *context, struct mw_span key, struct mw_span value)
 {
-    (void)value;
     struct mw_learn *learn = context;
-    return mw_commission_done(learn->commission, key, NULL) == MW_OK &&
+    json_error_t why;
+    json_t *root = json_loadb(value.data, value.size, 0, &why);
+    const json_t *time = json_object_get(root, "since");
+    int64_t since = json_is_number(time) ? llround(json_number_value(time) * 1e6) : INT64_MIN;
+    json_decref(root);
+    return mw_commission_done(learn->commission, key, since, NULL) == MW_OK &&
            (learn->plant->model.scope != MW_SCOPE_MACHINE ||
             mw_own_models_commissioned(learn->own, key, NULL) == MW_OK);
 }

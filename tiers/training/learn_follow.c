@@ -54,6 +54,21 @@ static const struct mw_policy *policy_of(const struct mw_learn *learn, struct mw
                                                          : &learn->policy;
 }
 
+/* One that moved alone is commissioned anew once somebody has found it well: another sensor, say.
+ */
+static void judge_machine(struct mw_learn *learn, struct mw_span machine)
+{
+    int64_t onset = mw_commission_moved_since(learn->commission, machine), since = 0;
+    if (onset == INT64_MAX || !mw_facts_well(learn->facts, machine, onset, &since)) {
+        return;
+    }
+    char name[MW_NAME_MAX + 1];
+    snprintf(name, sizeof name, "%.*s", (int)machine.size, machine.data);
+    mw_log(MW_LOG_INFO, name, "moved, and known to be well: it is commissioned anew",
+           MW_KI("since", since / MW_SECOND), MW_KI("records", learn->plant->commission.records));
+    mw_commission_again(learn->commission, machine, since);
+}
+
 static mw_err take_event(struct mw_learn *learn, struct mw_error *error)
 {
     struct mw_event event;
@@ -65,6 +80,7 @@ static mw_err take_event(struct mw_learn *learn, struct mw_error *error)
     bool waited = policy != NULL && mw_policy_waits(policy, learn->plant);
     mw_commission_event(learn->commission, &event);
     mw_err err = mw_facts_add(learn->facts, &event, error);
+    judge_machine(learn, event.machine);
     mw_own_models_event(learn->own, event.machine);
     judge_plant(learn);
     if (waited && !mw_policy_waits(policy, learn->plant)) {
@@ -103,9 +119,12 @@ static mw_err drift_of_machine(struct mw_learn *learn, const char *machine, int6
 {
     if (learn->plant->model.scope != MW_SCOPE_MACHINE) {
         mw_log(MW_LOG_WARN, machine,
-               "this machine alone has moved: look at its sensors; no training",
-               MW_KI("onset", onset / MW_SECOND));
-        return MW_OK;
+               "this machine alone has moved: look at its sensors; found well, it gets a new "
+               "baseline",
+               MW_KS("before", MW_LEARN_WAITS_FOR), MW_KI("onset", onset / MW_SECOND));
+        mw_err err = mw_commission_moved(learn->commission, mw_span_of(machine), onset, error);
+        judge_machine(learn, mw_span_of(machine));
+        return err;
     }
     mw_err err = mw_own_models_drift(learn->own, mw_span_of(machine), onset, error);
     if (err == MW_OK) {

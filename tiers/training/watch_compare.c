@@ -83,9 +83,7 @@ void mw_watch_compare_machine(struct mw_watch *watch, struct mw_watch_machine *m
     }
     mw_compare_correct(machine->comparison, n, psi_limit(watch, known, machine->records),
                        watch->plant->watch.alpha);
-    if (watch->alone) {
-        drop_small(watch, machine->comparison);
-    }
+    drop_small(watch, machine->comparison);
     machine->findings = any_moved(machine->comparison, n) ? machine->findings + 1 : 0;
 }
 
