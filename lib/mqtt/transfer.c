@@ -17,6 +17,8 @@
 #define PACKET_MAX 1100000 /* bytes of a message; of a longer one only so many are handed over */
 
 static void lose(struct mw_mqtt *client, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+static void lose(struct mw_mqtt *client, const char *format, va_list arguments)
 {
     if (!client->lost) { /* the first reason is the true one */
         (void)vsnprintf(client->reason, sizeof(client->reason), format, arguments);
