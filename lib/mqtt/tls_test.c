@@ -185,10 +185,17 @@ static void test_trusts_nobody_without_reason(void **state)
     char url[64]; /* the certificate is for the address, too */
     (void)snprintf(url, sizeof(url), "mqtts://127.0.0.1:%u", place->fixture->mosquitto.port);
     options.url = url;
-    struct seen seen;
-    seen_new(&seen, place->fixture->loop, options);
-    run_until(place->fixture->loop, is_up, &seen);
-    mw_mqtt_free(seen.client);
+    char trusted[320]; /* and the system may trust who signed it */
+    path_of(place, trusted, "trusted");
+    assert_int_equal(setenv("SSL_CERT_DIR", trusted, 1), 0);
+    for (int round = 0; round < 2; round++) {
+        struct seen seen;
+        seen_new(&seen, place->fixture->loop, options);
+        run_until(place->fixture->loop, is_up, &seen);
+        mw_mqtt_free(seen.client);
+        options.tls.ca_file = NULL;
+    }
+    assert_int_equal(unsetenv("SSL_CERT_DIR"), 0);
 }
 
 static void test_says_what_the_broker_wants(void **state)

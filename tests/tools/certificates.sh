@@ -5,6 +5,7 @@
 #                           expired.pem (localhost), client.pem (CN=millwright); each with its .key
 #   other-ca.pem    signs   stranger.pem (localhost), intruder.pem (a client)
 #   locked.key      client.pem's key with a password
+#   trusted/        ca.pem as a system has those that it trusts
 set -eu
 cd "$1"
 extensions() { # KIND [NAMES]
@@ -33,4 +34,6 @@ signed() { # NAME AUTHORITY DAYS SUBJECT KIND [NAMES]
     signed stranger other-ca 30 localhost serverAuth DNS:localhost
     signed intruder other-ca 30 intruder clientAuth
     openssl ec -in client.key -aes128 -passout pass:sesame -out locked.key
+    mkdir trusted
+    cp ca.pem "trusted/$(openssl x509 -in ca.pem -noout -hash).0"
 } >certificates.log 2>&1 || { cat certificates.log >&2; exit 1; }
