@@ -6,7 +6,10 @@
 #   other-ca.pem    signs   stranger.pem (localhost), intruder.pem (a client)
 #   locked.key      client.pem's key with a password
 #   trusted/        ca.pem as a system has those that it trusts
+#
+# Exit status 77: openssl is not installed.
 set -eu
+command -v openssl >/dev/null || exit 77
 cd "$1"
 extensions() { # KIND [NAMES]
     echo "basicConstraints=critical,CA:FALSE"
