@@ -200,6 +200,7 @@ void mw_mqtt_free(struct mw_mqtt *client)
         free(client->subscriptions[i].filter);
     }
     free(client->subscriptions);
+    free(client->index);
     mw_buffer_free(&client->control);
     mw_mqtt_outbox_free(&client->outbox);
     mw_mqtt_forget_aliases(client);
@@ -208,25 +209,60 @@ void mw_mqtt_free(struct mw_mqtt *client)
     free(client);
 }
 
-static struct mw_mqtt_subscription *find_subscription(struct mw_mqtt *client, const char *filter)
+/* Where the filter is in the index, or the free place where it belongs. */
+static uint32_t *find_place(const struct mw_mqtt *client, const char *filter)
 {
-    for (size_t i = 0; i < client->subscriptions_n; i++) {
-        if (strcmp(client->subscriptions[i].filter, filter) == 0) {
-            return &client->subscriptions[i];
+    for (size_t i = mw_mqtt_text_hash(mw_span_of(filter));; i++) {
+        uint32_t *place = &client->index[i & (client->index_n - 1)];
+        if (*place == 0 || strcmp(client->subscriptions[*place - 1].filter, filter) == 0) {
+            return place;
         }
     }
-    void *grown = realloc(client->subscriptions,
-                          (client->subscriptions_n + 1) * sizeof(client->subscriptions[0]));
+}
+
+/* Makes room for one subscription more, in the array and in the index. */
+static bool grow_subscriptions(struct mw_mqtt *client)
+{
+    size_t n = client->subscriptions_n;
+    if (2 * (n + 1) <= client->index_n) {
+        return true;
+    }
+    size_t index_n = client->index_n == 0 ? 16 : 2 * client->index_n;
+    void *grown = realloc(client->subscriptions, index_n / 2 * sizeof(client->subscriptions[0]));
     if (grown == NULL) {
-        return NULL;
+        return false;
     }
     client->subscriptions = grown;
+    uint32_t *index = calloc(index_n, sizeof(*index));
+    if (index == NULL) {
+        return false;
+    }
+    free(client->index);
+    client->index = index;
+    client->index_n = index_n;
+    for (size_t i = 0; i < n; i++) {
+        *find_place(client, client->subscriptions[i].filter) = (uint32_t)(i + 1);
+    }
+    return true;
+}
+
+/* The subscription to that filter, a new one if there was none; NULL: no memory. */
+static struct mw_mqtt_subscription *find_subscription(struct mw_mqtt *client, const char *filter)
+{
+    if (!grow_subscriptions(client)) {
+        return NULL;
+    }
+    uint32_t *place = find_place(client, filter);
+    if (*place != 0) {
+        return &client->subscriptions[*place - 1];
+    }
     char *copy = strdup(filter);
     if (copy == NULL) {
         return NULL;
     }
     struct mw_mqtt_subscription *subscription = &client->subscriptions[client->subscriptions_n++];
     *subscription = (struct mw_mqtt_subscription){.filter = copy};
+    *place = (uint32_t)client->subscriptions_n;
     return subscription;
 }
 

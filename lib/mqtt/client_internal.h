@@ -75,6 +75,8 @@ struct mw_mqtt {
 
     struct mw_mqtt_subscription *subscriptions;
     size_t subscriptions_n;
+    uint32_t *index;   /* of filters: 1 + the subscription's place, 0: free */
+    size_t index_n;    /* a power of two, at least twice as many as subscriptions */
     size_t unanswered; /* subscriptions whose SUBACK has not come */
     size_t expected;   /* the one whose SUBACK should come next */
 };

@@ -192,6 +192,31 @@ static void test_deaf_broker_fills_the_queue_only(void **state)
     mw_mqtt_free(seen.client);
 }
 
+static void test_many_subscriptions(void **state)
+{
+    struct peer *peer = *state;
+    struct seen seen;
+    struct mw_error error = {0};
+    char filter[32];
+    seen_new(&seen, peer->loop, options_of(peer));
+    for (int round = 0; round < 2; round++) { /* the second time they are known */
+        for (int i = 0; i < 5000; i++) {
+            (void)snprintf(filter, sizeof(filter), "mw/p/ack/motor-%05d", i);
+            assert_int_equal(mw_mqtt_subscribe(seen.client, filter, 1, &error), MW_OK);
+        }
+    }
+    assert_int_equal(seen.client->subscriptions_n, 5000);
+    run_until_received(peer, CONNECT_SIZE + 5000 * 27);
+    assert_int_equal(seen.connects, 0);
+    for (unsigned id = 1; id <= 5000; id++) { /* one is refused, the rest granted */
+        const char answer[] = {(char)0x90, 3, (char)(id >> 8), (char)(id & 0xff),
+                               (char)(id == 777 ? 0x80 : 1)};
+        peer_send(peer, answer, sizeof(answer));
+    }
+    run_until(peer->loop, is_up, &seen);
+    mw_mqtt_free(seen.client);
+}
+
 static void test_refuses_wrong_arguments(void **state)
 {
     struct peer *peer = *state;
@@ -235,6 +260,7 @@ int main(void)
         TEST(test_silent_broker_is_left),
         TEST(test_over_long_message_is_cut),
         TEST(test_deaf_broker_fills_the_queue_only),
+        TEST(test_many_subscriptions),
         TEST(test_refuses_wrong_arguments),
     };
     return cmocka_run_group_tests_name("connection", tests, NULL, NULL);

@@ -106,11 +106,7 @@ static uint16_t alias_of(struct mw_mqtt_outbox *outbox, struct mw_span topic, bo
     if (outbox->terms.aliases == 0) {
         return 0;
     }
-    uint32_t hash = 2166136261U; /* FNV-1a */
-    for (size_t i = 0; i < topic.size; i++) {
-        hash = (hash ^ (uint8_t)topic.data[i]) * 16777619U;
-    }
-    size_t place = hash % outbox->terms.aliases;
+    size_t place = mw_mqtt_text_hash(topic) % outbox->terms.aliases;
     struct mw_mqtt_alias *alias = &outbox->alias[place];
     *known =
         alias->topic != NULL && mw_span_equal((struct mw_span){alias->topic, alias->size}, topic);

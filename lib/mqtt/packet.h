@@ -97,6 +97,9 @@ bool mw_mqtt_topic_ok(struct mw_span topic);
 bool mw_mqtt_filter_ok(struct mw_span filter);
 bool mw_mqtt_filter_shared(struct mw_span filter); /* of a filter that is ok */
 
+/* Spreads texts over a table (FNV-1a). */
+uint32_t mw_mqtt_text_hash(struct mw_span text);
+
 struct mw_mqtt_connect {
     enum mw_mqtt_version version;
     const char *client_id;

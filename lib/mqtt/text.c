@@ -99,3 +99,12 @@ bool mw_mqtt_filter_ok(struct mw_span filter)
     }
     return true;
 }
+
+uint32_t mw_mqtt_text_hash(struct mw_span text)
+{
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < text.size; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 16777619U;
+    }
+    return hash;
+}
