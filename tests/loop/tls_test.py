@@ -42,7 +42,8 @@ class Broker:
     def __init__(self, folder, port, *lines):
         self.port = port
         self.config = os.path.join(folder, f"mosquitto-{port}.conf")
-        self.lines = [f"listener {port} 127.0.0.1", f"user {pwd.getpwuid(os.geteuid()).pw_name}", "log_type error",
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        self.lines = [f"listener {port} 127.0.0.1", f"user {user}", "log_type error",
                       "max_queued_messages 0", *lines]
         self.process = None
 
