@@ -9,8 +9,8 @@
 #include "lib/base/loop.h"
 #include "lib/base/process.h"
 #include "lib/base/supervise.h"
+#include "lib/mqtt/client.h"
 #include "lib/mqtt/mosquitto.h"
-#include "lib/mqtt/url.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
 
@@ -118,10 +118,11 @@ static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_err
         return err;
     }
     struct mw_broker_address address;
-    struct mw_mqtt_url url;
-    err = mw_mqtt_url_parse(&url, plant->broker.url, error);
+    err = mw_plant_broker(plant, &address, error);
     if (err == MW_OK) {
-        err = mw_plant_broker(plant, &address, error);
+        struct mw_mqtt_tls_files files = {address.ca_file, address.certificate_file,
+                                          address.key_file};
+        err = mw_mqtt_check_address(address.url, &files, error);
     }
     if (err != MW_OK) {
         err = mw_error_wrap(error, "%s: broker", path);

@@ -17,12 +17,23 @@ const struct mw_option mw_plant_options[] = {
      "folder for everything that is kept; relative to this file", AT(data)},
 
     {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "MQTT broker, mqtt://[user@]host[:port]; empty: start mosquitto on a free port",
+     "MQTT broker, mqtt[s]://[user@]host[:port]; empty: start mosquitto on a free port",
      AT(broker.url)},
     {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
      AT(broker.username)},
     {"broker.password_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "file that holds the password, one line", AT(broker.password_file)},
+    {"broker.version", MW_OPTION_ENUM, "auto|5|3.1.1", 0, 0, "auto", NULL,
+     "MQTT to speak; auto: 5, or 3.1.1 with a broker that does not know 5", AT(broker.version)},
+    {"broker.ca_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of the authorities that may have signed the broker's certificate; empty: the "
+     "system's",
+     AT(broker.ca_file)},
+    {"broker.certificate_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of our certificate, for a broker that wants one",
+     AT(broker.certificate_file)},
+    {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
 
     {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
      AT(http.enabled)},
@@ -224,12 +235,15 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     if (folder == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
-    mw_err err = resolve(&plant->data, folder);
-    if (err == MW_OK) {
-        err = resolve(&plant->broker.password_file, folder);
-    }
-    if (err == MW_OK) {
-        err = resolve(&plant->simulate.script, folder);
+    char **const paths[] = {&plant->data,
+                            &plant->broker.password_file,
+                            &plant->broker.ca_file,
+                            &plant->broker.certificate_file,
+                            &plant->broker.key_file,
+                            &plant->simulate.script};
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && err == MW_OK; i++) {
+        err = resolve(paths[i], folder);
     }
     free(folder);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");

@@ -11,6 +11,9 @@ enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
 enum mw_model_scope { MW_SCOPE_PLANT, MW_SCOPE_MACHINE };
 enum mw_time_unit { MW_UNIT_SECONDS, MW_UNIT_MINUTES, MW_UNIT_HOURS, MW_UNIT_DAYS, MW_UNIT_CYCLES };
 
+/* Numbered as enum mw_mqtt_speak (lib/mqtt/client.h). */
+enum mw_broker_version { MW_BROKER_AUTO, MW_BROKER_5, MW_BROKER_3_1_1 };
+
 struct mw_plant {
     char *file;  /* where this was read from; NULL for the defaults */
     char *plant; /* the site's name */
@@ -19,6 +22,8 @@ struct mw_plant {
     struct {
         char *url; /* empty: start mosquitto on a free port */
         char *username, *password_file;
+        int version;                                 /* of MQTT: enum mw_broker_version */
+        char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
     struct {

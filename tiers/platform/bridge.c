@@ -223,6 +223,8 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
         .client_id = bridge->client_id,
         .username = address->username[0] == '\0' ? NULL : address->username,
         .password = address->password[0] == '\0' ? NULL : address->password,
+        .tls = {address->ca_file, address->certificate_file, address->key_file},
+        .speak = (enum mw_mqtt_speak)address->version,
         .clean_session = false,
         .manual_ack = true,
         .on_message = on_message,
