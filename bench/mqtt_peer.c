@@ -1,11 +1,17 @@
-/* bench_mqtt_peer HOST PORT USER PASSWORD PAYLOAD COUNT: what libmosquitto does with this broker.
+/* bench_mqtt_peer HOST PORT USER PASSWORD PAYLOAD COUNT [FILE PAUSE]: what libmosquitto does with
+ * this broker.
  *
  * First COUNT messages, each the content of the file PAYLOAD, at QoS 1, from one process to another
  * one that does nothing with them. Then COUNT / 50 times a message and its answer, one at a time: a
  * program that decides nothing. Prints JSON: rate (messages a second, from the first publication to
- * the last arrival), p50_ms, p99_ms. */
+ * the last arrival), p50_ms, p99_ms, max_ms.
+ *
+ * With FILE only the turns are made, COUNT of them, PAUSE ms apart, and the other process answers
+ * when it has twice written a page to FILE and waited for the disk: the cheapest writes that
+ * survive a power cut, since FILE has its size and its blocks from the start. */
 #include "bench/clock.h"
 
+#include <fcntl.h>
 #include <mosquitto.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -19,6 +25,8 @@
 #define IN_FLIGHT 1000 /* messages that a publisher has under way, as the broker allows */
 #define TURNS 50       /* one question and answer for so many messages */
 #define PAYLOAD_MAX 65536
+#define PAGE 4096
+#define PAGES 1024 /* of FILE, written in turn */
 
 struct broker {
     const char *host, *user, *password;
@@ -35,6 +43,8 @@ struct shared {
 static struct shared *shared;
 static char payload[PAYLOAD_MAX];
 static int payload_size;
+static int durable = -1; /* FILE */
+static unsigned page;    /* of FILE, the next to write */
 
 static void check(bool good, const char *what)
 {
@@ -65,9 +75,20 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     }
 }
 
+static void write_page(void)
+{
+    static char bytes[PAGE];
+    memset(bytes, (int)page, sizeof bytes);
+    check(pwrite(durable, bytes, sizeof bytes, (off_t)(page++ % PAGES) * PAGE) == PAGE, "write");
+}
+
 static void on_question(struct mosquitto *client, void *context, const struct mosquitto_message *m)
 {
     (void)context;
+    for (int i = 0; durable >= 0 && i < 2; i++) {
+        write_page();
+        check(fdatasync(durable) == 0, "sync");
+    }
     (void)mosquitto_publish(client, NULL, "bench/answer", m->payloadlen, m->payload, 1, false);
 }
 
@@ -141,7 +162,8 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure_turns(const struct broker *broker, double *seconds, size_t turns)
+static void measure_turns(const struct broker *broker, double *seconds, size_t turns,
+                          unsigned pause)
 {
     pid_t child = start_receiver(broker, "bench/question", on_question);
     struct mosquitto *client = connect_to(broker);
@@ -151,6 +173,7 @@ static void measure_turns(const struct broker *broker, double *seconds, size_t t
           "subscribe");
     check(sem_wait(&shared->subscribed) == 0, "wait");
     for (size_t i = 0; i < turns; i++) {
+        (void)usleep(pause * 1000);
         double start = bench_now();
         check(mosquitto_publish(client, NULL, "bench/question", payload_size, payload, 1, false) ==
                       MOSQ_ERR_SUCCESS &&
@@ -176,24 +199,39 @@ static bool prepare(const char *path, size_t count)
            sem_init(&shared->slots, 1, IN_FLIGHT) == 0;
 }
 
+static void open_durable(const char *path)
+{
+    durable = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    check(durable >= 0, path);
+    for (int i = 0; i < PAGES; i++) {
+        write_page();
+    }
+    check(fsync(durable) == 0, path);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 7 || !prepare(argv[5], strtoul(argv[6], NULL, 10))) {
-        fprintf(stderr, "usage: bench_mqtt_peer HOST PORT USER PASSWORD PAYLOAD COUNT\n");
+    if ((argc != 7 && argc != 9) || !prepare(argv[5], strtoul(argv[6], NULL, 10))) {
+        fprintf(stderr,
+                "usage: bench_mqtt_peer HOST PORT USER PASSWORD PAYLOAD COUNT [FILE PAUSE]\n");
         return 2;
     }
     const struct broker broker = {argv[1], argv[3], argv[4], (int)strtol(argv[2], NULL, 10)};
-    const size_t turns = shared->count / TURNS;
+    const bool only_turns = argc == 9;
+    const size_t turns = only_turns ? shared->count : shared->count / TURNS;
     double *seconds = calloc(turns, sizeof *seconds);
     int version[3];
     check(seconds != NULL && mosquitto_lib_init() == MOSQ_ERR_SUCCESS, "the library");
     (void)mosquitto_lib_version(&version[0], &version[1], &version[2]);
-    double rate = measure_rate(&broker);
-    measure_turns(&broker, seconds, turns);
-    printf("{\"rate\":%.0f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"bytes\":%d,"
+    double rate = only_turns ? 0 : measure_rate(&broker);
+    if (only_turns) {
+        open_durable(argv[7]);
+    }
+    measure_turns(&broker, seconds, turns, only_turns ? (unsigned)strtoul(argv[8], NULL, 10) : 0);
+    printf("{\"rate\":%.0f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%.4f,\"bytes\":%d,"
            "\"libmosquitto\":\"%d.%d.%d\"}\n",
-           rate, seconds[turns / 2] * 1e3, seconds[turns * 99 / 100] * 1e3, payload_size,
-           version[0], version[1], version[2]);
+           rate, seconds[turns / 2] * 1e3, seconds[turns * 99 / 100] * 1e3,
+           seconds[turns - 1] * 1e3, payload_size, version[0], version[1], version[2]);
     free(seconds);
     (void)mosquitto_lib_cleanup();
     return 0;

@@ -10,6 +10,8 @@ replay    a recording through the whole loop at full speed, with a deployed mode
 engine    one inference of a 24-50-40-1 int8 perceptron
 stream    durable appends and reads against plain inserts and selects with the same settings; medians
           of five rounds, whose disks are never equally busy
+latency   from a record's publication to its command at the demo's load, alone and beside busy loops,
+          against a message, two durable writes and the answer, in the same conditions
 demo      the figures of `millwright demo --once`, one minute; its latency beside a message and its answer
 """
 import argparse
@@ -26,6 +28,7 @@ import time
 
 import numpy as np
 
+import latency
 import replay
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -172,6 +175,19 @@ def part_stream(bench):
     bench.versions["SQLite"] = r["sqlite"]
 
 
+def part_latency(bench):
+    for condition, result in latency.measure(bench).items():
+        ours, peer = result["commands"], result["turns"]
+        bench.versions["libmosquitto"] = peer["libmosquitto"]
+        beside = "alone" if condition == "quiet" else f"beside {os.cpu_count()} busy loops"
+        for part in ("p50", "p99", "max"):
+            bench.add(f"record published to command received, {beside}, {ours['n']} commands, {part}",
+                      ours[part], "ms",
+                      "" if part != "max" else
+                      f"libmosquitto: a message, two durable writes and the answer, {latency.TURNS} times",
+                      peer[f"{part}_ms"], True)
+
+
 def part_demo(bench):
     path = bench.work / "report.json"
     done = subprocess.run([bench.millwright, "demo", "--once", "--report", path],
@@ -183,17 +199,17 @@ def part_demo(bench):
         print(f"the loop of the demo did not close: {report.get('why')}")
     peer = replay.measure_turns(bench)
     bench.versions["libmosquitto"] = peer["libmosquitto"]
-    latency = report["latency_ms"]
+    took = report["latency_ms"]
     echo = "libmosquitto: a message and its answer, QoS 1,"
     for part in ("p50", "p99"):
-        bench.add(f"demo: record published to command received, {part}", latency[part], "ms",
+        bench.add(f"demo: record published to command received, {part}", took[part], "ms",
                   f"{echo} {part}", peer[f"{part}_ms"], True)
     bench.add("demo: alarm and enough labels to the new model everywhere", report["loop_seconds"], "s")
     bench.add("demo: memory (PSS) of all processes, mosquitto apart", report["memory_mb"]["total"], "MB")
 
 
 PARTS = {"logistic": part_logistic, "engine": part_engine, "stream": part_stream,
-         "replay": part_replay, "demo": part_demo}
+         "replay": part_replay, "latency": part_latency, "demo": part_demo}
 
 
 def cpu_name():

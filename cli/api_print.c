@@ -63,12 +63,36 @@ static void print_ledger(const json_t *state)
            number(ledger, "doubled"), number(ledger, "scored"));
 }
 
+static bool one_a_machine(const json_t *learn)
+{
+    return strcmp(string(learn, "scope", "plant"), "machine") == 0;
+}
+
+static void print_learn(const json_t *learn)
+{
+    double waiting = number(learn, "waiting");
+    const char *what = string(learn, "waits_for", "?");
+    if (one_a_machine(learn)) {
+        printf("models      %.0f, one a machine; %.0f drifted", number(learn, "models"),
+               number(learn, "drifted"));
+        if (waiting > 0) {
+            printf(", %.0f of them waiting for %s", waiting, what);
+        }
+        printf("\n");
+    } else if (waiting > 0) {
+        printf("learning    waits for %s\n", what);
+    }
+}
+
 static void print_model(const json_t *state)
 {
     char time[32];
     const json_t *rollout = json_object_get(state, "rollout");
     const json_t *drift = json_object_get(state, "drift");
-    print_digest("model       ", string(state, "in_use", "none yet"), "\n");
+    const json_t *learn = json_object_get(json_object_get(state, "roles"), "learn");
+    if (!one_a_machine(learn) || string(state, "in_use", NULL) != NULL) {
+        print_digest("model       ", string(state, "in_use", "none yet"), "\n");
+    }
     if (json_is_object(rollout)) {
         printf("rollout     %s %s", string(rollout, "id", "?"), string(rollout, "state", "?"));
         print_digest(", bundle ", string(rollout, "bundle", "?"), "");
@@ -80,6 +104,7 @@ static void print_model(const json_t *state)
         print_time(drift, "time", time);
         printf("drift       %s  %s\n", time, string(drift, "text", ""));
     }
+    print_learn(learn);
 }
 
 static void print_thing(const json_t *thing)

@@ -29,7 +29,9 @@ static const struct mw_option run_options[] = {
         "where the steps leave their files; default a new one in "
         "data/learn",
         work),
-    ROW("since", STRING, NULL, "time", "when the drift began: judge by the records from then on",
+    ROW("since", STRING, NULL, "time",
+        "when the drift began: judge by the records from then on; an autoencoder learns from them "
+        "alone",
         since),
     ROW("machine", STRING, NULL, "name", "only this machine's records, a model for it alone",
         machine),

@@ -128,7 +128,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 const struct mw_subcommand mw_command_validate = {
     .name = "validate",
     .synopsis = "-c plant.yaml --data FILE.csv --model INT8.tflite --float FLOAT.tflite "
-                "--train train.json --extract extract.json [--parent FOLDER [--in-use FILE.csv]] --out FOLDER [--json]",
+                "--train train.json --extract extract.json [--parent FOLDER [--in-use FILE.csv]] "
+                "--out FOLDER [--json]",
     .summary = "put a candidate through the gates and make a bundle: exit 0 passed, 3 refused",
     .shorts = "c=config",
     .options = options,

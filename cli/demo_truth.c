@@ -94,8 +94,8 @@ bool mw_demo_truth_label(const struct mw_demo_truth *truth, const char *machine,
         if (strcmp(fault->machine, machine) != 0 || fault->breakdown < time) {
             continue;
         }
-        bool ran = twin ? fault->saved && time > fault->stopped
-                        : !fault->saved || time <= fault->stopped;
+        bool ran =
+            twin ? fault->saved && time > fault->stopped : !fault->saved || time <= fault->stopped;
         label = label || (ran && fault->breakdown - time <= horizon);
     }
     return label;

@@ -114,8 +114,8 @@ static mw_err take_line(struct judge *judge, const char *line, struct mw_error *
     while (machine < judge->watch->machines && strcmp(judge->watch->machine[machine], name) != 0) {
         machine++;
     }
-    uint32_t model = machine < judge->watch->machines ? model_at(judge->watch, machine, time)
-                                                      : NO_MODEL;
+    uint32_t model =
+        machine < judge->watch->machines ? model_at(judge->watch, machine, time) : NO_MODEL;
     if (model != NO_MODEL) {
         err = load(judge, model, error);
         err = err == MW_OK ? score(judge, machine, time, features, error) : err;

@@ -324,7 +324,7 @@ mw_err mw_demo_watch_auc(const struct mw_demo_watch *watch, size_t model, int64_
             continue;
         }
         bool truth = mw_demo_truth_label(&watch->truth, watch->machine[score->machine], score->time,
-                                        horizon, score->twin);
+                                         horizon, score->twin);
         value[*n] = score->score;
         weight[*n] = score->weight;
         label[(*n)++] = (uint8_t)truth;

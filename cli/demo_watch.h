@@ -76,7 +76,8 @@ mw_err mw_demo_watch_poll(struct mw_demo_watch *watch, struct mw_error *error);
 mw_err mw_demo_watch_add_score(struct mw_demo_watch *watch, const struct mw_demo_score *score);
 
 /* ROC AUC, weighted by 1/p, of the scores of model number `model` with plant time in [from, to),
- * of live machines and of twins, against the twins' truth; NaN when a class is missing. *n gets the records judged. */
+ * of live machines and of twins, against the twins' truth; NaN when a class is missing. *n gets the
+ * records judged. */
 mw_err mw_demo_watch_auc(const struct mw_demo_watch *watch, size_t model, int64_t from, int64_t to,
                          double *auc, size_t *n, struct mw_error *error);
 

@@ -13,17 +13,18 @@
 
 const struct mw_role_entry mw_roles[] = {
     {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
-     "broker time stream log"},
-    {"score", "score records and command the things", mw_score_run, "action stream log"},
+     "broker time stream log", MW_NICE_ACTS},
+    {"score", "score records and command the things", mw_score_run, "action stream log",
+     MW_NICE_ACTS},
     {"watch", "notice when the plant has moved away from the model", mw_watch_run,
-     "watch stream log"},
+     "watch stream log", MW_NICE_FOLLOWS},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
-     "model commission retrain stream log"},
+     "model commission retrain stream log", MW_NICE_FOLLOWS},
     {"thing", "run the simulated things of this plant", mw_thing_run,
-     "simulate level2 gate broker log"},
+     "simulate level2 gate broker log", MW_NICE_ACTS},
     {"serve", "serve the page and the API, and roll models out", mw_serve_run,
-     "http rollout stream log"},
-    {NULL, NULL, NULL, NULL},
+     "http rollout stream log", MW_NICE_FOLLOWS},
+    {NULL, NULL, NULL, NULL, 0},
 };
 
 struct values {

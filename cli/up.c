@@ -10,8 +10,8 @@
 #include "lib/base/process.h"
 #include "lib/base/supervise.h"
 #include "lib/http/server.h"
+#include "lib/mqtt/client.h"
 #include "lib/mqtt/mosquitto.h"
-#include "lib/mqtt/url.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
 
@@ -90,8 +90,10 @@ static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
     up->argv[i][1] = (char *)(uintptr_t)mw_roles[i].name;
     up->argv[i][2] = option;
     up->argv[i][3] = up->config;
-    struct mw_child_spec spec = {
-        .name = mw_roles[i].name, .argv = up->argv[i], .output = up->options->output};
+    struct mw_child_spec spec = {.name = mw_roles[i].name,
+                                 .argv = up->argv[i],
+                                 .output = up->options->output,
+                                 .nice = mw_roles[i].nice};
     return mw_supervisor_add(up->supervisor, &spec, error);
 }
 
@@ -117,10 +119,11 @@ static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_err
         return err;
     }
     struct mw_broker_address address;
-    struct mw_mqtt_url url;
-    err = mw_mqtt_url_parse(&url, plant->broker.url, error);
+    err = mw_plant_broker(plant, &address, error);
     if (err == MW_OK) {
-        err = mw_plant_broker(plant, &address, error);
+        struct mw_mqtt_tls_files files = {address.ca_file, address.certificate_file,
+                                          address.key_file};
+        err = mw_mqtt_check_address(address.url, &files, error);
     }
     if (err != MW_OK) {
         err = mw_error_wrap(error, "%s: broker", path);
@@ -255,6 +258,7 @@ static mw_err start_broker(struct up *up, struct mw_error *error)
     struct mw_child_spec spec = {.name = "mosquitto",
                                  .argv = up->mosquitto.argv,
                                  .output = up->options->output,
+                                 .nice = MW_NICE_ACTS,
                                  .probe = broker_accepts,
                                  .context = &up->mosquitto};
     return mw_supervisor_add(up->supervisor, &spec, error);

@@ -14,8 +14,8 @@ struct mw_up_options {
 };
 
 /* Locks the data folder, makes keys and signed metadata on the first run, starts mosquitto when no
- * broker is named, then the roles, and keeps them running until SIGTERM or SIGINT. Says READY when all
- * are. SIGHUP reads plant.yaml again. Errors: BUSY when the data folder is in use. */
+ * broker is named, then the roles, and keeps them running until SIGTERM or SIGINT. Says READY when
+ * all are. SIGHUP reads plant.yaml again. Errors: BUSY when the data folder is in use. */
 mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error);
 
 #endif

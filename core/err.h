@@ -9,27 +9,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MW_ERR_TABLE(X)                                                                            \
-    X(OK, 0, "done")                                                                               \
-    X(MEMORY, 1, "out of memory")                                                                  \
-    X(ARGUMENT, 2, "wrong argument")                                                               \
-    X(PARSE, 3, "malformed input")                                                                 \
-    X(RANGE, 4, "value out of range")                                                              \
-    X(UNSUPPORTED, 5, "not supported")                                                             \
-    X(TOO_SMALL, 6, "buffer too small")                                                            \
-    X(TOO_LARGE, 7, "input too large")                                                             \
-    X(NOT_FOUND, 8, "not found")                                                                   \
-    X(EXISTS, 9, "already there")                                                                  \
-    X(BUSY, 10, "held by another process")                                                         \
-    X(IO, 11, "input/output error")                                                                \
-    X(FULL, 12, "no space left")                                                                   \
-    X(NET, 13, "network error")                                                                    \
-    X(TIMEOUT, 14, "timed out")                                                                    \
-    X(AGAIN, 15, "nothing there yet")                                                              \
-    X(DENIED, 16, "refused")                                                                       \
-    X(SIGNATURE, 17, "signature does not verify")                                                  \
-    X(CORRUPT, 18, "stored data is damaged")                                                       \
-    X(VERSION, 19, "unknown version")                                                              \
+#define MW_ERR_TABLE(X)                           \
+    X(OK, 0, "done")                              \
+    X(MEMORY, 1, "out of memory")                 \
+    X(ARGUMENT, 2, "wrong argument")              \
+    X(PARSE, 3, "malformed input")                \
+    X(RANGE, 4, "value out of range")             \
+    X(UNSUPPORTED, 5, "not supported")            \
+    X(TOO_SMALL, 6, "buffer too small")           \
+    X(TOO_LARGE, 7, "input too large")            \
+    X(NOT_FOUND, 8, "not found")                  \
+    X(EXISTS, 9, "already there")                 \
+    X(BUSY, 10, "held by another process")        \
+    X(IO, 11, "input/output error")               \
+    X(FULL, 12, "no space left")                  \
+    X(NET, 13, "network error")                   \
+    X(TIMEOUT, 14, "timed out")                   \
+    X(AGAIN, 15, "nothing there yet")             \
+    X(DENIED, 16, "refused")                      \
+    X(SIGNATURE, 17, "signature does not verify") \
+    X(CORRUPT, 18, "stored data is damaged")      \
+    X(VERSION, 19, "unknown version")             \
     X(STATE, 20, "not possible in this state")
 
 typedef enum mw_err {
@@ -61,8 +61,8 @@ static inline mw_err mw_fail(struct mw_why *why, mw_err err, const char *text, s
 static inline const char *mw_err_text(mw_err err)
 {
     switch (err) {
-#define MW_ERR_CASE(name, number, text)                                                            \
-    case MW_ERR_##name:                                                                            \
+#define MW_ERR_CASE(name, number, text) \
+    case MW_ERR_##name:                 \
         return text;
         MW_ERR_TABLE(MW_ERR_CASE)
 #undef MW_ERR_CASE

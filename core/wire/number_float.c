@@ -29,7 +29,7 @@ static const double power_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 #define POWER_OF_TEN_MAX 22     /* 10^22 is the last that float64 holds exactly */
 #define POWER_OF_FIVE_MAX 27    /* 5^27 is the last that 64 bits hold */
-#define BEYOND_EXPONENT 1100 /* over any float64, and its biased form still fits in 12 bits */
+#define BEYOND_EXPONENT 1100    /* over any float64, and its biased form still fits in 12 bits */
 #define FLOAT32_EXPONENT_MAX 19 /* under 10^19 (the digits) times 10^19 is still a float32 */
 
 static inline bool is_digit(char c)

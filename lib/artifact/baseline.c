@@ -1,7 +1,7 @@
 /* baseline.c - a machine's own mean and deviation, and the map onto the reference machine. */
+#include "core/wire/message.h"
 #include "lib/artifact/bundle.h"
 #include "lib/artifact/parts.h"
-#include "core/wire/message.h"
 #include "lib/base/clock.h"
 
 #include <math.h>
@@ -151,9 +151,10 @@ mw_err mw_baseline_list_parse(struct mw_baseline_list *list, size_t n, const jso
     if (err != MW_OK) {
         mw_baseline_list_clear(list);
         return mw_error_set(error, err,
-                            err == MW_ERR_PARSE ? "baselines: not a list of {machine, since, count, "
-                                                  "mean, std} with a number for each feature"
-                                                : "baselines: out of memory");
+                            err == MW_ERR_PARSE
+                                ? "baselines: not a list of {machine, since, count, "
+                                  "mean, std} with a number for each feature"
+                                : "baselines: out of memory");
     }
     return MW_OK;
 }

@@ -1,10 +1,11 @@
-/* baseline.h - a machine's own mean and deviation per feature, and the map onto the reference machine.
+/* baseline.h - a machine's own mean and deviation per feature, and the map onto the reference
+ * machine.
  *
- * A machine is commissioned once, and the plant's stream holds that baseline. When the plant has moved
- * away from its model, the next model is trained on baselines taken anew, from the healthy records
- * since the move; a bundle carries those, so that a model and the baselines that it was trained on are
- * swapped, signed and rolled back as one. They are a list in time: records from before a move are
- * still mapped by what held then. */
+ * A machine is commissioned once, and the plant's stream holds that baseline. When the plant has
+ * moved away from its model, the next model is trained on baselines taken anew, from the healthy
+ * records since the move; a bundle carries those, so that a model and the baselines that it was
+ * trained on are swapped, signed and rolled back as one. They are a list in time: records from
+ * before a move are still mapped by what held then. */
 #ifndef MW_ARTIFACT_BASELINE_H
 #define MW_ARTIFACT_BASELINE_H
 
@@ -34,12 +35,12 @@ struct mw_baseline_list {
     struct mw_baseline_entry {
         char *machine;
         struct mw_baseline baseline;
-    } *entry; /* by machine, and then by since */
+    } * entry; /* by machine, and then by since */
     size_t n;
 };
 
-/* Adds one of n features in its place; `machine`, `mean` and `std` are copied. One of the same machine
- * and since is replaced. MEMORY. */
+/* Adds one of n features in its place; `machine`, `mean` and `std` are copied. One of the same
+ * machine and since is replaced. MEMORY. */
 mw_err mw_baseline_list_add(struct mw_baseline_list *list, const char *machine, int64_t since,
                             uint64_t count, const float *mean, const float *std, size_t n);
 /* The machine's newest with since <= time, or NULL. INT64_MAX gives the newest of all. */
@@ -53,6 +54,7 @@ void mw_baseline_list_clear(struct mw_baseline_list *list);
 
 /* Appends [{"machine","since":seconds,"count","mean":[..],"std":[..]},..], n numbers each; the same
  * list gives the same bytes. ARGUMENT when a value is not finite, MEMORY. */
-mw_err mw_baseline_list_print(const struct mw_baseline_list *list, size_t n, struct mw_buffer *json);
+mw_err mw_baseline_list_print(const struct mw_baseline_list *list, size_t n,
+                              struct mw_buffer *json);
 
 #endif

@@ -12,6 +12,7 @@
 struct entry {
     struct entry *next;           /* of all */
     struct entry *next_in_bucket; /* of those whose names have one hash */
+    struct entry *older;          /* what held before; that one is in no list of its own */
     uint32_t hash;
     char *machine;
     json_t *features;
@@ -55,10 +56,14 @@ void mw_baselines_free(struct mw_baselines *baselines)
     struct entry *entry = baselines->first;
     while (entry != NULL) {
         struct entry *next = entry->next;
-        clear_arranged(entry);
-        json_decref(entry->features);
         free(entry->machine);
-        free(entry);
+        while (entry != NULL) {
+            struct entry *older = entry->older;
+            clear_arranged(entry);
+            json_decref(entry->features);
+            free(entry);
+            entry = older;
+        }
         entry = next;
     }
     free(baselines->bucket);
@@ -150,6 +155,26 @@ void mw_baselines_set(struct mw_baselines *baselines, const char *machine, const
     }
 }
 
+void mw_baselines_add(struct mw_baselines *baselines, const char *machine, const json_t *record)
+{
+    struct entry *entry = find(baselines, machine);
+    int64_t since;
+    if (!mw_baseline_since(json_object_get(record, "since"), &since) ||
+        !json_is_object(json_object_get(record, "features")) ||
+        (entry != NULL && since <= entry->baseline.since)) {
+        return;
+    }
+    struct entry *older = entry == NULL ? NULL : calloc(1, sizeof *older);
+    if (older != NULL) {
+        older->features = json_incref(entry->features);
+        older->baseline =
+            (struct mw_baseline){.since = entry->baseline.since, .count = entry->baseline.count};
+        older->older = entry->older;
+        entry->older = older;
+    }
+    mw_baselines_set(baselines, machine, record);
+}
+
 void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machine)
 {
     const char *machine;
@@ -193,7 +218,9 @@ void mw_baselines_arrange(struct mw_baselines *baselines, char *const *features,
                           const float *reference_mean, const float *reference_std)
 {
     for (struct entry *entry = baselines->first; entry != NULL; entry = entry->next) {
-        arrange(entry, features, n, reference_mean, reference_std);
+        for (struct entry *one = entry; one != NULL; one = one->older) {
+            arrange(one, features, n, reference_mean, reference_std);
+        }
     }
 }
 
@@ -223,5 +250,15 @@ const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines
                                             const char *machine)
 {
     const struct entry *entry = find(baselines, machine);
+    return entry == NULL || entry->baseline.mean == NULL ? NULL : &entry->baseline;
+}
+
+const struct mw_baseline *mw_baselines_find_at(const struct mw_baselines *baselines,
+                                               const char *machine, int64_t time)
+{
+    const struct entry *entry = find(baselines, machine);
+    while (entry != NULL && entry->baseline.since > time && entry->older != NULL) {
+        entry = entry->older;
+    }
     return entry == NULL || entry->baseline.mean == NULL ? NULL : &entry->baseline;
 }

@@ -16,9 +16,13 @@ void mw_baselines_free(struct mw_baselines *baselines);
  * NULL and anything malformed change nothing. */
 void mw_baselines_update(struct mw_baselines *baselines, const json_t *by_machine);
 
-/* One machine's {"count","since"?,"features":{name:[mean,std]}}, replacing what was there. Malformed:
- * no change. */
+/* One machine's {"count","since"?,"features":{name:[mean,std]}}, replacing what was there.
+ * Malformed: no change. */
 void mw_baselines_set(struct mw_baselines *baselines, const char *machine, const json_t *record);
+
+/* The same, but what was there stays for records from before: see mw_baselines_find_at. A record
+ * that is not newer than the newest changes nothing. */
+void mw_baselines_add(struct mw_baselines *baselines, const char *machine, const json_t *record);
 
 /* Orders all of them by these n features, as mw_baseline_parse does: a machine that lacks one of
  * them, or has no finite mean and deviation there, has identity (the reference itself). */
@@ -35,5 +39,9 @@ bool mw_baselines_reference(const struct mw_baselines *baselines, char *const *f
  * arrange. */
 const struct mw_baseline *mw_baselines_find(const struct mw_baselines *baselines,
                                             const char *machine);
+
+/* The one that held at a time (microseconds): the newest with since <= time, else the oldest. */
+const struct mw_baseline *mw_baselines_find_at(const struct mw_baselines *baselines,
+                                               const char *machine, int64_t time);
 
 #endif

@@ -39,7 +39,7 @@ struct mw_bundle {
     char *machine; /* the machine it is for (model.scope: machine), or NULL */
     double int8_auc_loss;
     float *reference_mean, *reference_std; /* n_features: what baselines map onto */
-    struct mw_baseline_list baselines; /* taken anew since the plant moved; mostly empty */
+    struct mw_baseline_list baselines;     /* taken anew since the plant moved; mostly empty */
     struct mw_sketch_edges *edges;         /* n_features */
     struct mw_sketch *sketch;              /* n_features: the reference data in those bins */
     struct mw_sketch_edges score_edges;

@@ -54,11 +54,19 @@ static void test_put_and_get(void **state)
     mw_bundle_clear(&back);
     bundle.parent = strdup(first);
     bundle.machine = strdup("motor-7");
+    const float mean[2] = {0.1F, -2}, std[2] = {1, 0};
+    assert_int_equal(bundle.n_features, 2);
+    assert_ok(mw_baseline_list_add(&bundle.baselines, "motor-7", 1500000, 60, mean, std, 2));
     assert_ok(mw_bundle_put(place->store, &bundle, &length, error));
     assert_string_not_equal(bundle.digest, first);
     assert_ok(mw_bundle_get(place->store, bundle.digest, &back, error));
     assert_string_equal(back.parent, first);
     assert_string_equal(back.machine, "motor-7");
+    const struct mw_baseline *own = mw_baseline_list_find(&back.baselines, "motor-7", INT64_MAX);
+    assert_non_null(own);
+    assert_true(own->since == 1500000 && own->count == 60);
+    assert_memory_equal(own->mean, mean, sizeof mean);
+    assert_memory_equal(own->std, std, sizeof std);
     mw_bundle_clear(&back);
     mw_bundle_clear(&bundle);
 }

@@ -219,22 +219,30 @@ static inline void test_bundle_build(struct mw_bundle *bundle, float weight)
     test_golden_build(&bundle->golden, weight);
 }
 
-/* Stores and signs such a bundle under "bundle/<weight>". */
+/* Stores and signs a bundle, and clears it. */
+static inline mw_err test_bundle_sign(struct mw_store *store, const char *keys,
+                                      struct mw_bundle *bundle, const char *name,
+                                      char digest[MW_DIGEST_TEXT], struct mw_error *error)
+{
+    uint64_t length = 0;
+    mw_err err = mw_bundle_put(store, bundle, &length, error);
+    (void)snprintf(digest, MW_DIGEST_TEXT, "%s", bundle->digest);
+    if (err == MW_OK) {
+        err = mw_trust_sign(store, keys, name, digest, length, NULL, error);
+    }
+    mw_bundle_clear(bundle);
+    return err;
+}
+
+/* The same for one of that weight, under "bundle/<weight>". */
 static inline mw_err test_bundle_publish(struct mw_store *store, const char *keys, float weight,
                                          char digest[MW_DIGEST_TEXT], struct mw_error *error)
 {
     struct mw_bundle bundle;
     char name[64];
-    uint64_t length = 0;
     test_bundle_build(&bundle, weight);
-    mw_err err = mw_bundle_put(store, &bundle, &length, error);
-    (void)snprintf(digest, MW_DIGEST_TEXT, "%s", bundle.digest);
     (void)snprintf(name, sizeof name, "bundle/%g", (double)weight);
-    if (err == MW_OK) {
-        err = mw_trust_sign(store, keys, name, digest, length, NULL, error);
-    }
-    mw_bundle_clear(&bundle);
-    return err;
+    return test_bundle_sign(store, keys, &bundle, name, digest, error);
 }
 
 #endif

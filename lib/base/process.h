@@ -11,7 +11,7 @@
 struct mw_process_spec {
     char *const *argv;  /* argv[0] is the path of the program; NULL ends */
     bool ready;         /* pass an inherited descriptor as MILLWRIGHT_READY_FD */
-    int nice;           /* added to the niceness: 0, or 19 for training */
+    int nice;           /* added to the niceness; below 0 without the right to it: none is added */
     const char *output; /* file that takes stdout and stderr (appended), or NULL to inherit */
 };
 

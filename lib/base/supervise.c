@@ -94,8 +94,10 @@ static void start_child(struct child *child)
 {
     struct mw_error error = {0};
     bool ready = child->spec.probe == NULL;
-    struct mw_process_spec spec = {
-        .argv = child->spec.argv, .ready = ready, .output = child->spec.output};
+    struct mw_process_spec spec = {.argv = child->spec.argv,
+                                   .ready = ready,
+                                   .nice = child->spec.nice,
+                                   .output = child->spec.output};
     child->started = mw_clock_monotonic();
     child->state = CHILD_STARTING;
     mw_err err = mw_process_start(&spec, &child->pid, ready ? &child->ready_fd : NULL, &error);

@@ -1,9 +1,9 @@
 /* supervise.h - keeps a set of child processes running on a loop.
  *
- * A child that ends is started again after a delay that doubles from 0.1 s to 10 s and falls back once it
- * has run for 30 s. Children are started in the order they were added, each once those before it
- * have said READY (or, with a probe, once the probe says so), and stopped in the reverse order with SIGTERM,
- * then after 5 s SIGKILL. Everything runs on the loop's thread. */
+ * A child that ends is started again after a delay that doubles from 0.1 s to 10 s and falls back
+ * once it has run for 30 s. Children are started in the order they were added, each once those
+ * before it have said READY (or, with a probe, once the probe says so), and stopped in the reverse
+ * order with SIGTERM, then after 5 s SIGKILL. Everything runs on the loop's thread. */
 #ifndef MW_BASE_SUPERVISE_H
 #define MW_BASE_SUPERVISE_H
 
@@ -16,15 +16,16 @@
 struct mw_supervisor;
 
 struct mw_child_spec {
-    const char *name;        /* "bridge"; borrowed */
-    char *const *argv;       /* borrowed; argv[0] is the program's path */
-    const char *output;      /* log file, or NULL to inherit; borrowed */
+    const char *name;             /* "bridge"; borrowed */
+    char *const *argv;            /* borrowed; argv[0] is the program's path */
+    const char *output;           /* log file, or NULL to inherit; borrowed */
+    int nice;                     /* as in struct mw_process_spec */
     bool (*probe)(void *context); /* NULL: the child says READY itself; else asked every 20 ms */
     void *context;
 };
 
-/* on_ready (may be NULL) is called once, when every child has been ready for the first time; on_stopped
- * when mw_supervisor_stop has ended all. */
+/* on_ready (may be NULL) is called once, when every child has been ready for the first time;
+ * on_stopped when mw_supervisor_stop has ended all. */
 struct mw_supervisor_options {
     void (*on_ready)(void *context);
     void (*on_stopped)(void *context);

@@ -31,9 +31,15 @@ static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options 
 {
     client->options = *options;
     struct mw_mqtt_options *own = &client->options;
-    const char **const texts[] = {&own->client_id, &own->username, &own->password, &own->will_topic,
-                                  &own->will_payload};
-    const char *const fallbacks[] = {NULL, client->url.username, client->url.password, NULL, NULL};
+    const char **const texts[] = {&own->client_id,
+                                  &own->username,
+                                  &own->password,
+                                  &own->will_topic,
+                                  &own->will_payload,
+                                  &own->tls.ca_file,
+                                  &own->tls.certificate_file,
+                                  &own->tls.key_file};
+    const char *const fallbacks[8] = {NULL, client->url.username, client->url.password};
     if (own->will_topic == NULL) {
         own->will_payload = NULL;
     } else if (own->will_payload == NULL) {
@@ -67,11 +73,44 @@ static mw_err add_watches(struct mw_mqtt *client, struct mw_error *error)
     return err;
 }
 
+static bool named(const char *file)
+{
+    return file != NULL && file[0] != '\0';
+}
+
+static mw_err check_address(const char *text, const struct mw_mqtt_tls_files *files,
+                            struct mw_mqtt_url *url, struct mw_error *error)
+{
+    mw_err err = mw_mqtt_url_parse(url, text == NULL ? "" : text, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    if (url->secure) {
+        struct mw_mqtt_tls *tls = NULL;
+        err = mw_mqtt_tls_new(&tls, files, url->host, error);
+        mw_mqtt_tls_free(tls);
+        return err;
+    }
+    if (named(files->ca_file) || named(files->certificate_file) || named(files->key_file)) {
+        return mw_error_set(error, MW_ERR_ARGUMENT,
+                            "certificates are of use only when the broker's address begins with "
+                            "mqtts://");
+    }
+    return MW_OK;
+}
+
+mw_err mw_mqtt_check_address(const char *url, const struct mw_mqtt_tls_files *tls,
+                             struct mw_error *error)
+{
+    struct mw_mqtt_url parsed;
+    return check_address(url, tls, &parsed, error);
+}
+
 mw_err mw_mqtt_new(struct mw_mqtt **made, struct mw_loop *loop,
                    const struct mw_mqtt_options *options, struct mw_error *error)
 {
     *made = NULL;
-    if (options->client_id == NULL || options->client_id[0] == '\0') {
+    if (options->client_id == NULL || (options->client_id[0] == '\0' && !options->clean_session)) {
         return mw_error_set(error, MW_ERR_ARGUMENT, "mqtt: no client identifier");
     }
     struct mw_mqtt *client = calloc(1, sizeof(*client));
@@ -84,7 +123,8 @@ mw_err mw_mqtt_new(struct mw_mqtt **made, struct mw_loop *loop,
     if (getrandom(client->random, sizeof(client->random), 0) != (ssize_t)sizeof(client->random)) {
         client->random[0] = (unsigned short)mw_clock_monotonic();
     }
-    mw_err err = mw_mqtt_url_parse(&client->url, options->url == NULL ? "" : options->url, error);
+    client->version = options->speak == MW_MQTT_3_1_1 ? MW_MQTT_VERSION_3_1_1 : MW_MQTT_VERSION_5;
+    mw_err err = check_address(options->url, &options->tls, &client->url, error);
     if (err == MW_OK) {
         err = copy_options(client, options, error);
     }
@@ -122,11 +162,13 @@ static void say_farewell(struct mw_mqtt *client)
     }
     mw_mqtt_write(client);
     if (mw_mqtt_has_output(client) || client->lost ||
-        mw_mqtt_encode_empty(&client->control, MW_MQTT_DISCONNECT) != MW_OK) {
+        mw_mqtt_encode_disconnect(&client->control, client->version, MW_MQTT_SUCCESS) != MW_OK) {
         return;
     }
     mw_mqtt_write(client);
     if (!mw_mqtt_has_output(client) && !client->lost) {
+        mw_mqtt_tls_free(client->tls); /* its farewell comes before the end of the stream */
+        client->tls = NULL;
         wait_for_end(client->fd);
     }
 }
@@ -142,9 +184,15 @@ void mw_mqtt_free(struct mw_mqtt *client)
     mw_loop_remove(client->loop, client->timer);
     mw_loop_remove(client->loop, client->soon);
     mw_loop_remove(client->loop, client->after);
-    const char *const texts[] = {client->options.client_id, client->options.username,
-                                 client->options.password, client->options.will_topic,
-                                 client->options.will_payload};
+    const struct mw_mqtt_options *own = &client->options;
+    const char *const texts[] = {own->client_id,
+                                 own->username,
+                                 own->password,
+                                 own->will_topic,
+                                 own->will_payload,
+                                 own->tls.ca_file,
+                                 own->tls.certificate_file,
+                                 own->tls.key_file};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         free((void *)(uintptr_t)texts[i]);
     }
@@ -152,59 +200,120 @@ void mw_mqtt_free(struct mw_mqtt *client)
         free(client->subscriptions[i].filter);
     }
     free(client->subscriptions);
+    free(client->index);
     mw_buffer_free(&client->control);
     mw_mqtt_outbox_free(&client->outbox);
+    mw_mqtt_forget_aliases(client);
+    free(client->assigned_id);
     free(client->in);
     free(client);
 }
 
-static struct mw_mqtt_subscription *find_subscription(struct mw_mqtt *client, const char *filter)
+/* Where the filter is in the index, or the free place where it belongs. */
+static uint32_t *find_place(const struct mw_mqtt *client, const char *filter)
 {
-    for (size_t i = 0; i < client->subscriptions_n; i++) {
-        if (strcmp(client->subscriptions[i].filter, filter) == 0) {
-            return &client->subscriptions[i];
+    for (size_t i = mw_mqtt_text_hash(mw_span_of(filter));; i++) {
+        uint32_t *place = &client->index[i & (client->index_n - 1)];
+        if (*place == 0 || strcmp(client->subscriptions[*place - 1].filter, filter) == 0) {
+            return place;
         }
     }
-    void *grown = realloc(client->subscriptions,
-                          (client->subscriptions_n + 1) * sizeof(client->subscriptions[0]));
+}
+
+/* Makes room for one subscription more, in the array and in the index. */
+static bool grow_subscriptions(struct mw_mqtt *client)
+{
+    size_t n = client->subscriptions_n;
+    if (2 * (n + 1) <= client->index_n) {
+        return true;
+    }
+    size_t index_n = client->index_n == 0 ? 16 : 2 * client->index_n;
+    void *grown = realloc(client->subscriptions, index_n / 2 * sizeof(client->subscriptions[0]));
     if (grown == NULL) {
-        return NULL;
+        return false;
     }
     client->subscriptions = grown;
+    uint32_t *index = calloc(index_n, sizeof(*index));
+    if (index == NULL) {
+        return false;
+    }
+    free(client->index);
+    client->index = index;
+    client->index_n = index_n;
+    for (size_t i = 0; i < n; i++) {
+        *find_place(client, client->subscriptions[i].filter) = (uint32_t)(i + 1);
+    }
+    return true;
+}
+
+/* The subscription to that filter, a new one if there was none; NULL: no memory. */
+static struct mw_mqtt_subscription *find_subscription(struct mw_mqtt *client, const char *filter)
+{
+    if (!grow_subscriptions(client)) {
+        return NULL;
+    }
+    uint32_t *place = find_place(client, filter);
+    if (*place != 0) {
+        return &client->subscriptions[*place - 1];
+    }
     char *copy = strdup(filter);
     if (copy == NULL) {
         return NULL;
     }
     struct mw_mqtt_subscription *subscription = &client->subscriptions[client->subscriptions_n++];
     *subscription = (struct mw_mqtt_subscription){.filter = copy};
+    *place = (uint32_t)client->subscriptions_n;
     return subscription;
 }
 
-mw_err mw_mqtt_subscribe(struct mw_mqtt *client, const char *filter, uint8_t qos,
-                         struct mw_error *error)
+mw_err mw_mqtt_subscribe_with(struct mw_mqtt *client, const char *filter, uint8_t options,
+                              struct mw_error *error)
 {
-    if (qos > 1 || !mw_mqtt_filter_ok(mw_span_of(filter))) {
+    struct mw_span text = mw_span_of(filter);
+    if ((options & 3) > 1 || options >= 0x30 || !mw_mqtt_filter_ok(text) ||
+        ((options & MW_MQTT_NO_LOCAL) != 0 && mw_mqtt_filter_shared(text))) {
         return mw_error_set(error, MW_ERR_ARGUMENT,
-                            "mqtt: \"%.100s\" at QoS %u cannot be subscribed to", filter, qos);
+                            "mqtt: \"%.100s\" with options 0x%02x cannot be subscribed to", filter,
+                            options);
     }
     struct mw_mqtt_subscription *subscription = find_subscription(client, filter);
     if (subscription == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "mqtt: out of memory");
     }
-    bool known = subscription->qos == qos && subscription->id != 0;
-    subscription->qos = qos;
+    bool known = subscription->options == options && subscription->id != 0;
+    subscription->options = options;
     if (client->state == MW_MQTT_UP && !client->lost && !known) {
-        if (subscription->id != 0) {
-            mw_mqtt_outbox_give_id(&client->outbox, subscription->id);
-        }
         mw_mqtt_send_subscribe(client, subscription);
         mw_mqtt_send_later(client);
     }
     return MW_OK;
 }
 
-mw_err mw_mqtt_publish(struct mw_mqtt *client, const char *topic, struct mw_span payload,
-                       uint8_t qos, bool retain)
+mw_err mw_mqtt_subscribe(struct mw_mqtt *client, const char *filter, uint8_t qos,
+                         struct mw_error *error)
+{
+    return mw_mqtt_subscribe_with(client, filter, qos > 1 ? 3 : qos, error);
+}
+
+/* OK when a message with texts of so many bytes may be queued now. */
+static mw_err check_room(struct mw_mqtt *client, size_t texts)
+{
+    size_t limit = client->options.queue_limit;
+    size_t largest = client->state == MW_MQTT_UP ? client->outbox.terms.largest : SIZE_MAX;
+    size_t size = mw_mqtt_outbox_cost(texts);
+    if (size > limit || size > largest) {
+        return MW_ERR_TOO_LARGE;
+    }
+    size_t queued = mw_mqtt_queued(client);
+    if (queued > limit || size > limit - queued) {
+        client->refused = true;
+        return MW_ERR_AGAIN;
+    }
+    return MW_OK;
+}
+
+mw_err mw_mqtt_publish_with(struct mw_mqtt *client, const char *topic, struct mw_span payload,
+                            uint8_t qos, bool retain, const struct mw_mqtt_about *about)
 {
     struct mw_span name = mw_span_of(topic);
     if (qos > 1 || !mw_mqtt_topic_ok(name)) {
@@ -213,22 +322,29 @@ mw_err mw_mqtt_publish(struct mw_mqtt *client, const char *topic, struct mw_span
     if (qos == 0 && !mw_mqtt_connected(client)) {
         return MW_ERR_NET;
     }
-    size_t limit = client->options.queue_limit;
-    size_t size = 9 + name.size; /* head, length of the topic, identifier: at most 9 */
-    if (size > limit || payload.size > limit - size) {
+    if (payload.size > MW_MQTT_BODY_MAX) {
         return MW_ERR_TOO_LARGE;
     }
-    size += payload.size;
-    size_t queued = mw_mqtt_queued(client);
-    if (queued > limit || size > limit - queued) {
-        client->refused = true;
-        return MW_ERR_AGAIN;
+    struct mw_buffer properties = {0};
+    mw_err err = about == NULL ? MW_OK : mw_mqtt_properties_encode(&properties, about);
+    if (err == MW_OK) {
+        err = check_room(client, name.size + properties.size + payload.size);
     }
-    mw_err err = mw_mqtt_outbox_add(&client->outbox, name, payload, qos, retain);
+    if (err == MW_OK) {
+        struct mw_span encoded = {properties.data, properties.size};
+        err = mw_mqtt_outbox_add(&client->outbox, name, encoded, payload, qos, retain);
+    }
+    mw_buffer_free(&properties);
     if (err == MW_OK && client->state == MW_MQTT_UP) {
         mw_mqtt_send_later(client);
     }
     return err;
+}
+
+mw_err mw_mqtt_publish(struct mw_mqtt *client, const char *topic, struct mw_span payload,
+                       uint8_t qos, bool retain)
+{
+    return mw_mqtt_publish_with(client, topic, payload, qos, retain, NULL);
 }
 
 void mw_mqtt_acknowledge(struct mw_mqtt *client, uint32_t connection, uint16_t id)
@@ -236,6 +352,7 @@ void mw_mqtt_acknowledge(struct mw_mqtt *client, uint32_t connection, uint16_t i
     if (connection != client->connection || id == 0 || !mw_mqtt_connected(client)) {
         return;
     }
+    client->unacknowledged -= client->unacknowledged > 0 ? 1 : 0;
     if (mw_mqtt_encode_puback(&client->control, id) != MW_OK) {
         mw_mqtt_lose(client, "out of memory");
     }
@@ -252,9 +369,20 @@ bool mw_mqtt_connected(const struct mw_mqtt *client)
     return client->state == MW_MQTT_UP && !client->lost;
 }
 
+int mw_mqtt_version(const struct mw_mqtt *client)
+{
+    return (int)client->version;
+}
+
+const char *mw_mqtt_client_id(const struct mw_mqtt *client)
+{
+    return client->assigned_id != NULL ? client->assigned_id : client->options.client_id;
+}
+
 size_t mw_mqtt_queued(const struct mw_mqtt *client)
 {
-    return client->outbox.bytes + client->control.size - client->control_written;
+    size_t sealed = client->tls == NULL ? 0 : mw_mqtt_tls_pending(client->tls);
+    return client->outbox.bytes + client->control.size - client->control_written + sealed;
 }
 
 void mw_mqtt_flush(struct mw_mqtt *client)

@@ -1,8 +1,8 @@
-/* client_internal.h - a client from inside: client.c is what its user calls, connection.c what the
- * loop calls.
+/* client_internal.h - a client from inside: client.c is what its user calls, connection.c what
+ * the loop calls, session.c what the broker says, transfer.c the bytes.
  *
- *   WAITING --timer--> CONNECTING --socket--> GREETING --CONNACK--> UP
- *      ^------------------- lost, refused, too slow, malformed -----'
+ *   WAITING --timer--> CONNECTING --socket--> [SECURING --TLS-->] GREETING --CONNACK--> UP
+ *      ^-------------------- lost, refused, not trusted, too slow, malformed -----------'
  *
  * Whoever finds that the connection is lost only says so (mw_mqtt_lose). It is taken down at the
  * end of the loop's call, so that no callback finds it gone under its feet. */
@@ -15,12 +15,20 @@
 
 #include <netdb.h>
 
-enum mw_mqtt_state { MW_MQTT_WAITING, MW_MQTT_CONNECTING, MW_MQTT_GREETING, MW_MQTT_UP };
+enum mw_mqtt_state {
+    MW_MQTT_WAITING,
+    MW_MQTT_CONNECTING,
+    MW_MQTT_SECURING,
+    MW_MQTT_GREETING,
+    MW_MQTT_UP
+};
+
+#define MW_MQTT_ALIASES_IN 32 /* topic aliases that the broker may use */
 
 struct mw_mqtt_subscription {
     char *filter;
-    uint8_t qos;
-    uint16_t id; /* of the SUBSCRIBE that is not yet answered; 0: none */
+    uint8_t options; /* QoS and flags */
+    uint16_t id;     /* of the SUBSCRIBE that is not yet answered; 0: none */
 };
 
 struct mw_mqtt {
@@ -31,6 +39,11 @@ struct mw_mqtt {
 
     enum mw_mqtt_state state;
     int fd;
+    struct mw_mqtt_tls *tls; /* of this connection; NULL: plain */
+    enum mw_mqtt_version version;
+    bool only_3_1_1;                      /* the broker has said that it does not know 5 */
+    bool answered;                        /* CONNACK has come */
+    bool at_once;                         /* the next attempt comes without a delay */
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     uint32_t connection;
     int64_t backoff, up_since; /* microseconds */
@@ -39,11 +52,17 @@ struct mw_mqtt {
     bool lost;
     bool blocked;  /* the socket takes nothing until it is writable again */
     bool received; /* messages since the last on_idle */
-    char reason[160], logged[160];
+    bool more;     /* the last read left something behind that no event will tell of */
+    char reason[320], logged[320];
 
     bool heard, said, pinged; /* since the last tick of the keepalive timer */
     bool greeted;             /* on_connect was called for this connection */
     bool session_present;
+    char *assigned_id;       /* by the broker; NULL: none */
+    uint16_t keepalive;      /* seconds, in force on this connection */
+    uint8_t complained;      /* the code of the last refused message that was logged */
+    uint32_t unacknowledged; /* QoS 1 messages received, and not acknowledged */
+    struct mw_mqtt_alias alias[MW_MQTT_ALIASES_IN]; /* the broker's; alias n is in place n - 1 */
     bool refused; /* publish said AGAIN, and on_writable is owed */
 
     uint8_t *in; /* received, not yet decoded */
@@ -56,6 +75,10 @@ struct mw_mqtt {
 
     struct mw_mqtt_subscription *subscriptions;
     size_t subscriptions_n;
+    uint32_t *index;   /* of filters: 1 + the subscription's place, 0: free */
+    size_t index_n;    /* a power of two, at least twice as many as subscriptions */
+    size_t unanswered; /* subscriptions whose SUBACK has not come */
+    size_t expected;   /* the one whose SUBACK should come next */
 };
 
 /* --- connection.c --- */
@@ -63,21 +86,28 @@ void mw_mqtt_on_io(void *context, uint32_t events);
 void mw_mqtt_on_timer(void *context); /* reconnect, give up, keep alive */
 void mw_mqtt_on_soon(void *context);
 void mw_mqtt_on_after(void *context); /* end of a round: send, tell of room, take down */
-void mw_mqtt_send_subscribe(struct mw_mqtt *client, struct mw_mqtt_subscription *subscription);
 /* Sends at the end of this round, or soon if that has passed. */
 void mw_mqtt_send_later(struct mw_mqtt *client);
-void mw_mqtt_receive(struct mw_mqtt *client, const struct mw_mqtt_packet *packet);
-void mw_mqtt_close(struct mw_mqtt *client);            /* socket and watch */
+void mw_mqtt_close(struct mw_mqtt *client);            /* socket, TLS and watch */
 void mw_mqtt_forget_addresses(struct mw_mqtt *client); /* of the host */
+void mw_mqtt_forget_aliases(struct mw_mqtt *client);   /* of the broker */
+
+/* --- session.c --- */
+void mw_mqtt_send_subscribe(struct mw_mqtt *client, struct mw_mqtt_subscription *subscription);
+void mw_mqtt_receive(struct mw_mqtt *client, const struct mw_mqtt_packet *packet);
 
 /* --- transfer.c --- */
-/* The connection has to go, for the reason given. */
+/* The connection has to go, for the reason given, which the broker is told as `code` if it speaks
+ * 5. */
+void mw_mqtt_lose_with(struct mw_mqtt *client, enum mw_mqtt_reason code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with nothing to tell it. */
 void mw_mqtt_lose(struct mw_mqtt *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Writes as much as the socket takes. */
 void mw_mqtt_write(struct mw_mqtt *client);
 bool mw_mqtt_has_output(const struct mw_mqtt *client);
-/* Reads once and decodes; hands each packet to mw_mqtt_receive. */
+/* Reads what is there, up to a limit, and decodes; hands each packet to mw_mqtt_receive. */
 void mw_mqtt_read(struct mw_mqtt *client);
 
 #endif

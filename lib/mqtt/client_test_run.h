@@ -22,7 +22,7 @@ struct seen {
     struct mw_mqtt *client;
     int connects, disconnects, idles, writables, messages;
     bool session_present;
-    char reason[160];
+    char reason[320];
     int next;       /* number of the message that is expected next */
     int duplicates; /* numbers below it */
     int ack_until;  /* with manual acknowledgement: messages from this number on are kept back */

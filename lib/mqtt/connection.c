@@ -28,6 +28,8 @@ void mw_mqtt_send_later(struct mw_mqtt *client)
 
 void mw_mqtt_close(struct mw_mqtt *client)
 {
+    mw_mqtt_tls_free(client->tls);
+    client->tls = NULL;
     mw_loop_remove(client->loop, client->io);
     client->io = NULL;
     if (client->fd >= 0) {
@@ -42,6 +44,14 @@ void mw_mqtt_forget_addresses(struct mw_mqtt *client)
         freeaddrinfo(client->addresses);
     }
     client->addresses = client->address = NULL;
+}
+
+void mw_mqtt_forget_aliases(struct mw_mqtt *client)
+{
+    for (size_t i = 0; i < MW_MQTT_ALIASES_IN; i++) {
+        free(client->alias[i].topic);
+        client->alias[i] = (struct mw_mqtt_alias){0};
+    }
 }
 
 /* Says a reason once, and again only after it has changed. */
@@ -59,8 +69,11 @@ static void wait_before_retry(struct mw_mqtt *client)
     mw_mqtt_forget_addresses(client);
     client->state = MW_MQTT_WAITING;
     double jitter = 0.5 + 0.5 * erand48(client->random);
-    int64_t delay = (int64_t)((double)client->backoff * jitter);
-    client->backoff = 2 * client->backoff < BACKOFF_MAX ? 2 * client->backoff : BACKOFF_MAX;
+    int64_t delay = client->at_once ? 0 : (int64_t)((double)client->backoff * jitter);
+    if (!client->at_once) {
+        client->backoff = 2 * client->backoff < BACKOFF_MAX ? 2 * client->backoff : BACKOFF_MAX;
+    }
+    client->at_once = false;
     mw_loop_set_timer(client->loop, client->timer, delay, 0);
 }
 
@@ -114,17 +127,28 @@ static void start_connecting(struct mw_mqtt *client)
     try_addresses(client);
 }
 
-/* The connection is lost: takes it down and goes on with the next address, or later. */
-static void take_down(struct mw_mqtt *client)
+/* Which version the next connection begins with. */
+static void choose_version(struct mw_mqtt *client)
 {
-    bool was_up = client->state == MW_MQTT_UP;
-    bool next_address = client->state == MW_MQTT_CONNECTING;
+    if (client->options.speak != MW_MQTT_AUTO) {
+        return;
+    }
+    bool unanswered = client->state == MW_MQTT_GREETING && !client->answered;
+    bool old = client->only_3_1_1 || (unanswered && client->version == MW_MQTT_VERSION_5);
+    client->version = old ? MW_MQTT_VERSION_3_1_1 : MW_MQTT_VERSION_5;
+}
+
+/* Everything that belongs to one connection. */
+static void forget_connection(struct mw_mqtt *client)
+{
     mw_mqtt_close(client);
-    client->lost = client->blocked = false;
+    client->lost = client->blocked = client->more = false;
     client->in_size = client->skip = 0;
     mw_buffer_clear(&client->control);
     client->control_written = 0;
+    client->unacknowledged = 0;
     mw_mqtt_outbox_restart(&client->outbox);
+    mw_mqtt_forget_aliases(client);
     for (size_t i = 0; i < client->subscriptions_n; i++) {
         struct mw_mqtt_subscription *subscription = &client->subscriptions[i];
         if (subscription->id != 0) {
@@ -132,13 +156,39 @@ static void take_down(struct mw_mqtt *client)
             subscription->id = 0;
         }
     }
+    client->unanswered = 0;
+}
+
+/* A broker that does not accept our certificate says so, but a reset may overtake its words. */
+static const char *lost_text(const struct mw_mqtt *client)
+{
+    switch (client->state) {
+    case MW_MQTT_UP:
+        return "broker lost";
+    case MW_MQTT_SECURING:
+        return "no secure connection to the broker";
+    default:
+        return client->tls == NULL || client->answered
+                   ? "broker refused the connection"
+                   : "broker ended the connection, perhaps because of our certificate";
+    }
+}
+
+/* The connection is lost: takes it down and goes on with the next address, or later. */
+static void take_down(struct mw_mqtt *client)
+{
+    enum mw_mqtt_state state = client->state;
+    bool was_up = state == MW_MQTT_UP;
+    const char *what = lost_text(client);
+    choose_version(client);
+    forget_connection(client);
     client->state = MW_MQTT_WAITING;
-    if (next_address) {
+    if (state == MW_MQTT_CONNECTING) {
         client->address = client->address->ai_next;
         try_addresses(client);
         return;
     }
-    log_reason(client, was_up ? "broker lost" : "broker refused the connection");
+    log_reason(client, what);
     if (was_up && mw_clock_monotonic() - client->up_since > STEADY) {
         client->backoff = BACKOFF_MIN;
     }
@@ -148,17 +198,12 @@ static void take_down(struct mw_mqtt *client)
     }
 }
 
-/* The socket is connected, or failed to: greets the broker. */
 static void greet(struct mw_mqtt *client)
 {
-    int failed = 0;
-    socklen_t size = sizeof(failed);
-    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &failed, &size) != 0 || failed != 0) {
-        mw_mqtt_lose(client, "%s", strerror(failed != 0 ? failed : errno));
-        return;
-    }
     const struct mw_mqtt_options *options = &client->options;
+    bool kept = !options->clean_session;
     const struct mw_mqtt_connect connect_packet = {
+        .version = client->version,
         .client_id = options->client_id,
         .username = options->username,
         .password = options->password,
@@ -166,122 +211,60 @@ static void greet(struct mw_mqtt *client)
         .will_payload = options->will_payload,
         .keepalive = options->keepalive,
         .clean_session = options->clean_session,
+        .session_expiry = !kept                          ? 0
+                          : options->session_expiry != 0 ? options->session_expiry
+                                                         : UINT32_MAX,
+        .receive_maximum = options->receive_maximum,
+        .topic_alias_maximum = MW_MQTT_ALIASES_IN,
     };
     client->state = MW_MQTT_GREETING;
-    if (mw_mqtt_encode_connect(&client->control, &connect_packet) != MW_OK) {
+    client->answered = false;
+    if (mw_loop_set_events(client->loop, client->io, EPOLLIN) != MW_OK ||
+        mw_mqtt_encode_connect(&client->control, &connect_packet) != MW_OK) {
         mw_mqtt_lose(client, "out of memory");
     }
 }
 
-void mw_mqtt_send_subscribe(struct mw_mqtt *client, struct mw_mqtt_subscription *subscription)
+/* Goes on with the handshake of TLS; greets the broker when that is done. */
+static void secure(struct mw_mqtt *client)
 {
-    subscription->id = mw_mqtt_outbox_take_id(&client->outbox);
-    if (subscription->id == 0 ||
-        mw_mqtt_encode_subscribe(&client->control, subscription->id,
-                                 mw_span_of(subscription->filter), subscription->qos) != MW_OK) {
-        mw_mqtt_lose(client, "no room for a subscription");
-    }
-}
-
-/* Says that the connection is there. */
-static void announce(struct mw_mqtt *client)
-{
-    if (!client->greeted && !client->lost) {
-        client->greeted = true;
-        if (client->options.on_connect != NULL) {
-            client->options.on_connect(client->options.context, client->session_present);
-        }
-    }
-}
-
-static void announce_when_subscribed(struct mw_mqtt *client)
-{
-    for (size_t i = 0; i < client->subscriptions_n; i++) {
-        if (client->subscriptions[i].id != 0) {
-            return;
-        }
-    }
-    announce(client);
-}
-
-static void receive_connack(struct mw_mqtt *client, const struct mw_mqtt_packet *packet)
-{
-    if (packet->code != 0) {
-        mw_mqtt_lose(client, "%s", mw_mqtt_connack_text(packet->code));
+    struct mw_error error = {0};
+    mw_err err = mw_mqtt_tls_handshake(client->tls, &error);
+    if (err == MW_OK) {
+        greet(client);
         return;
     }
-    mw_mqtt_forget_addresses(client);
-    client->state = MW_MQTT_UP;
-    client->up_since = mw_clock_monotonic();
-    client->connection++;
-    client->session_present = packet->session_present;
-    client->greeted = client->said = client->pinged = false;
-    client->logged[0] = '\0';
-    mw_log(MW_LOG_INFO, NULL, "broker connected", MW_KS("broker", client->url.host),
-           MW_KS("port", client->url.port));
-    int64_t half = client->options.keepalive * MW_SECOND / 2;
-    mw_loop_set_timer(client->loop, client->timer, half, half);
-    for (size_t i = 0; i < client->subscriptions_n; i++) {
-        mw_mqtt_send_subscribe(client, &client->subscriptions[i]);
+    uint32_t events = mw_mqtt_tls_wants_write(client->tls) ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    if (err != MW_ERR_AGAIN) {
+        mw_mqtt_lose(client, "%s", error.text);
+    } else if (mw_loop_set_events(client->loop, client->io, events) != MW_OK) {
+        mw_mqtt_lose(client, "epoll: %s", strerror(errno));
     }
-    announce_when_subscribed(client);
 }
 
-static void receive_suback(struct mw_mqtt *client, const struct mw_mqtt_packet *packet)
+/* The socket is connected, or failed to. */
+static void begin(struct mw_mqtt *client)
 {
-    for (size_t i = 0; i < client->subscriptions_n; i++) {
-        struct mw_mqtt_subscription *subscription = &client->subscriptions[i];
-        if (subscription->id != packet->id) {
-            continue;
-        }
-        mw_mqtt_outbox_give_id(&client->outbox, subscription->id);
-        subscription->id = 0;
-        if (packet->code == 0x80) {
-            mw_log(MW_LOG_ERROR, NULL, "broker refused a subscription",
-                   MW_KS("filter", subscription->filter));
-        }
-        announce_when_subscribed(client);
+    int failed = 0;
+    socklen_t size = sizeof(failed);
+    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &failed, &size) != 0 || failed != 0) {
+        mw_mqtt_lose(client, "%s", strerror(failed != 0 ? failed : errno));
         return;
     }
-}
-
-static void receive_publish(struct mw_mqtt *client, const struct mw_mqtt_packet *packet)
-{
-    struct mw_mqtt_message message = {
-        .topic = packet->topic,
-        .payload = packet->payload,
-        .qos = packet->qos,
-        .retained = packet->retained,
-        .duplicate = packet->duplicate,
-        .id = packet->id,
-        .cut = packet->cut,
-    };
-    announce(client); /* what the broker had kept comes before its answers */
-    client->received = true;
-    if (client->options.on_message != NULL) {
-        client->options.on_message(client->options.context, &message);
+    if (!client->url.secure) {
+        greet(client);
+        return;
     }
-    if (packet->qos > 0 && !client->options.manual_ack) {
-        mw_mqtt_acknowledge(client, client->connection, packet->id);
+    struct mw_error error = {0};
+    client->state = MW_MQTT_SECURING;
+    mw_err err = mw_mqtt_tls_new(&client->tls, &client->options.tls, client->url.host, &error);
+    if (err == MW_OK) {
+        err = mw_mqtt_tls_attach(client->tls, client->fd, &error);
     }
-}
-
-void mw_mqtt_receive(struct mw_mqtt *client, const struct mw_mqtt_packet *packet)
-{
-    bool greeting = client->state == MW_MQTT_GREETING;
-    if (greeting != (packet->type == MW_MQTT_CONNACK)) {
-        mw_mqtt_lose(client, greeting ? "malformed: no CONNACK came first"
-                                      : "malformed: a second CONNACK came");
-    } else if (greeting) {
-        receive_connack(client, packet);
-    } else if (packet->type == MW_MQTT_PUBLISH) {
-        receive_publish(client, packet);
-    } else if (packet->type == MW_MQTT_PUBACK) {
-        mw_mqtt_outbox_acknowledge(&client->outbox, packet->id);
-    } else if (packet->type == MW_MQTT_SUBACK) {
-        receive_suback(client, packet);
+    if (err == MW_OK) {
+        secure(client);
     } else {
-        client->pinged = false; /* PINGRESP */
+        mw_mqtt_lose(client, "%s", error.text);
     }
 }
 
@@ -294,7 +277,9 @@ void mw_mqtt_on_io(void *context, uint32_t events)
     client->handling = true;
     client->blocked = client->blocked && (events & EPOLLOUT) == 0;
     if (client->state == MW_MQTT_CONNECTING) {
-        greet(client);
+        begin(client);
+    } else if (client->state == MW_MQTT_SECURING) {
+        secure(client);
     } else if ((events & EPOLLIN) != 0) {
         mw_mqtt_read(client);
     }
@@ -313,7 +298,7 @@ static void keep_alive(struct mw_mqtt *client)
         mw_mqtt_lose(client, "broker is silent");
     } else if (!client->heard || !client->said) {
         client->pinged = true;
-        if (mw_mqtt_encode_empty(&client->control, MW_MQTT_PINGREQ) != MW_OK) {
+        if (mw_mqtt_encode_ping(&client->control) != MW_OK) {
             mw_mqtt_lose(client, "out of memory");
         }
     } else {
@@ -338,7 +323,10 @@ void mw_mqtt_on_timer(void *context)
 
 void mw_mqtt_on_soon(void *context)
 {
-    (void)context; /* it made a round, at whose end comes mw_mqtt_on_after */
+    struct mw_mqtt *client = context; /* it makes a round, at whose end comes mw_mqtt_on_after */
+    if (client->more) {
+        mw_mqtt_on_io(client, EPOLLIN);
+    }
 }
 
 static bool has_room(const struct mw_mqtt *client)

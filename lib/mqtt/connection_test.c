@@ -1,141 +1,10 @@
 /* The client against a peer that the test plays itself, byte by byte. */
-#include "lib/mqtt/client_test_run.h"
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
-/* A broker's end of one connection. Everything received is kept. */
-struct peer {
-    struct mw_loop *loop;
-    int listener, fd;
-    char url[64];
-    struct mw_loop_watch *accepting, *reading;
-    int accepted, ended;
-    bool deaf;          /* does not read */
-    const char *answer; /* sent to each new connection */
-    size_t answer_size;
-    struct mw_buffer received;
-    size_t first; /* bytes of the first read since it was set to 0 */
-};
-
-static void peer_hang_up(struct peer *peer)
-{
-    mw_loop_remove(peer->loop, peer->reading);
-    peer->reading = NULL;
-    if (peer->fd >= 0) {
-        (void)close(peer->fd);
-    }
-    peer->fd = -1;
-}
-
-static void peer_read(void *context, uint32_t events)
-{
-    struct peer *peer = context;
-    (void)events;
-    char bytes[65536];
-    ssize_t n = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-    if (n <= 0) {
-        peer->ended++;
-        peer_hang_up(peer);
-        return;
-    }
-    peer->first = peer->first == 0 ? (size_t)n : peer->first;
-    assert_int_equal(mw_buffer_add(&peer->received, bytes, (size_t)n), MW_OK);
-}
-
-static void peer_send(struct peer *peer, const char *bytes, size_t size)
-{
-    assert_int_equal(send(peer->fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
-static void peer_listen_to(struct peer *peer)
-{
-    struct mw_error error = {0};
-    assert_int_equal(
-        mw_loop_add_fd(peer->loop, peer->fd, EPOLLIN, peer_read, peer, &peer->reading, &error),
-        MW_OK);
-}
-
-static void peer_accept(void *context, uint32_t events)
-{
-    struct peer *peer = context;
-    (void)events;
-    peer_hang_up(peer);
-    mw_buffer_clear(&peer->received);
-    peer->fd = accept(peer->listener, NULL, NULL);
-    assert_true(peer->fd >= 0);
-    peer->accepted++;
-    if (!peer->deaf) {
-        peer_listen_to(peer);
-    }
-    peer_send(peer, peer->answer, peer->answer_size);
-}
-
-#define ACCEPTED "\x20\x02\x00\x00"
-
-static int set_up(void **state)
-{
-    struct peer *peer = calloc(1, sizeof(*peer));
-    struct mw_error error = {0};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    if (peer == NULL || mw_loop_new(&peer->loop, &error) != MW_OK) {
-        return -1;
-    }
-    peer->fd = -1;
-    peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(peer->listener, (struct sockaddr *)&address, size) != 0 ||
-        listen(peer->listener, 4) != 0 ||
-        getsockname(peer->listener, (struct sockaddr *)&address, &size) != 0 ||
-        mw_loop_add_fd(peer->loop, peer->listener, EPOLLIN, peer_accept, peer, &peer->accepting,
-                       &error) != MW_OK) {
-        return -1;
-    }
-    (void)snprintf(peer->url, sizeof(peer->url), "mqtt://user:secret@127.0.0.1:%u",
-                   ntohs(address.sin_port));
-    peer->answer = ACCEPTED;
-    peer->answer_size = 4;
-    *state = peer;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct peer *peer = *state;
-    peer_hang_up(peer);
-    mw_loop_remove(peer->loop, peer->accepting);
-    (void)close(peer->listener);
-    mw_loop_free(peer->loop);
-    mw_buffer_free(&peer->received);
-    free(peer);
-    return 0;
-}
+#include "lib/mqtt/client_test_peer.h"
 
 static struct mw_mqtt_options options_of(const struct peer *peer)
 {
-    return (struct mw_mqtt_options){.url = peer->url, .client_id = "c", .clean_session = true};
-}
-
-/* Waits until the peer has received so many bytes. */
-struct bytes_wanted {
-    struct peer *peer;
-    size_t size;
-};
-
-static bool has_bytes(void *context)
-{
-    const struct bytes_wanted *wanted = context;
-    return wanted->peer->received.size >= wanted->size;
-}
-
-static void run_until_received(struct peer *peer, size_t size)
-{
-    struct bytes_wanted wanted = {peer, size};
-    run_until(peer->loop, has_bytes, &wanted);
-    assert_int_equal(peer->received.size, size);
+    return (struct mw_mqtt_options){
+        .url = peer->url, .speak = MW_MQTT_3_1_1, .client_id = "c", .clean_session = true};
 }
 
 #define CONNECT_SIZE 29 /* of this client's CONNECT */
@@ -161,12 +30,12 @@ static void test_greets_and_resends_with_duplicate_flag(void **state)
                         "2",
                         24);
     size_t queued = mw_mqtt_queued(seen.client);
-    assert_int_equal(queued, 24);
+    assert_int_equal(queued, 3 * mw_mqtt_outbox_cost(2));
     peer_send(peer, "\x40\x02\x00\x02", 4); /* only the middle one is acknowledged */
     peer_hang_up(peer);
     run_until(peer->loop, is_down, &seen);
     assert_string_equal(seen.reason, "closed by the broker");
-    assert_int_equal(mw_mqtt_queued(seen.client), 16);
+    assert_int_equal(mw_mqtt_queued(seen.client), 2 * mw_mqtt_outbox_cost(2));
     run_until(peer->loop, is_up, &seen);
     run_until_received(peer, CONNECT_SIZE + 16);
     assert_memory_equal(peer->received.data + CONNECT_SIZE,
@@ -259,9 +128,12 @@ static void test_over_long_message_is_cut(void **state)
     struct mw_buffer out = {0};
     char *payload = calloc(1, 2000000);
     assert_non_null(payload);
-    assert_int_equal(mw_mqtt_encode_publish(&out, mw_span_of("t"),
-                                            (struct mw_span){payload, 2000000}, 1, false, 3),
-                     MW_OK);
+    const struct mw_mqtt_publish publish = {.version = MW_MQTT_VERSION_3_1_1,
+                                            .topic = mw_span_of("t"),
+                                            .payload = {payload, 2000000},
+                                            .qos = 1,
+                                            .id = 3};
+    assert_int_equal(mw_mqtt_encode_publish(&out, &publish), MW_OK);
     size_t at = 0;
     while (at < out.size) { /* the client has to read in between */
         ssize_t n = send(peer->fd, out.data + at, out.size - at, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -320,18 +192,47 @@ static void test_deaf_broker_fills_the_queue_only(void **state)
     mw_mqtt_free(seen.client);
 }
 
+static void test_many_subscriptions(void **state)
+{
+    struct peer *peer = *state;
+    struct seen seen;
+    struct mw_error error = {0};
+    char filter[32];
+    seen_new(&seen, peer->loop, options_of(peer));
+    for (int round = 0; round < 2; round++) { /* the second time they are known */
+        for (int i = 0; i < 5000; i++) {
+            (void)snprintf(filter, sizeof(filter), "mw/p/ack/motor-%05d", i);
+            assert_int_equal(mw_mqtt_subscribe(seen.client, filter, 1, &error), MW_OK);
+        }
+    }
+    assert_int_equal(seen.client->subscriptions_n, 5000);
+    run_until_received(peer, CONNECT_SIZE + 5000 * 27);
+    assert_int_equal(seen.connects, 0);
+    for (unsigned id = 1; id <= 5000; id++) { /* one is refused, the rest granted */
+        const char answer[] = {(char)0x90, 3, (char)(id >> 8), (char)(id & 0xff),
+                               (char)(id == 777 ? 0x80 : 1)};
+        peer_send(peer, answer, sizeof(answer));
+    }
+    run_until(peer->loop, is_up, &seen);
+    mw_mqtt_free(seen.client);
+}
+
 static void test_refuses_wrong_arguments(void **state)
 {
     struct peer *peer = *state;
     struct mw_error error = {0};
     struct mw_mqtt *client = NULL;
     struct mw_mqtt_options options = options_of(peer);
-    options.url = "mqtts://127.0.0.1";
+    options.url = "http://127.0.0.1";
     assert_int_equal(mw_mqtt_new(&client, peer->loop, &options, &error), MW_ERR_UNSUPPORTED);
     options.url = "mqtt://127.0.0.1:none";
     assert_int_equal(mw_mqtt_new(&client, peer->loop, &options, &error), MW_ERR_PARSE);
     options = options_of(peer);
-    options.client_id = "";
+    options.client_id = ""; /* a broker has to be told whose session it keeps */
+    options.clean_session = false;
+    assert_int_equal(mw_mqtt_new(&client, peer->loop, &options, &error), MW_ERR_ARGUMENT);
+    options = options_of(peer);
+    options.tls.ca_file = "/etc/ssl/cert.pem"; /* without mqtts:// */
     assert_int_equal(mw_mqtt_new(&client, peer->loop, &options, &error), MW_ERR_ARGUMENT);
     assert_null(client);
     struct seen seen;
@@ -340,13 +241,18 @@ static void test_refuses_wrong_arguments(void **state)
     assert_int_equal(mw_mqtt_publish(seen.client, "a/#", span, 1, false), MW_ERR_ARGUMENT);
     assert_int_equal(mw_mqtt_publish(seen.client, "a", span, 2, false), MW_ERR_ARGUMENT);
     assert_int_equal(mw_mqtt_subscribe(seen.client, "a#", 1, &error), MW_ERR_ARGUMENT);
+    assert_int_equal(mw_mqtt_subscribe(seen.client, "a", 2, &error), MW_ERR_ARGUMENT);
+    assert_int_equal(
+        mw_mqtt_subscribe_with(seen.client, "$share/g/a", 1 | MW_MQTT_NO_LOCAL, &error),
+        MW_ERR_ARGUMENT);
+    assert_int_equal(mw_mqtt_subscribe_with(seen.client, "a", 0x31, &error), MW_ERR_ARGUMENT);
     mw_mqtt_free(seen.client);
     mw_mqtt_free(NULL);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, peer_set_up, peer_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_greets_and_resends_with_duplicate_flag),
         TEST(test_one_write_a_round),
@@ -354,6 +260,7 @@ int main(void)
         TEST(test_silent_broker_is_left),
         TEST(test_over_long_message_is_cut),
         TEST(test_deaf_broker_fills_the_queue_only),
+        TEST(test_many_subscriptions),
         TEST(test_refuses_wrong_arguments),
     };
     return cmocka_run_group_tests_name("connection", tests, NULL, NULL);

@@ -1,36 +1,25 @@
 #include "lib/mqtt/packet.h"
 
-/* --- decoding --- */
-
-/* Reads the length behind byte 1; *size is its own number of bytes. AGAIN: not all there. */
-static mw_err read_length(const uint8_t *data, size_t available, size_t *length, size_t *size,
-                          struct mw_why *why)
-{
-    *length = 0;
-    for (size_t i = 0; i < 4; i++) {
-        if (i >= available) {
-            return MW_ERR_AGAIN;
-        }
-        *length |= (size_t)(data[i] & 0x7f) << (7 * i);
-        if ((data[i] & 0x80) == 0) {
-            *size = i + 1;
-            if (i > 0 && data[i] == 0) {
-                return mw_fail(why, MW_ERR_PARSE, "length has needless bytes", i + 1);
-            }
-            return MW_OK;
-        }
-    }
-    return mw_fail(why, MW_ERR_PARSE, "length has more than four bytes", 4);
-}
-
 static uint16_t number16(const uint8_t *data)
 {
     return (uint16_t)((data[0] << 8) | data[1]);
 }
 
+/* Reads the properties at body[*at]; `there` bytes of the body are. */
+static mw_err decode_properties(const uint8_t *body, size_t *at, size_t there,
+                                struct mw_mqtt_packet *packet, struct mw_why *why)
+{
+    struct mw_span rest = {(const char *)body + *at, there - *at};
+    size_t used = 0;
+    mw_err err = mw_mqtt_properties_decode(rest, packet->type, &packet->properties, &used, why);
+    *at += used;
+    return err;
+}
+
 /* `body` holds the first `there` bytes of `length`. */
 static mw_err decode_publish(uint8_t flags, const uint8_t *body, size_t there, size_t length,
-                             struct mw_mqtt_packet *packet, struct mw_why *why)
+                             enum mw_mqtt_version version, struct mw_mqtt_packet *packet,
+                             struct mw_why *why)
 {
     packet->qos = (flags >> 1) & 3;
     packet->duplicate = (flags & MW_MQTT_DUPLICATE) != 0;
@@ -46,7 +35,8 @@ static mw_err decode_publish(uint8_t flags, const uint8_t *body, size_t there, s
         return mw_fail(why, MW_ERR_PARSE, "PUBLISH ends inside its topic or identifier", 1);
     }
     packet->topic = (struct mw_span){(const char *)body + 2, number16(body)};
-    if (!mw_mqtt_topic_ok(packet->topic)) {
+    bool none = version == MW_MQTT_VERSION_5 && packet->topic.size == 0;
+    if (!none && !mw_mqtt_topic_ok(packet->topic)) {
         return mw_fail(why, MW_ERR_PARSE, "PUBLISH has a malformed topic", 1);
     }
     size_t at = 2 + packet->topic.size;
@@ -57,64 +47,169 @@ static mw_err decode_publish(uint8_t flags, const uint8_t *body, size_t there, s
             return mw_fail(why, MW_ERR_PARSE, "PUBLISH has the packet identifier 0", at);
         }
     }
+    if (version == MW_MQTT_VERSION_5) {
+        mw_err err = decode_properties(body, &at, there, packet, why);
+        if (err != MW_OK) {
+            return err;
+        }
+        if (none && packet->properties.topic_alias == 0) {
+            return mw_fail(why, MW_ERR_PARSE, "PUBLISH has neither a topic nor an alias", 1);
+        }
+    }
     packet->payload = (struct mw_span){(const char *)body + at, there - at};
     packet->cut = length - there;
     return MW_OK;
 }
 
-static mw_err decode_connack(const uint8_t *body, struct mw_mqtt_packet *packet, struct mw_why *why)
+/* What 3.1.1's codes 0 to 5 are called in 5. */
+static const uint8_t old_codes[] = {
+    MW_MQTT_SUCCESS, MW_MQTT_VERSION_UNSUPPORTED, 0x85, 0x88, 0x86, 0x87};
+
+static mw_err decode_connack(const uint8_t *body, size_t length, enum mw_mqtt_version version,
+                             struct mw_mqtt_packet *packet, struct mw_why *why)
 {
     packet->session_present = body[0] == 1;
     packet->code = body[1];
-    if (body[0] > 1 || body[1] > 5 || (body[0] == 1 && body[1] != 0)) {
+    bool five = version == MW_MQTT_VERSION_5 && length > 2;
+    bool known = five ? packet->code == 0 || packet->code >= MW_MQTT_FAILURE : packet->code <= 5;
+    if (body[0] > 1 || !known || (body[0] == 1 && body[1] != 0)) {
         return mw_fail(why, MW_ERR_PARSE, "CONNACK has reserved flags or codes", 2);
+    }
+    if (five) {
+        size_t at = 2;
+        mw_err err = decode_properties(body, &at, length, packet, why);
+        return err == MW_OK && at != length
+                   ? mw_fail(why, MW_ERR_PARSE, "CONNACK goes on behind its properties", at)
+                   : err;
+    }
+    packet->code = old_codes[packet->code];
+    if (version == MW_MQTT_VERSION_5 && packet->code == MW_MQTT_SUCCESS) {
+        return mw_fail(why, MW_ERR_PARSE, "CONNACK is of another version than CONNECT", 1);
     }
     return MW_OK;
 }
 
-static mw_err decode_acknowledgement(const uint8_t *body, struct mw_mqtt_packet *packet,
-                                     struct mw_why *why)
+static mw_err decode_puback(const uint8_t *body, size_t length, struct mw_mqtt_packet *packet,
+                            struct mw_why *why)
 {
-    packet->id = number16(body);
-    if (packet->id == 0) {
-        return mw_fail(why, MW_ERR_PARSE, "packet identifier is 0", 2);
+    size_t at = 2;
+    mw_err err = MW_OK;
+    if (length > at) { /* version 5, as check_head has seen */
+        packet->code = body[at++];
     }
-    if (packet->type == MW_MQTT_SUBACK) {
-        packet->code = body[2];
-        if (packet->code > 2 && packet->code != 0x80) {
-            return mw_fail(why, MW_ERR_PARSE, "SUBACK has a reserved code", 4);
+    if (length > at) {
+        err = decode_properties(body, &at, length, packet, why);
+    }
+    bool known = packet->code == 0 || packet->code == 0x10 || packet->code >= MW_MQTT_FAILURE;
+    if (err == MW_OK && (!known || at != length)) {
+        return mw_fail(why, MW_ERR_PARSE, "PUBACK has a reserved code or a wrong length", 4);
+    }
+    return err;
+}
+
+static mw_err decode_suback(const uint8_t *body, size_t length, enum mw_mqtt_version version,
+                            struct mw_mqtt_packet *packet, struct mw_why *why)
+{
+    size_t at = 2;
+    if (version == MW_MQTT_VERSION_5) {
+        mw_err err = decode_properties(body, &at, length, packet, why);
+        if (err != MW_OK) {
+            return err;
         }
     }
-    return MW_OK;
+    if (length - at != 1) {
+        return mw_fail(why, MW_ERR_PARSE, "SUBACK has not one code for one filter", at);
+    }
+    packet->code = body[at];
+    bool failed = version == MW_MQTT_VERSION_5 ? packet->code >= MW_MQTT_FAILURE
+                                               : packet->code == MW_MQTT_FAILURE;
+    return packet->code <= 2 || failed
+               ? MW_OK
+               : mw_fail(why, MW_ERR_PARSE, "SUBACK has a reserved code", at);
+}
+
+static mw_err decode_disconnect(const uint8_t *body, size_t length, struct mw_mqtt_packet *packet,
+                                struct mw_why *why)
+{
+    size_t at = 0;
+    if (length > at) {
+        packet->code = body[at++];
+    }
+    mw_err err = length > at ? decode_properties(body, &at, length, packet, why) : MW_OK;
+    bool known = packet->code == 0 || packet->code >= MW_MQTT_FAILURE;
+    if (err == MW_OK && (!known || at != length)) {
+        return mw_fail(why, MW_ERR_PARSE, "DISCONNECT has a reserved code or a wrong length", 2);
+    }
+    return err;
+}
+
+static mw_err decode_body(uint8_t first, const uint8_t *body, size_t there, size_t length,
+                          enum mw_mqtt_version version, struct mw_mqtt_packet *packet,
+                          struct mw_why *why)
+{
+    packet->type = (enum mw_mqtt_type)(first >> 4);
+    if (packet->type == MW_MQTT_PUBACK || packet->type == MW_MQTT_SUBACK) {
+        packet->id = number16(body);
+        if (packet->id == 0) {
+            return mw_fail(why, MW_ERR_PARSE, "packet identifier is 0", 2);
+        }
+    }
+    switch (packet->type) {
+    case MW_MQTT_PUBLISH:
+        return decode_publish(first & 0x0f, body, there, length, version, packet, why);
+    case MW_MQTT_CONNACK:
+        return decode_connack(body, length, version, packet, why);
+    case MW_MQTT_PUBACK:
+        return decode_puback(body, length, packet, why);
+    case MW_MQTT_SUBACK:
+        return decode_suback(body, length, version, packet, why);
+    case MW_MQTT_DISCONNECT:
+        return decode_disconnect(body, length, packet, why);
+    default:
+        return MW_OK; /* PINGRESP */
+    }
 }
 
 /* Checks what byte 1 and the length say together, before the body is there. */
-static mw_err check_head(uint8_t first, size_t length, struct mw_why *why)
+static mw_err check_head(uint8_t first, size_t length, enum mw_mqtt_version version, size_t limit,
+                         struct mw_why *why)
 {
-    size_t wanted = 0;
+    bool five = version == MW_MQTT_VERSION_5;
+    size_t least = 0;
+    size_t most = 0;
     switch (first >> 4) {
     case MW_MQTT_PUBLISH:
         return MW_OK;
     case MW_MQTT_CONNACK:
     case MW_MQTT_PUBACK:
-        wanted = 2;
+        least = 2;
+        most = five ? limit : 2;
         break;
     case MW_MQTT_SUBACK:
-        wanted = 3;
+        least = five ? 4 : 3;
+        most = five ? limit : 3;
         break;
     case MW_MQTT_PINGRESP:
         break;
+    case MW_MQTT_DISCONNECT:
+        if (five) { /* in 3.1.1 only a client says it */
+            most = limit;
+            break;
+        }
+        /* fall through */
     default:
         return mw_fail(why, MW_ERR_PARSE, "packet of a type that no client receives", 0);
     }
     if ((first & 0x0f) != 0) {
         return mw_fail(why, MW_ERR_PARSE, "reserved flags are set", 0);
     }
-    return length == wanted ? MW_OK : mw_fail(why, MW_ERR_PARSE, "length does not fit the type", 1);
+    return length >= least && length <= most
+               ? MW_OK
+               : mw_fail(why, MW_ERR_PARSE, "length does not fit the type", 1);
 }
 
-mw_err mw_mqtt_decode(struct mw_span bytes, size_t limit, struct mw_mqtt_packet *packet,
-                      size_t *used, struct mw_why *why)
+mw_err mw_mqtt_decode(struct mw_span bytes, enum mw_mqtt_version version, size_t limit,
+                      struct mw_mqtt_packet *packet, size_t *used, struct mw_why *why)
 {
     *packet = (struct mw_mqtt_packet){0};
     *used = 0;
@@ -124,9 +219,9 @@ mw_err mw_mqtt_decode(struct mw_span bytes, size_t limit, struct mw_mqtt_packet 
     }
     size_t length = 0;
     size_t length_size = 0;
-    mw_err err = read_length(data + 1, bytes.size - 1, &length, &length_size, why);
+    mw_err err = mw_mqtt_length_read(data + 1, bytes.size - 1, &length, &length_size, why);
     if (err == MW_OK) {
-        err = check_head(data[0], length, why);
+        err = check_head(data[0], length, version, limit, why);
     }
     if (err != MW_OK) {
         return err;
@@ -136,157 +231,7 @@ mw_err mw_mqtt_decode(struct mw_span bytes, size_t limit, struct mw_mqtt_packet 
     if (bytes.size - 1 - length_size < there) {
         return MW_ERR_AGAIN;
     }
-    packet->type = (enum mw_mqtt_type)(data[0] >> 4);
-    if (packet->type == MW_MQTT_PUBLISH) {
-        err = decode_publish(data[0] & 0x0f, body, there, length, packet, why);
-    } else if (packet->type == MW_MQTT_CONNACK) {
-        err = decode_connack(body, packet, why);
-    } else if (packet->type != MW_MQTT_PINGRESP) {
-        err = decode_acknowledgement(body, packet, why);
-    }
+    err = decode_body(data[0], body, there, length, version, packet, why);
     *used = err == MW_OK ? 1 + length_size + there : 0;
     return err;
-}
-
-const char *mw_mqtt_connack_text(uint8_t code)
-{
-    static const char *const texts[] = {
-        "accepted",
-        "refused: the broker does not speak MQTT 3.1.1",
-        "refused: client identifier rejected",
-        "refused: broker unavailable",
-        "refused: bad user name or password",
-        "refused: not authorised",
-    };
-    return code < sizeof(texts) / sizeof(texts[0]) ? texts[code] : "refused";
-}
-
-/* --- encoding --- */
-
-/* Makes room for a packet with that body and writes its head. */
-static mw_err start_packet(struct mw_buffer *out, uint8_t first, size_t body)
-{
-    if (body > MW_MQTT_BODY_MAX) {
-        return MW_ERR_TOO_LARGE;
-    }
-    uint8_t head[5] = {first};
-    size_t n = 1;
-    size_t length = body;
-    do {
-        head[n++] = (uint8_t)((length & 0x7f) | (length > 0x7f ? 0x80 : 0));
-        length >>= 7;
-    } while (length > 0);
-    mw_err err = mw_buffer_reserve(out, n + body);
-    return err == MW_OK ? mw_buffer_add(out, head, n) : err;
-}
-
-/* The room is reserved, so these cannot fail. */
-static void add_byte(struct mw_buffer *out, unsigned value)
-{
-    uint8_t byte = (uint8_t)value;
-    (void)mw_buffer_add(out, &byte, 1);
-}
-
-static void add_number16(struct mw_buffer *out, size_t value)
-{
-    add_byte(out, (unsigned)(value >> 8));
-    add_byte(out, (unsigned)(value & 0xff));
-}
-
-static void add_text(struct mw_buffer *out, struct mw_span text)
-{
-    add_number16(out, text.size);
-    if (text.size > 0) {
-        (void)mw_buffer_add(out, text.data, text.size);
-    }
-}
-
-mw_err mw_mqtt_encode_connect(struct mw_buffer *out, const struct mw_mqtt_connect *connect)
-{
-    const char *const texts[] = {connect->client_id, connect->will_topic, connect->will_payload,
-                                 connect->username,
-                                 connect->username == NULL ? NULL : connect->password};
-    const unsigned flags[] = {0, 0x0c, 0, 0x80, 0x40}; /* 0x0c: a will, at QoS 1 */
-    size_t body = 10;
-    unsigned all = connect->clean_session ? 0x02 : 0;
-    for (size_t i = 0; i < 5; i++) {
-        if (texts[i] != NULL) {
-            size_t size = strlen(texts[i]);
-            if (size > MW_MQTT_TEXT_MAX) {
-                return MW_ERR_TOO_LARGE;
-            }
-            body += 2 + size;
-            all |= flags[i];
-        }
-    }
-    mw_err err = start_packet(out, MW_MQTT_CONNECT << 4, body);
-    if (err != MW_OK) {
-        return err;
-    }
-    add_text(out, mw_span_of("MQTT"));
-    add_byte(out, 4); /* MQTT 3.1.1 */
-    add_byte(out, all);
-    add_number16(out, connect->keepalive);
-    for (size_t i = 0; i < 5; i++) {
-        if (texts[i] != NULL) {
-            add_text(out, mw_span_of(texts[i]));
-        }
-    }
-    return MW_OK;
-}
-
-mw_err mw_mqtt_encode_publish(struct mw_buffer *out, struct mw_span topic, struct mw_span payload,
-                              uint8_t qos, bool retain, uint16_t id)
-{
-    size_t head = 2 + topic.size + (qos > 0 ? 2 : 0);
-    if (topic.size > MW_MQTT_TEXT_MAX || payload.size > MW_MQTT_BODY_MAX - head) {
-        return MW_ERR_TOO_LARGE;
-    }
-    unsigned first = (MW_MQTT_PUBLISH << 4) | (unsigned)(qos << 1) | (retain ? 1U : 0U);
-    mw_err err = start_packet(out, (uint8_t)first, head + payload.size);
-    if (err != MW_OK) {
-        return err;
-    }
-    add_text(out, topic);
-    if (qos > 0) {
-        add_number16(out, id);
-    }
-    return payload.size > 0 ? mw_buffer_add(out, payload.data, payload.size) : MW_OK;
-}
-
-mw_err mw_mqtt_encode_puback(struct mw_buffer *out, uint16_t id)
-{
-    const uint8_t packet[] = {MW_MQTT_PUBACK << 4, 2, (uint8_t)(id >> 8), (uint8_t)(id & 0xff)};
-    return mw_buffer_add(out, packet, sizeof(packet));
-}
-
-mw_err mw_mqtt_encode_subscribe(struct mw_buffer *out, uint16_t id, struct mw_span filter,
-                                uint8_t qos)
-{
-    if (filter.size > MW_MQTT_TEXT_MAX) {
-        return MW_ERR_TOO_LARGE;
-    }
-    mw_err err = start_packet(out, (MW_MQTT_SUBSCRIBE << 4) | 2, 2 + 2 + filter.size + 1);
-    if (err == MW_OK) {
-        add_number16(out, id);
-        add_text(out, filter);
-        add_byte(out, qos);
-    }
-    return err;
-}
-
-mw_err mw_mqtt_encode_empty(struct mw_buffer *out, enum mw_mqtt_type type)
-{
-    const uint8_t packet[] = {(uint8_t)(type << 4), 0};
-    return mw_buffer_add(out, packet, sizeof(packet));
-}
-
-size_t mw_mqtt_publish_id_at(const uint8_t *packet, size_t size)
-{
-    size_t at = 1;
-    while (at < size && (packet[at] & 0x80) != 0) {
-        at++;
-    }
-    at++;
-    return at + 1 < size ? at + 2 + number16(packet + at) : size;
 }

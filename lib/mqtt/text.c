@@ -27,9 +27,9 @@ static size_t character(const unsigned char *data, size_t size)
     return over_long || surrogate || too_high ? 0 : length;
 }
 
-static bool text_ok(struct mw_span text)
+bool mw_mqtt_text_ok(struct mw_span text)
 {
-    if (text.size == 0 || text.size > MW_MQTT_TEXT_MAX) {
+    if (text.size > MW_MQTT_TEXT_MAX) {
         return false;
     }
     const unsigned char *data = (const unsigned char *)text.data;
@@ -50,11 +50,42 @@ bool mw_mqtt_topic_ok(struct mw_span topic)
             return false;
         }
     }
-    return text_ok(topic);
+    return topic.size > 0 && mw_mqtt_text_ok(topic);
+}
+
+/* Takes "$share/group/" off; false when that is there and malformed. */
+static bool take_group(struct mw_span *filter)
+{
+    static const char share[] = "$share/";
+    const size_t size = sizeof(share) - 1;
+    if (filter->size < size || memcmp(filter->data, share, size) != 0) {
+        return true;
+    }
+    size_t at = size;
+    while (at < filter->size && filter->data[at] != '/') {
+        if (filter->data[at] == '+' || filter->data[at] == '#') {
+            return false;
+        }
+        at++;
+    }
+    if (at == size || at == filter->size) {
+        return false;
+    }
+    *filter = (struct mw_span){filter->data + at + 1, filter->size - at - 1};
+    return true;
+}
+
+bool mw_mqtt_filter_shared(struct mw_span filter)
+{
+    struct mw_span rest = filter;
+    return take_group(&rest) && rest.size < filter.size;
 }
 
 bool mw_mqtt_filter_ok(struct mw_span filter)
 {
+    if (!mw_mqtt_text_ok(filter) || !take_group(&filter) || filter.size == 0) {
+        return false;
+    }
     for (size_t i = 0; i < filter.size; i++) {
         char c = filter.data[i];
         if (c != '+' && c != '#') {
@@ -66,5 +97,14 @@ bool mw_mqtt_filter_ok(struct mw_span filter)
             return false;
         }
     }
-    return text_ok(filter);
+    return true;
+}
+
+uint32_t mw_mqtt_text_hash(struct mw_span text)
+{
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < text.size; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 16777619U;
+    }
+    return hash;
 }

@@ -87,7 +87,7 @@ static bool parse_host(struct mw_mqtt_url *url, struct mw_span text)
     url->host[size] = '\0';
     size_t rest = begin + size + begin; /* behind the bracket, if there was one */
     if (rest == text.size) {
-        memcpy(url->port, "1883", 5);
+        memcpy(url->port, url->secure ? "8883" : "1883", 5);
         return true;
     }
     return text.data[rest] == ':' &&
@@ -96,16 +96,18 @@ static bool parse_host(struct mw_mqtt_url *url, struct mw_span text)
 
 mw_err mw_mqtt_url_parse(struct mw_mqtt_url *url, const char *text, struct mw_error *error)
 {
-    static const char scheme[] = "mqtt://";
+    static const char plain[] = "mqtt://";
+    static const char secure[] = "mqtts://";
     memset(url, 0, sizeof(*url));
-    if (strncmp(text, scheme, sizeof(scheme) - 1) != 0) {
+    url->secure = strncmp(text, secure, sizeof(secure) - 1) == 0;
+    if (!url->secure && strncmp(text, plain, sizeof(plain) - 1) != 0) {
         const char *colon = strstr(text, "://");
         int shown = colon == NULL || colon - text > 16 ? 0 : (int)(colon - text);
-        return mw_error_set(error, MW_ERR_UNSUPPORTED,
-                            "broker's address begins with \"%.*s\", and not with mqtt://", shown,
-                            text);
+        return mw_error_set(
+            error, MW_ERR_UNSUPPORTED,
+            "broker's address begins with \"%.*s\", and not with mqtt:// or mqtts://", shown, text);
     }
-    struct mw_span rest = mw_span_of(text + sizeof(scheme) - 1);
+    struct mw_span rest = mw_span_of(text + (url->secure ? sizeof(secure) : sizeof(plain)) - 1);
     if (rest.size > 0 && rest.data[rest.size - 1] == '/') {
         rest.size--;
     }
@@ -117,7 +119,7 @@ mw_err mw_mqtt_url_parse(struct mw_mqtt_url *url, const char *text, struct mw_er
     ok = ok && parse_host(url, (struct mw_span){rest.data + host, rest.size - host});
     if (!ok) {
         return mw_error_set(error, MW_ERR_PARSE,
-                            "broker's address is not mqtt://[user[:password]@]host[:port]");
+                            "broker's address is not mqtt[s]://[user[:password]@]host[:port]");
     }
     return MW_OK;
 }

@@ -16,6 +16,8 @@ static void test_accepts(void **state)
         const char *text, *host, *port, *username, *password;
     } good[] = {
         {"mqtt://broker", "broker", "1883", "", ""},
+        {"mqtts://broker", "broker", "8883", "", ""},
+        {"mqtts://[::1]:1", "::1", "1", "", ""},
         {"mqtt://broker:18830/", "broker", "18830", "", ""},
         {"mqtt://u@127.0.0.1", "127.0.0.1", "1883", "u", ""},
         {"mqtt://u:p%40%3a%2F@h:1", "h", "1", "u", "p@:/"},
@@ -27,6 +29,7 @@ static void test_accepts(void **state)
         struct mw_mqtt_url url;
         struct mw_error error = {0};
         assert_int_equal(mw_mqtt_url_parse(&url, good[i].text, &error), MW_OK);
+        assert_int_equal(url.secure, good[i].text[4] == 's');
         assert_string_equal(url.host, good[i].host);
         assert_string_equal(url.port, good[i].port);
         assert_string_equal(url.username, good[i].username);
@@ -37,13 +40,14 @@ static void test_accepts(void **state)
 static void test_refuses(void **state)
 {
     (void)state;
-    const char *const other[] = {"", "broker", "mqtts://broker", "http://broker", "mqtt:broker"};
+    const char *const other[] = {"", "broker", "mqttss://broker", "http://broker", "mqtt:broker"};
     struct mw_mqtt_url url;
     struct mw_error error = {0};
     for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
         assert_int_equal(mw_mqtt_url_parse(&url, other[i], &error), MW_ERR_UNSUPPORTED);
     }
     const char *const wrong[] = {"mqtt://",
+                                 "mqtts://",
                                  "mqtt://:1883",
                                  "mqtt://h:",
                                  "mqtt://h:0",

@@ -37,6 +37,9 @@ static mw_err read_password(const char *path, struct mw_broker_address *address,
 static mw_err from_plant(const struct mw_plant *plant, struct mw_broker_address *address,
                          struct mw_error *error)
 {
+    address->ca_file = plant->broker.ca_file;
+    address->certificate_file = plant->broker.certificate_file;
+    address->key_file = plant->broker.key_file;
     mw_err err = copy(address->url, sizeof address->url, plant->broker.url, "broker.url", error);
     if (err == MW_OK) {
         err = copy(address->username, sizeof address->username, plant->broker.username,
@@ -86,7 +89,7 @@ static mw_err from_file(const char *path, struct mw_broker_address *address, str
 mw_err mw_plant_broker(const struct mw_plant *plant, struct mw_broker_address *address,
                        struct mw_error *error)
 {
-    *address = (struct mw_broker_address){0};
+    *address = (struct mw_broker_address){.version = plant->broker.version};
     if (plant->broker.url != NULL && plant->broker.url[0] != '\0') {
         return from_plant(plant, address, error);
     }

@@ -4,7 +4,8 @@
 
 #include "lib/plant/plant.h"
 
-/* True when any key that is `section` or lies below it ("broker" covers broker.url) has another value. */
+/* True when any key that is `section` or lies below it ("broker" covers broker.url) has another
+ * value. */
 bool mw_plant_differs(const struct mw_plant *a, const struct mw_plant *b, const char *section);
 
 #endif

@@ -17,12 +17,23 @@ const struct mw_option mw_plant_options[] = {
      "folder for everything that is kept; relative to this file", AT(data)},
 
     {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "MQTT broker, mqtt://[user@]host[:port]; empty: start mosquitto on a free port",
+     "MQTT broker, mqtt[s]://[user@]host[:port]; empty: start mosquitto on a free port",
      AT(broker.url)},
     {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
      AT(broker.username)},
     {"broker.password_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "file that holds the password, one line", AT(broker.password_file)},
+    {"broker.version", MW_OPTION_ENUM, "auto|5|3.1.1", 0, 0, "auto", NULL,
+     "MQTT to speak; auto: 5, or 3.1.1 with a broker that does not know 5", AT(broker.version)},
+    {"broker.ca_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of the authorities that may have signed the broker's certificate; empty: the "
+     "system's",
+     AT(broker.ca_file)},
+    {"broker.certificate_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of our certificate, for a broker that wants one",
+     AT(broker.certificate_file)},
+    {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
 
     {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
      AT(http.enabled)},
@@ -70,7 +81,8 @@ const struct mw_option mw_plant_options[] = {
     {"commission.records", MW_OPTION_INT, NULL, 0, 1e6, "200", NULL,
      "healthy records that set a machine's baseline; 0: no baselines", AT(commission.records)},
     {"commission.stable", MW_OPTION_FLOAT, NULL, 0, 10, "0", NULL,
-     "a baseline is done earlier when its halves differ by less than this many deviations; 0: never",
+     "a baseline is done earlier when its halves differ by less than this many deviations; 0: "
+     "never",
      AT(commission.stable)},
     {"commission.from", MW_OPTION_INT, NULL, -1, 1e15, "-1", NULL,
      "first record number of a device that commissioning may use; -1: the first",
@@ -112,14 +124,17 @@ const struct mw_option mw_plant_options[] = {
     {"watch.cooldown", MW_OPTION_INT, NULL, 0, 1e9, "400", NULL,
      "records of a machine after an alarm before the next", AT(watch.cooldown)},
 
-    {"retrain.on_drift", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "retrain after a drift alarm",
+    {"retrain.on_drift", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
+     "retrain after a drift alarm; an autoencoder once an inspection without fault or a repair is "
+     "in",
      AT(retrain.on_drift)},
     {"retrain.minimum_records", MW_OPTION_INT, NULL, 1, 1e9, "500", NULL,
      "labelled records that a first model needs", AT(retrain.minimum_records)},
     {"retrain.minimum_positives", MW_OPTION_INT, NULL, 1, 1e9, "50", NULL,
      "positive ones among them", AT(retrain.minimum_positives)},
     {"retrain.fresh_records", MW_OPTION_INT, NULL, 1, 1e9, "300", NULL,
-     "labelled records since the drift began that a retraining needs", AT(retrain.fresh_records)},
+     "labelled (autoencoder: healthy) records since the drift began that a retraining needs",
+     AT(retrain.fresh_records)},
     {"retrain.fresh_positives", MW_OPTION_INT, NULL, 0, 1e9, "30", NULL, "positive ones among them",
      AT(retrain.fresh_positives)},
     {"retrain.every", MW_OPTION_INT, NULL, 0, 1e12, "0", NULL,
@@ -157,7 +172,8 @@ const struct mw_option mw_plant_options[] = {
     {"simulate.growth", MW_OPTION_DURATION, NULL, 60e6, 365 * DAY, "4h", NULL,
      "mean simulated time from a fault's start to the breakdown", AT(simulate.growth)},
     {"simulate.script", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "file of changes of the world, one a line (docs/protocol.md); empty: none", AT(simulate.script)},
+     "file of changes of the world, one a line (docs/protocol.md); empty: none",
+     AT(simulate.script)},
     {"simulate.twins", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,
      "write what a stopped machine's twin would have sent to data/things/twins.jsonl",
      AT(simulate.twins)},
@@ -214,16 +230,20 @@ static mw_err resolve(char **path, const char *folder)
 static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *folder =
+        slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (folder == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
-    mw_err err = resolve(&plant->data, folder);
-    if (err == MW_OK) {
-        err = resolve(&plant->broker.password_file, folder);
-    }
-    if (err == MW_OK) {
-        err = resolve(&plant->simulate.script, folder);
+    char **const paths[] = {&plant->data,
+                            &plant->broker.password_file,
+                            &plant->broker.ca_file,
+                            &plant->broker.certificate_file,
+                            &plant->broker.key_file,
+                            &plant->simulate.script};
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && err == MW_OK; i++) {
+        err = resolve(paths[i], folder);
     }
     free(folder);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");

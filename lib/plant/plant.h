@@ -1,7 +1,7 @@
 /* plant.h - what plant.yaml says: one struct, one option table (plant.c), read by every role.
  *
- * Keys are the field names, nested as the structs are: broker.url, model.horizon. Every value is owned
- * by the struct. Durations are microseconds, sizes bytes; -1 stands for "off". */
+ * Keys are the field names, nested as the structs are: broker.url, model.horizon. Every value is
+ * owned by the struct. Durations are microseconds, sizes bytes; -1 stands for "off". */
 #ifndef MW_PLANT_PLANT_H
 #define MW_PLANT_PLANT_H
 
@@ -11,6 +11,9 @@ enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
 enum mw_model_scope { MW_SCOPE_PLANT, MW_SCOPE_MACHINE };
 enum mw_time_unit { MW_UNIT_SECONDS, MW_UNIT_MINUTES, MW_UNIT_HOURS, MW_UNIT_DAYS, MW_UNIT_CYCLES };
 
+/* Numbered as enum mw_mqtt_speak (lib/mqtt/client.h). */
+enum mw_broker_version { MW_BROKER_AUTO, MW_BROKER_5, MW_BROKER_3_1_1 };
+
 struct mw_plant {
     char *file;  /* where this was read from; NULL for the defaults */
     char *plant; /* the site's name */
@@ -19,6 +22,8 @@ struct mw_plant {
     struct {
         char *url; /* empty: start mosquitto on a free port */
         char *username, *password_file;
+        int version;                                 /* of MQTT: enum mw_broker_version */
+        char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
     struct {
@@ -37,102 +42,107 @@ struct mw_plant {
     } time;
 
     struct {
-        char *url;             /* empty: sqlite:<data>/stream */
-        int64_t retention_age; /* by time of append; -1: for ever */
+        char *url;              /* empty: sqlite:<data>/stream */
+        int64_t retention_age;  /* by time of append; -1: for ever */
         int64_t retention_size; /* bytes a writer's file */
     } stream;
 
     struct {
-        int kind;                   /* enum mw_model_kind */
-        int scope;                  /* enum mw_model_scope */
-        struct mw_list features;    /* names, in the model's order; empty: all that the data has */
-        struct mw_ints hidden;      /* layers of the perceptron, or of the autoencoder */
-        int64_t horizon;            /* how long before a failure a record counts as positive */
+        int kind;                /* enum mw_model_kind */
+        int scope;               /* enum mw_model_scope */
+        struct mw_list features; /* names, in the model's order; empty: all that the data has */
+        struct mw_ints hidden;   /* layers of the perceptron, or of the autoencoder */
+        int64_t horizon;         /* how long before a failure a record counts as positive */
         int64_t seed;
-        double validation_share;    /* of machines and time held out, (0,0.9) */
-        double int8_auc_loss;       /* the most that int8 may lose against float32 */
-        double quantile;            /* autoencoder: of healthy errors that maps to a score of 0.5 */
+        double validation_share; /* of machines and time held out, (0,0.9) */
+        double int8_auc_loss;    /* the most that int8 may lose against float32 */
+        double quantile;         /* autoencoder: of healthy errors that maps to a score of 0.5 */
     } model;
 
     struct {
         int64_t records; /* healthy records that set a machine's baseline; 0: no baselines */
-        double stable;   /* end earlier when the mean of the second half lies within this many deviations of
-                          * the first half's, at 50, 100, 200 ... records; 0: never */
-        int64_t from;    /* first row number of a recording that commissioning may use; -1: the first */
+        double stable;   /* end earlier when the mean of the second half lies within this many
+                          * deviations of   the first half's, at 50, 100, 200 ... records; 0: never */
+        int64_t
+            from; /* first row number of a recording that commissioning may use; -1: the first */
     } commission;
 
     struct {
-        bool enabled;   /* level 2: things run the model and hold back normal records */
-        double share;   /* of the records held back that are forwarded all the same, with p */
+        bool enabled; /* level 2: things run the model and hold back normal records */
+        double share; /* of the records held back that are forwarded all the same, with p */
         int64_t sketch_records; /* suppressed records a sketch message */
     } level2;
 
     struct {
-        char *feature; /* level 1 gate; empty: the thing's own choice */
+        char *feature;  /* level 1 gate; empty: the thing's own choice */
         double minimum; /* windows below make none: the machine stands still */
     } gate;
 
     struct {
-        char *immediate;  /* action sent at band immediate: "stop"; empty: none */
-        char *impending;  /* at band impending; empty: none */
-        int64_t expires;  /* a command is worthless after this, in the plant's time */
-        int64_t quiet;    /* after a finding of no fault no command for this long; plant's time */
-        int64_t confirm;  /* scores in a row that must agree before a command goes out */
+        char *immediate; /* action sent at band immediate: "stop"; empty: none */
+        char *impending; /* at band impending; empty: none */
+        int64_t expires; /* a command is worthless after this, in the plant's time */
+        int64_t quiet;   /* after a finding of no fault no command for this long; plant's time */
+        int64_t confirm; /* scores in a row that must agree before a command goes out */
     } action;
 
     struct {
-        int64_t window;    /* newest records a comparison takes, per machine */
-        int64_t minimum;   /* fewer records than this are no evidence */
-        double psi;        /* population stability index from which a feature has moved */
-        double alpha;      /* family-wise error rate of the two-sample tests */
-        int64_t cooldown;  /* records a machine after an alarm before the next one */
+        int64_t window;   /* newest records a comparison takes, per machine */
+        int64_t minimum;  /* fewer records than this are no evidence */
+        double psi;       /* population stability index from which a feature has moved */
+        double alpha;     /* family-wise error rate of the two-sample tests */
+        int64_t cooldown; /* records a machine after an alarm before the next one */
     } watch;
 
     struct {
-        bool on_drift;          /* retrain after a drift alarm */
+        bool on_drift;             /* retrain after a drift alarm */
         int64_t minimum_records;   /* labelled records that a first model needs */
         int64_t minimum_positives; /* positive ones among them */
-        int64_t fresh_records;   /* labelled records since the drift's onset that a retraining needs */
+        int64_t
+            fresh_records; /* labelled records since the drift's onset that a retraining needs */
         int64_t fresh_positives;
-        int64_t every;           /* also retrain after this many records without drift; 0: never */
-        double minimum_gain;     /* AUC by which a candidate must beat the model in use */
-        int64_t attempts_gap;    /* records before another attempt after a refused candidate */
+        int64_t every;        /* also retrain after this many records without drift; 0: never */
+        double minimum_gain;  /* AUC by which a candidate must beat the model in use */
+        int64_t attempts_gap; /* records before another attempt after a refused candidate */
     } retrain;
 
     struct {
-        int64_t canary;   /* things that go first */
-        int64_t records;  /* records that they must score before the rest follows */
+        int64_t canary;     /* things that go first */
+        int64_t records;    /* records that they must score before the rest follows */
         double alarm_ratio; /* canary alarm rate over the others' from which it is rolled back */
-        int64_t timeout;  /* for a thing to report the new bundle, real time */
+        int64_t timeout;    /* for a thing to report the new bundle, real time */
     } rollout;
 
     struct {
         int64_t machines; /* simulated motors, one thing each; 0: none */
         int64_t seed;
-        int64_t interval; /* simulated time between records of a machine */
-        double speed;     /* simulated time over real time; 0: as fast as acknowledged */
-        int64_t until;    /* simulated time after which speed is `speed`; before it as fast as acknowledged */
+        int64_t interval;    /* simulated time between records of a machine */
+        double speed;        /* simulated time over real time; 0: as fast as acknowledged */
+        int64_t until;       /* simulated time after which speed is `speed`; before it as fast as
+                                acknowledged */
         int64_t fault_every; /* mean simulated time from a machine's repair to its next fault */
-        int64_t growth;   /* mean simulated time from a fault's start to breakdown */
-        char *script;     /* file with changes of the world (world_script.h); empty: none */
-        bool twins;       /* write the records of stopped machines' twins to things/twins.jsonl */
-        int64_t outbox;   /* bytes an outbox may hold before the oldest sketches merge */
+        int64_t growth;      /* mean simulated time from a fault's start to breakdown */
+        char *script;        /* file with changes of the world (world_script.h); empty: none */
+        bool twins;     /* write the records of stopped machines' twins to things/twins.jsonl */
+        int64_t outbox; /* bytes an outbox may hold before the oldest sketches merge */
     } simulate;
 
     struct {
-        char *device;    /* column; empty: the file's name */
-        char *prefix;    /* put before the device's name */
-        char *machine;   /* column; empty: the device */
-        char *time;      /* column; empty: the row number */
-        int time_unit;   /* enum mw_time_unit, for numeric times */
-        char *start;     /* ISO date that numeric times count from; empty: 1970-01-01 */
+        char *device;            /* column; empty: the file's name */
+        char *prefix;            /* put before the device's name */
+        char *machine;           /* column; empty: the device */
+        char *time;              /* column; empty: the row number */
+        int time_unit;           /* enum mw_time_unit, for numeric times */
+        char *start;             /* ISO date that numeric times count from; empty: 1970-01-01 */
         struct mw_list features; /* columns; empty: every other column that is a number */
-        struct mw_list names;    /* what the features are called, same length; empty: the columns' own */
-        char *label;     /* column with 0/1 for reports only, never for training; empty: none */
-        char *failure;   /* "end": the last row of each device is its failure; a column: 1 marks one */
-        char *finding;   /* column whose 0/1 becomes an inspection event with a finding each row */
-        int delimiter;   /* auto|comma|semicolon|tab|space */
-        int decimal;     /* point|comma */
+        struct mw_list
+            names;   /* what the features are called, same length; empty: the columns' own */
+        char *label; /* column with 0/1 for reports only, never for training; empty: none */
+        char
+            *failure; /* "end": the last row of each device is its failure; a column: 1 marks one */
+        char *finding; /* column whose 0/1 becomes an inspection event with a finding each row */
+        int delimiter; /* auto|comma|semicolon|tab|space */
+        int decimal;   /* point|comma */
         bool header;
     } columns;
 };
@@ -140,12 +150,14 @@ struct mw_plant {
 /* The table of all keys; ends with a NULL key. */
 extern const struct mw_option mw_plant_options[];
 
-/* Reads the file, sets defaults, resolves relative paths against its folder and checks what no single
- * row can say. `path` NULL gives the defaults. Errors carry FILE:LINE. Free with mw_plant_clear. */
+/* Reads the file, sets defaults, resolves relative paths against its folder and checks what no
+ * single row can say. `path` NULL gives the defaults. Errors carry FILE:LINE. Free with
+ * mw_plant_clear. */
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error);
 void mw_plant_clear(struct mw_plant *plant);
 
-/* data/<folder>/<name> into path; folders are stream, artifacts, keys, things, run. Made when missing. */
+/* data/<folder>/<name> into path; folders are stream, artifacts, keys, things, run. Made when
+ * missing. */
 mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const char *name, char *path,
                      size_t capacity, struct mw_error *error);
 

@@ -168,7 +168,8 @@ static void changes_are_found_by_section(void **state)
 static void broker_of_the_plant_or_of_up(void **state)
 {
     struct place *place = *state;
-    struct mw_broker_address address, written = {"mqtt://127.0.0.1:1", "millwright", "pass\"word"};
+    struct mw_broker_address address,
+        written = {.url = "mqtt://127.0.0.1:1", .username = "millwright", .password = "pass\"word"};
     char path[128];
     give(place, "data: d\n");
     assert_int_equal(mw_plant_broker(&place->plant, &address, &place->error), MW_ERR_NOT_FOUND);
@@ -192,6 +193,18 @@ static void broker_of_the_plant_or_of_up(void **state)
     assert_string_equal(address.url, "mqtt://h");
     assert_string_equal(address.username, "u");
     assert_string_equal(address.password, "sesame");
+    assert_int_equal(address.version, MW_BROKER_AUTO);
+    assert_string_equal(address.ca_file, "");
+    give(place,
+         "broker: {url: 'mqtts://h', version: 3.1.1, ca_file: ca.pem, certificate_file: c.pem, "
+         "key_file: /keys/c.key}\n");
+    assert_int_equal(mw_plant_broker(&place->plant, &address, &place->error), MW_OK);
+    assert_int_equal(address.version, MW_BROKER_3_1_1);
+    snprintf(path, sizeof path, "%s/ca.pem", place->folder);
+    assert_string_equal(address.ca_file, path);
+    snprintf(path, sizeof path, "%s/c.pem", place->folder);
+    assert_string_equal(address.certificate_file, path);
+    assert_string_equal(address.key_file, "/keys/c.key");
     give(place, "broker: {url: 'mqtt://h', password_file: none}\n");
     assert_int_equal(mw_plant_broker(&place->plant, &address, &place->error), MW_ERR_NOT_FOUND);
 }

@@ -91,4 +91,5 @@ const struct mw_stream_backend mw_stream_sqlite = {
     .fd = mw_sqlite_reader_fd,
     .drain = mw_sqlite_reader_drain,
     .retain = mw_sqlite_retain,
+    .tidy = mw_sqlite_tidy,
 };

@@ -11,7 +11,8 @@
 
 #define APPLICATION_ID 0x4d575354 /* "MWST" */
 #define BUSY_MS 2000           /* a reader that recovers the log after a crash holds it briefly */
-#define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log: 4 MiB */
+#define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log that a tidy moves: 4 MiB */
+#define COMMIT_FRAMES 2000     /* with so many pages a commit moves them itself */
 #define RESTART_FRAMES 16000   /* with so many pages, wait for readers and start the log anew */
 
 /* migrations[v] takes a file from user_version v to v + 1. */
@@ -148,17 +149,34 @@ static mw_err migrate(const struct mw_sqlite_file *file, struct mw_error *error)
     return err;
 }
 
-/* Moves the log into the file once it is long enough. Readers do not hinder that, but as long as
- * one reads, the log cannot start anew; past a limit this waits for them. */
-static int checkpoint(void *context, sqlite3 *db, const char *schema, int frames)
+/* What fails here is done at a later commit. */
+static void checkpoint(const struct mw_sqlite_file *file, int mode)
 {
-    (void)context;
-    if (frames >= CHECKPOINT_FRAMES) {
-        int mode = frames >= RESTART_FRAMES ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
-        /* What fails here is done at a later commit. */
-        (void)sqlite3_wal_checkpoint_v2(db, schema, mode, NULL, NULL);
+    (void)sqlite3_wal_checkpoint_v2(file->db, "main", mode, NULL, NULL);
+}
+
+/* Nobody may have had time to tidy. Readers do not hinder that the log is moved into the file, but
+ * as long as one reads, the log cannot start anew; past a limit this waits for them. */
+static int on_commit(void *context, sqlite3 *db, const char *schema, int frames)
+{
+    struct mw_sqlite_file *file = context;
+    (void)db;
+    (void)schema;
+    file->frames = frames;
+    if (frames >= COMMIT_FRAMES) {
+        checkpoint(file, frames >= RESTART_FRAMES ? SQLITE_CHECKPOINT_RESTART
+                                                  : SQLITE_CHECKPOINT_PASSIVE);
     }
     return SQLITE_OK;
+}
+
+void mw_sqlite_tidy(struct mw_stream *base)
+{
+    struct mw_sqlite_file *file = &((struct mw_sqlite *)base)->own;
+    if (file->frames >= CHECKPOINT_FRAMES) {
+        checkpoint(file, SQLITE_CHECKPOINT_PASSIVE);
+        file->frames = 0; /* the next commit says how many there are */
+    }
 }
 
 static mw_err set_up_writer(struct mw_sqlite_file *file, struct mw_error *error)
@@ -173,7 +191,7 @@ static mw_err set_up_writer(struct mw_sqlite_file *file, struct mw_error *error)
         err = migrate(file, error);
     }
     if (err == MW_OK) {
-        (void)sqlite3_wal_hook(file->db, checkpoint, NULL);
+        (void)sqlite3_wal_hook(file->db, on_commit, file);
     }
     return err;
 }

@@ -38,6 +38,7 @@ struct mw_sqlite_file {
     int64_t identity;
     dev_t device; /* with inode: to notice that another file took its place */
     ino_t inode;
+    int frames; /* pages in the log after the last commit */
 };
 
 /* What the writer knows of a topic in its own file. */
@@ -78,13 +79,15 @@ mw_err mw_sqlite_prepare(const struct mw_sqlite_file *file, const char *sql, sql
 void mw_sqlite_bind_span(sqlite3_stmt *stmt, int index, struct mw_span span);
 struct mw_span mw_sqlite_column_span(sqlite3_stmt *stmt, int column);
 
-/* Opens FOLDER/<writer>.db, made and migrated when `write`. For reading AGAIN means that the file
- * is not there or not yet complete; no error text. */
+/* *file must stay where it is until it is closed. Opens FOLDER/<writer>.db, made and migrated when
+ * `write`. For reading AGAIN means that the file is not there or not yet complete; no error text.
+ */
 mw_err mw_sqlite_file_open(struct mw_sqlite_file *file, const char *folder, const char *writer,
                            bool write, struct mw_error *error);
 /* Whether the path still names the file that is open. */
 bool mw_sqlite_file_current(const struct mw_sqlite_file *file);
 void mw_sqlite_file_close(struct mw_sqlite_file *file); /* {0} and closed ones allowed */
+void mw_sqlite_tidy(struct mw_stream *stream);
 
 /* --- sqlite_writer.c --- */
 mw_err mw_sqlite_writer_init(struct mw_sqlite *stream, struct mw_error *error);

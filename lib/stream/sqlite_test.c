@@ -277,6 +277,48 @@ static void test_dead_readers_sockets_are_removed(void **state)
     mw_stream_close(bridge);
 }
 
+static off_t size_of(const struct place *place, const char *name)
+{
+    char path[300];
+    struct stat status;
+    (void)snprintf(path, sizeof(path), "%s/%s", place->folder, name);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+/* The log starts anew behind a tidy, and what a killed writer left is whole. */
+static void test_log_is_tidied(void **state)
+{
+    const struct place *place = *state;
+    enum { COMMITS = 600, MORE = 10 };
+    struct mw_stream *stream = NULL;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        assert_ok(place_open(place, "bridge", &stream, &why));
+        for (int i = 0; i < COMMITS; i++) {
+            place_append(stream, "t", i, 1);
+        }
+        off_t log = size_of(place, "bridge.db-wal"), before = size_of(place, "bridge.db");
+        mw_stream_tidy(stream);
+        off_t after = size_of(place, "bridge.db");
+        for (int i = 0; i < MORE; i++) {
+            place_append(stream, "t", COMMITS + i, 1);
+        }
+        bool anew = size_of(place, "bridge.db-wal") == log;
+        _exit(before < after && anew ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_ok(place_open(place, "bridge", &stream, &why));
+    struct mw_stream_reader *reader = place_read(stream, "t", MW_STREAM_EARLIEST);
+    (void)place_expect(reader, 0, COMMITS + MORE);
+    place_expect_nothing(reader);
+    mw_stream_reader_close(reader);
+    mw_stream_close(stream);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up_sqlite, place_tear_down)
@@ -288,6 +330,7 @@ int main(void)
         TEST(test_full_disk_is_survived),
         TEST(test_small_disk_fills_and_goes_on),
         TEST(test_dead_readers_sockets_are_removed),
+        TEST(test_log_is_tidied),
     };
     return cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 }

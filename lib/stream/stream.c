@@ -239,3 +239,10 @@ mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, in
     mw_err err = check_transaction(stream, false, error);
     return err == MW_OK ? stream->backend->retain(stream, age, bytes, now, more, error) : err;
 }
+
+void mw_stream_tidy(struct mw_stream *stream)
+{
+    if (stream->writable && !stream->in_transaction) {
+        stream->backend->tidy(stream);
+    }
+}

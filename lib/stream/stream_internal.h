@@ -42,6 +42,7 @@ struct mw_stream_backend {
 
     mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
                      struct mw_error *error);
+    void (*tidy)(struct mw_stream *stream);
 };
 
 struct mw_stream {

@@ -32,7 +32,11 @@ def a_plant_that_is_down_says_so(program):
 
 def a_broker_that_cannot_be_used_is_refused_at_once(program):
     plant = Plant(program, "")
-    for broker, said in (("url: 'mqtts://localhost'", '"mqtts"'), ("url: 'mqtt://'", "host"),
+    for broker, said in (("url: 'http://localhost'", '"http"'), ("url: 'mqtt://'", "host"),
+                         ("url: 'mqtts://localhost', ca_file: none.pem", "none.pem"),
+                         ("url: 'mqtts://localhost', ca_file: plant.yaml", "no certificate"),
+                         ("url: 'mqtts://localhost', key_file: plant.yaml", "certificate_file"),
+                         ("url: 'mqtt://localhost', ca_file: plant.yaml", "mqtts://"),
                          ("url: 'mqtt://localhost:0'", "port"),
                          ("url: 'mqtt://localhost', password_file: nothing", "nothing")):
         plant.write(f"http: {{port: 0}}\nbroker: {{{broker}}}\n")

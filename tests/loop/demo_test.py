@@ -54,7 +54,7 @@ def closes_the_loop(program):
     check(isinstance(at("drift", "features"), list) and at("drift", "features"), text)
     for key in ("before_drift", "after_drift_old_model", "after_new_model"):
         check(0 < at("auc", key) <= 1, text)
-    check(at("auc", "after_new_model") > at("auc", "after_drift_old_model"), text)
+    check(at("auc", "after_new_model") > at("auc", "after_drift_old_model"), text)  # and by how much: closed
     check(at("int8_auc_loss") <= 0.005, text)
     check(at("loop_seconds") > 0, text)
     check(0 < at("latency_ms", "p50") <= at("latency_ms", "p99") <= at("latency_ms", "max"), text)

@@ -19,7 +19,7 @@ time: {tolerance: off}
 model: {kind: logistic, horizon: 4h}
 commission: {records: 40}
 level2: {share: 1}
-retrain: {minimum_records: 600, minimum_positives: 30, on_drift: false}
+retrain: {minimum_records: 2800, minimum_positives: 300, on_drift: false}
 rollout: {canary: 1, records: 400, alarm_ratio: 2}
 simulate: {machines: 4, seed: 3, interval: 10m, speed: 30000, until: 7d, script: world.txt,
            fault_every: 12h, growth: 12h}

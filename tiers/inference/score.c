@@ -13,6 +13,7 @@
 
 #define POLL_EVERY MW_SECOND       /* wake-ups are hints; this guarantees progress */
 #define TELL_EVERY (2 * MW_SECOND) /* score.json */
+#define TIDY_EVERY MW_SECOND
 #define RETAIN_EVERY (60 * MW_SECOND)
 #define SOON 1
 
@@ -69,6 +70,12 @@ static void on_retain(void *context)
     mw_loop_set_timer(role->role.loop, role->retain, more ? MW_SECOND / 10 : RETAIN_EVERY, 0);
 }
 
+static void on_tidy(void *context)
+{
+    struct score_role *role = context;
+    mw_stream_tidy(role->scorer->stream);
+}
+
 static mw_err print_counts(const struct mw_scorer *scorer, struct mw_buffer *json)
 {
     const struct mw_score_counts *counts = &scorer->committed;
@@ -119,6 +126,9 @@ static mw_err watch(struct score_role *role, struct mw_error *error)
     }
     if (err == MW_OK) {
         err = mw_loop_add_timer(loop, TELL_EVERY, TELL_EVERY, on_tell, role, NULL, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(loop, TIDY_EVERY, TIDY_EVERY, on_tidy, role, NULL, error);
     }
     if (err == MW_OK) {
         err = mw_loop_add_fd(loop, mw_stream_reader_fd(role->scorer->reader), EPOLLIN, on_wake,

@@ -84,8 +84,8 @@ static void test_survives_as_text(void **state)
     (void)state;
     assert_int_equal(mw_wire_parser_init(memory, sizeof memory, &parser), MW_OK);
     assert_int_equal(mw_score_policy_print(&policy, text, sizeof text), 0);
-    policy = (struct mw_score_policy){3, 2, 1, MW_BAND_IMPENDING, INT64_C(1767225600123456),
-                                      INT64_C(1767225700000000)};
+    policy = (struct mw_score_policy){
+        3, 2, 1, MW_BAND_IMPENDING, INT64_C(1767225600123456), INT64_C(1767225700000000)};
     size_t size = mw_score_policy_print(&policy, text, sizeof text);
     assert_true(size > 0);
     assert_int_equal(mw_score_policy_parse(&back, parser, (struct mw_span){text, size}), MW_OK);
@@ -98,7 +98,8 @@ static void test_survives_as_text(void **state)
     assert_int_not_equal(mw_score_policy_parse(&back, parser, mw_span_of("{\"v\":1}")), MW_OK);
 }
 
-/* After a finding of no fault the machine is left alone for a while; after one of a fault it is not. */
+/* After a finding of no fault the machine is left alone for a while; after one of a fault it is
+ * not. */
 static void test_a_finding_is_believed(void **state)
 {
     struct mw_plant plant = {0};

@@ -195,6 +195,39 @@ static void test_baseline_and_bundle_survive_a_restart(void **state)
     mw_buffer_free(&lines);
 }
 
+/* The baseline that a bundle brings is swapped in with it, and out again. */
+static void test_a_bundle_brings_its_own_baselines(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_buffer lines = {0};
+    struct mw_bundle bundle;
+    char plain[MW_DIGEST_TEXT], own[MW_DIGEST_TEXT];
+    test_plant_publish(test, 1.0F, plain);
+    test_bundle_build(&bundle, 1.0F);
+    const float mean[2] = {20, bundle.reference_mean[1]}, std[2] = {4, bundle.reference_std[1]};
+    assert_ok(mw_baseline_list_add(&bundle.baselines, "motor-1", 100, 60, mean, std, 2));
+    assert_ok(
+        test_bundle_sign(test->place->store, test->place->keys, &bundle, "bundle/own", own, error));
+    test_plant_begin(test);
+    test_plant_append(test, "baseline", "motor-1",
+                      "{\"v\":1,\"machine\":\"motor-1\",\"count\":9,\"features\":{\"a\":[8,2]}}");
+    test_plant_update(test, "*", plain);
+    test_plant_record(test, "motor-1", 1, 1, 10.0F, 0.0F);
+    test_plant_update(test, "*", own);
+    test_plant_record(test, "motor-1", 1, 2, 24.0F, 0.0F); /* one deviation above, as before */
+    test_plant_update(test, "*", plain);
+    test_plant_record(test, "motor-1", 1, 3, 10.0F, 0.0F);
+    test_plant_commit(test);
+    struct mw_scorer *scorer = test_plant_open(test);
+    test_plant_run(scorer);
+    mw_scorer_close(scorer);
+    assert_int_equal(test_plant_all(test, "score", &lines), 3);
+    assert_non_null(strstr(lines.data, "\"seq\":1,\"time\":1001,\"score\":0.375"));
+    assert_non_null(strstr(lines.data, "\"seq\":2,\"time\":1002,\"score\":0.375"));
+    assert_non_null(strstr(lines.data, "\"seq\":3,\"time\":1003,\"score\":0.375"));
+    mw_buffer_free(&lines);
+}
+
 static void test_remembers_the_newest_metadata(void **state)
 {
     struct test_plant *test = *state;
@@ -356,6 +389,7 @@ int main(void)
         PLACED(test_refuses_a_bad_bundle_and_keeps_the_old),
         PLACED(test_dead_letters_do_not_stop_it),
         PLACED(test_baseline_and_bundle_survive_a_restart),
+        PLACED(test_a_bundle_brings_its_own_baselines),
         PLACED(test_remembers_the_newest_metadata),
         PLACED(test_commands_once),
         PLACED(test_a_time_that_is_not_to_be_believed_sets_no_deadline),

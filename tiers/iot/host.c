@@ -76,6 +76,14 @@ static void on_disconnect(void *context, const char *reason)
     }
 }
 
+static void on_idle(void *context)
+{
+    struct mw_host *host = context;
+    if (host->options.on_idle != NULL) {
+        host->options.on_idle(host->options.context);
+    }
+}
+
 static void on_writable(void *context)
 {
     struct mw_host *host = context;
@@ -101,16 +109,20 @@ static void on_tick(void *context)
 static mw_err connect_host(struct mw_host *host, const struct mw_broker_address *broker,
                            struct mw_error *error)
 {
-    struct mw_mqtt_options mqtt = {.url = broker->url,
-                                   .client_id = host->options.client_id,
-                                   .username = broker->username[0] ? broker->username : NULL,
-                                   .password = broker->password[0] ? broker->password : NULL,
-                                   .clean_session = true,
-                                   .on_message = on_message,
-                                   .on_connect = on_connect,
-                                   .on_disconnect = on_disconnect,
-                                   .on_writable = on_writable,
-                                   .context = host};
+    struct mw_mqtt_options mqtt = {
+        .url = broker->url,
+        .client_id = host->options.client_id,
+        .username = broker->username[0] ? broker->username : NULL,
+        .password = broker->password[0] ? broker->password : NULL,
+        .tls = {broker->ca_file, broker->certificate_file, broker->key_file},
+        .speak = (enum mw_mqtt_speak)broker->version,
+        .clean_session = true,
+        .on_message = on_message,
+        .on_connect = on_connect,
+        .on_disconnect = on_disconnect,
+        .on_idle = on_idle,
+        .on_writable = on_writable,
+        .context = host};
     mw_err err = mw_loop_add_timer(host->loop, TICK, TICK, on_tick, host, &host->timer, error);
     return err == MW_OK ? mw_mqtt_new(&host->mqtt, host->loop, &mqtt, error) : err;
 }

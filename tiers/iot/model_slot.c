@@ -387,9 +387,9 @@ const struct mw_baseline *mw_model_slot_baseline(const struct mw_model_slot *slo
                                                  const char *machine)
 {
     const struct mw_baseline *plant = mw_baselines_find(slot->baselines, machine);
-    return slot->active == NULL
-               ? plant
-               : mw_baseline_list_choose(&slot->active->bundle.baselines, machine, INT64_MAX, plant);
+    return slot->active == NULL ? plant
+                                : mw_baseline_list_choose(&slot->active->bundle.baselines, machine,
+                                                          INT64_MAX, plant);
 }
 
 void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *json)

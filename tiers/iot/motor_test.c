@@ -208,8 +208,8 @@ static void world_changes_show(void **state)
     assert_true(after[MW_MOTOR_VIBRATION_BAND_4] / before[MW_MOTOR_VIBRATION_BAND_4] > 1.6 * 1.5);
 }
 
-/* Each fault shows where a mechanic would look for it, beside the same motor without the fault at the
- * same time of its life. */
+/* Each fault shows where a mechanic would look for it, beside the same motor without the fault at
+ * the same time of its life. */
 static void faults_show_where_they_should(void **state)
 {
     (void)state;

@@ -45,8 +45,14 @@ void mw_outbox_rollback(struct mw_outbox *outbox)
             step(outbox, MW_ST_ROLLBACK, NULL);
         }
         outbox->in_transaction = false;
+        outbox->rolled_back++;
         outbox->bytes = outbox->bytes_before;
     }
+}
+
+uint64_t mw_outbox_rolled_back(const struct mw_outbox *outbox)
+{
+    return outbox->rolled_back;
 }
 
 mw_err mw_outbox_device(struct mw_outbox *outbox, const char *name, struct mw_outbox_device *device,

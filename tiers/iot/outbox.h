@@ -40,6 +40,9 @@ void mw_outbox_close(struct mw_outbox *outbox);
 mw_err mw_outbox_begin(struct mw_outbox *outbox, struct mw_error *error);
 mw_err mw_outbox_commit(struct mw_outbox *outbox, struct mw_error *error);
 void mw_outbox_rollback(struct mw_outbox *outbox);
+/* Transactions that left nothing, so far: who joined one that others began sees whether it is still
+ * the same. */
+uint64_t mw_outbox_rolled_back(const struct mw_outbox *outbox);
 
 /* Reads a device's numbers, making it (all 0) when it is new. */
 mw_err mw_outbox_device(struct mw_outbox *outbox, const char *name, struct mw_outbox_device *device,

@@ -30,6 +30,7 @@ struct mw_outbox {
     sqlite3 *db;
     sqlite3_stmt *statement[MW_ST_COUNT];
     bool in_transaction;
+    uint64_t rolled_back;        /* transactions that left nothing */
     int64_t bytes, bytes_before; /* now, and when the transaction began */
     struct mw_buffer value;      /* what mw_outbox_get gave last */
 };

@@ -54,6 +54,7 @@ mw_err mw_outbox_fail(struct mw_outbox *outbox, const char *what, struct mw_erro
     if (outbox->in_transaction && sqlite3_get_autocommit(outbox->db) != 0) {
         /* A full disk and the like roll back at once: later statements must not go in alone. */
         outbox->in_transaction = false;
+        outbox->rolled_back++;
         outbox->bytes = outbox->bytes_before;
     }
     return mw_error_set(error, err, "outbox %s: %s: %s", sqlite3_db_filename(outbox->db, "main"),

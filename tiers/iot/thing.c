@@ -27,6 +27,7 @@ struct thing {
     struct mw_outbox *outbox;
     struct mw_buffer root;
     struct mw_latency latency;
+    struct mw_thing_answers answers;
     struct mw_thing_report *report;
     struct mw_loop_watch *tick, *second;
     struct mw_buffer state;
@@ -252,6 +253,13 @@ static void on_second(void *context)
                           &thing->latency);
 }
 
+/* Commands act when they are read; those that came together share a wait for the disk. */
+static void on_idle(void *context)
+{
+    struct thing *thing = context;
+    mw_thing_answer(&thing->host);
+}
+
 static int64_t plant_time(void *context)
 {
     struct thing *thing = context;
@@ -355,13 +363,14 @@ static mw_err open_devices(struct thing *thing, struct mw_error *error)
 {
     char client[MW_NAME_MAX + 16];
     snprintf(client, sizeof client, "thing-%s", thing->plant->plant);
-    struct mw_host_options options = {.client_id = client};
+    struct mw_host_options options = {.client_id = client, .context = thing, .on_idle = on_idle};
     mw_err err = mw_host_new(&thing->host.uplinks, thing->role.loop, thing->plant, &options, error);
     thing->host.plant = thing->plant;
     thing->host.outbox = thing->outbox;
     thing->host.store = thing->store;
     thing->host.root = (struct mw_span){thing->root.data, thing->root.size};
     thing->host.latency = &thing->latency;
+    thing->host.answers = &thing->answers;
     thing->host.context = thing;
     thing->host.now = plant_time;
     thing->host.act = act;

@@ -9,7 +9,20 @@
 #include "tiers/iot/outbox.h"
 #include "tiers/iot/uplink.h"
 
+#define MW_THING_ANSWERS 32 /* commands in one transaction at most */
+
 struct mw_thing_device;
+
+/* Commands that were obeyed in the outbox's open transaction: they are answered once it is on disk.
+ */
+struct mw_thing_answers {
+    size_t n;
+    uint64_t rolled_back; /* mw_outbox_rolled_back when the first was obeyed */
+    struct {
+        struct mw_thing_device *device;
+        char id[MW_ID_MAX + 1], result[16];
+    } answer[MW_THING_ANSWERS];
+};
 
 /* What all things of a host share; borrowed. */
 struct mw_thing_host {
@@ -19,6 +32,7 @@ struct mw_thing_host {
     struct mw_store *store;
     struct mw_span root;        /* root metadata of enrolment */
     struct mw_latency *latency; /* publish to command */
+    struct mw_thing_answers *answers;
     void *context;
     int64_t (*now)(void *context); /* the plant's time, by which commands expire */
     /* Carries out an action on the device's machine and saves what came of it, inside the outbox's
@@ -40,6 +54,9 @@ mw_err mw_thing_device_record(struct mw_thing_device *device, struct mw_telemetr
 /* Writes what a restart needs, inside the transaction; after the commit, sends. */
 mw_err mw_thing_device_save(struct mw_thing_device *device, struct mw_error *error);
 void mw_thing_device_send(struct mw_thing_device *device);
+
+/* Commits what commands changed, if there were any, and answers them. */
+void mw_thing_answer(const struct mw_thing_host *host);
 
 void mw_thing_device_tick(struct mw_thing_device *device, int64_t now_monotonic);
 

@@ -144,16 +144,57 @@ static void on_update(void *context, struct mw_span json)
 /* --- commands --- */
 
 /* One that is lost is asked for again, since the command comes again. */
-static void answer(struct mw_thing_device *device, struct mw_span id, const char *result)
+static void send_answer(const struct mw_thing_device *device, const char *id, const char *result)
 {
     char json[512], time[MW_NUMBER_TEXT];
     mw_number_print_time(time, mw_clock_utc());
     int n = snprintf(json, sizeof json,
-                     "{\"v\":1,\"device\":\"%s\",\"answer\":{\"id\":\"%.*s\",\"result\":\"%s\"},"
+                     "{\"v\":1,\"device\":\"%s\",\"answer\":{\"id\":\"%s\",\"result\":\"%s\"},"
                      "\"time\":%s}",
-                     device->name, (int)id.size, id.data, result, time);
+                     device->name, id, result, time);
     mw_host_publish(device->host->uplinks, "status", device->name,
                     (struct mw_span){json, (size_t)n});
+}
+
+void mw_thing_answer(const struct mw_thing_host *host)
+{
+    struct mw_thing_answers *answers = host->answers;
+    struct mw_error error = {0};
+    size_t n = answers->n;
+    if (n == 0) {
+        return;
+    }
+    answers->n = 0;
+    mw_err err = mw_outbox_commit(host->outbox, &error);
+    if (err == MW_OK && mw_outbox_rolled_back(host->outbox) != answers->rolled_back) {
+        err = mw_error_set(&error, MW_ERR_IO, "outbox: what commands changed was rolled back");
+    }
+    if (err != MW_OK) {
+        mw_outbox_rollback(host->outbox);
+        mw_log(MW_LOG_ERROR, NULL, "commands could not be stored", MW_KI("commands", n),
+               MW_KS("reason", error.text));
+        host->failed(host->context, &error);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        send_answer(answers->answer[i].device, answers->answer[i].id, answers->answer[i].result);
+    }
+}
+
+static void answer_later(struct mw_thing_device *device, const char *id, struct mw_span result)
+{
+    struct mw_thing_answers *answers = device->host->answers;
+    if (answers->n == MW_THING_ANSWERS) {
+        mw_thing_answer(device->host);
+    }
+    if (answers->n == 0) {
+        answers->rolled_back = mw_outbox_rolled_back(device->host->outbox);
+    }
+    size_t i = answers->n++;
+    answers->answer[i].device = device;
+    snprintf(answers->answer[i].id, sizeof answers->answer[i].id, "%s", id);
+    snprintf(answers->answer[i].result, sizeof answers->answer[i].result, "%.*s", (int)result.size,
+             result.data);
 }
 
 /* Commands are named <machine>-<boot>-<seq> after the record that caused them. */
@@ -187,10 +228,7 @@ static mw_err obey(struct mw_thing_device *device, const struct mw_command *comm
             device->host->act(device->host->context, device->name, command->action, &known, error);
         *result = known ? "done" : "unknown";
     }
-    if (err == MW_OK) {
-        err = mw_outbox_put(outbox, "done", key, mw_span_of(*result), error);
-    }
-    return err == MW_OK ? mw_outbox_commit(outbox, error) : err;
+    return err == MW_OK ? mw_outbox_put(outbox, "done", key, mw_span_of(*result), error) : err;
 }
 
 static void on_command(void *context, const struct mw_command *command)
@@ -204,9 +242,7 @@ static void on_command(void *context, const struct mw_command *command)
     }
     snprintf(key, sizeof key, "%.*s", (int)command->id.size, command->id.data);
     if (mw_outbox_get(device->host->outbox, "done", key, &before, &error) == MW_OK) {
-        char result[16];
-        snprintf(result, sizeof result, "%.*s", (int)before.size, before.data);
-        answer(device, command->id, result);
+        answer_later(device, key, before);
         return;
     }
     measure_latency(device, command->id);
@@ -219,7 +255,7 @@ static void on_command(void *context, const struct mw_command *command)
         return;
     }
     mw_log(MW_LOG_INFO, device->name, "command", MW_KS("id", key), MW_KS("result", result));
-    answer(device, command->id, result);
+    answer_later(device, key, mw_span_of(result));
 }
 
 /* --- making --- */

@@ -179,6 +179,31 @@ static void commands_are_done_once(void **state)
     end(&scene);
 }
 
+/* More than one transaction takes, and some of them twice. */
+static void commands_that_come_together_are_all_answered(void **state)
+{
+    enum { DIFFERENT = 40, ALL = 60 };
+    struct scene scene;
+    begin(&scene, *state);
+    start_thing(&scene);
+    scene.wanted = 50;
+    run_until(scene.loop, enough_records, &scene);
+    for (int i = 0; i < ALL; i++) {
+        char json[256];
+        (void)snprintf(json, sizeof json,
+                       "{\"v\":1,\"id\":\"together-%d\",\"device\":\"motor-%d\",\"machine\":"
+                       "\"motor-%d\",\"action\":\"dance\",\"time\":1,\"expires\":4e9,"
+                       "\"cause\":\"score\"}",
+                       i % DIFFERENT, 1 + i % 2, 1 + i % 2);
+        test_send(scene.bridge, "command", i % 2 == 0 ? "motor-1" : "motor-2", json);
+    }
+    scene.wanted = ALL;
+    run_until(scene.loop, enough_answers, &scene);
+    assert_answer(&scene, "together-19", "unknown");
+    stop_thing(&scene, SIGTERM);
+    end(&scene);
+}
+
 /* More waits than the outbox may hold: the newest go on, and the loss is counted. */
 static void a_full_outbox_drops_and_counts(void **state)
 {
@@ -220,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_killed_plant_tells_the_same_story),
         TEST(commands_are_done_once),
+        TEST(commands_that_come_together_are_all_answered),
         TEST(a_full_outbox_drops_and_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,8 @@ struct mw_host_options {
     void *context;
     /* The broker is there again; after a loss as well. May be NULL. */
     void (*on_connect)(void *context);
+    /* What the broker had sent has been handed to the uplinks. May be NULL. */
+    void (*on_idle)(void *context);
 };
 
 /* Connects to the plant's broker in the background. Borrows plant and loop. */

@@ -61,13 +61,14 @@ static void bury_twin(struct mw_world *w, unsigned i)
     }
 }
 
-/* Measuring draws from the motor's noise alone, so the twin's life is the same whether told or not. */
+/* Measuring draws from the motor's noise alone, so the twin's life is the same whether told or not.
+ */
 static void tell_twin(struct mw_world *w, unsigned i, int64_t now)
 {
     float features[MW_MOTOR_FEATURES];
     struct mw_gate gate = {.minimum = w->config.gate.minimum};
-    if (w->call.on_twin != NULL && mw_motor_measure(&w->machine[i].twin, &w->noise, w->signal,
-                                                    &gate, features) == MW_OK) {
+    if (w->call.on_twin != NULL &&
+        mw_motor_measure(&w->machine[i].twin, &w->noise, w->signal, &gate, features) == MW_OK) {
         const struct mw_world_record record = {i, w->name[i], now, features};
         w->call.on_twin(w->call.context, &record);
     }

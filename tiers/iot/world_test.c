@@ -100,8 +100,8 @@ static void on_twin(void *context, const struct mw_world_record *record)
 static struct mw_world *new_world(const struct mw_world_config *config, struct log *log)
 {
     memset(log, 0, sizeof *log);
-    const struct mw_world_callbacks callbacks = {log,      on_record, on_event, on_truth,
-                                                 on_change, on_twin};
+    const struct mw_world_callbacks callbacks = {log,      on_record, on_event,
+                                                 on_truth, on_change, on_twin};
     struct mw_world *world;
     struct mw_error error = {0};
     assert_int_equal(mw_world_new(config, &callbacks, &world, &error), MW_OK);

@@ -134,13 +134,25 @@ static void store_round(struct bridge *bridge)
     }
 }
 
+/* Nobody waits for what the round holds: that commands went out, which a crash would only make
+ * happen again. Their answers are milliseconds away and need the disk anyway; a sync of its own
+ * would stand in the way of the next record and the next command. */
+static bool can_wait(const struct mw_bridge_intake *intake)
+{
+    const struct mw_bridge_round *round = &intake->round;
+    return !round->pressing && round->n_pubacks == 0 && round->n_receipts == 0 &&
+           intake->touched == NULL;
+}
+
 static void on_after(void *context)
 {
     struct bridge *bridge = context;
     if (bridge->paused || bridge->mqtt == NULL) {
         return;
     }
-    store_round(bridge);
+    if (!can_wait(&bridge->intake)) {
+        store_round(bridge);
+    }
     if (!bridge->paused) {
         mw_bridge_outgoing_pump(&bridge->outgoing);
     }
@@ -211,6 +223,8 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
         .client_id = bridge->client_id,
         .username = address->username[0] == '\0' ? NULL : address->username,
         .password = address->password[0] == '\0' ? NULL : address->password,
+        .tls = {address->ca_file, address->certificate_file, address->key_file},
+        .speak = (enum mw_mqtt_speak)address->version,
         .clean_session = false,
         .manual_ack = true,
         .on_message = on_message,
@@ -232,6 +246,9 @@ static void read_stream(struct bridge *bridge)
     bool more = false;
     if (!bridge->paused) {
         mw_bridge_outgoing_poll(&bridge->outgoing, &more);
+    }
+    if (bridge->mqtt != NULL) {
+        mw_mqtt_flush(bridge->mqtt); /* commands leave before the round's end waits for the disk */
     }
     if (more) {
         mw_loop_wake(bridge->role.loop);
@@ -264,8 +281,10 @@ static void on_second(void *context)
     if (bridge->let_go && !bridge->paused) {
         resume_intake(bridge); /* a message was let go for want of memory */
     }
+    mw_stream_tidy(bridge->stream);
     read_stream(bridge);
     mw_bridge_outgoing_resend(&bridge->outgoing);
+    bridge->intake.round.pressing |= !mw_bridge_round_empty(&bridge->intake.round);
     write_stats(bridge);
 }
 

@@ -157,7 +157,10 @@ static void take(struct mw_bridge_outgoing *outgoing, const struct mw_stream_rec
 {
     if (strcmp(record->topic, "command") == 0) {
         take_command(outgoing, record);
-    } else if (strcmp(record->topic, "update") == 0) {
+        return;
+    }
+    outgoing->intake->round.pressing = true; /* devices are told what the stream holds */
+    if (strcmp(record->topic, "update") == 0) {
         mw_bridge_take_update(outgoing, record);
     } else {
         mw_bridge_take_baseline(outgoing, record);

@@ -101,6 +101,7 @@ void mw_bridge_round_clear(struct mw_bridge_round *round)
     round->n_pubacks = 0;
     round->n_receipts = 0;
     round->moved = false;
+    round->pressing = false;
 }
 
 void mw_bridge_round_free(struct mw_bridge_round *round)

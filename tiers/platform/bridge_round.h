@@ -37,7 +37,8 @@ struct mw_bridge_round {
     size_t n_pubacks, pubacks_capacity;
     struct mw_bridge_receipt *receipt;
     size_t n_receipts, receipts_capacity;
-    bool moved; /* the reader of the stream has moved, so its position has to be committed */
+    bool moved;    /* the reader of the stream has moved, so its position has to be committed */
+    bool pressing; /* somebody waits for something of it that is not a message or a receipt */
 };
 
 /* Begins an item; its value is then appended to round->text and mw_bridge_round_close ends it.

@@ -90,7 +90,8 @@ static mw_err take_time(struct mw_archive *archive, const struct mw_stream_recor
                                  suspect ? INT64_MIN : archive->record.time, error);
 }
 
-static bool take_baseline(void *context, struct mw_span key, struct mw_span value)
+/* The newest is there even when retention has removed what was appended. */
+static bool take_newest_baseline(void *context, struct mw_span key, struct mw_span value)
 {
     struct mw_archive *archive = context;
     json_error_t why;
@@ -99,10 +100,19 @@ static bool take_baseline(void *context, struct mw_span key, struct mw_span valu
     if (root != NULL && key.size <= MW_NAME_MAX) {
         memcpy(machine, key.data, key.size);
         machine[key.size] = '\0';
-        mw_baselines_set(archive->baselines, machine, root);
+        mw_baselines_add(archive->baselines, machine, root);
     }
     json_decref(root);
     return true;
+}
+
+static mw_err take_baseline(struct mw_archive *archive, const struct mw_stream_record *record,
+                            void *context, struct mw_error *error)
+{
+    (void)context;
+    (void)error;
+    (void)take_newest_baseline(archive, record->key, record->value);
+    return MW_OK;
 }
 
 static mw_err take_in(struct mw_archive *archive, struct mw_error *error)
@@ -115,7 +125,11 @@ static mw_err take_in(struct mw_archive *archive, struct mw_error *error)
         err = read_topic(archive, "telemetry", take_time, NULL, error);
     }
     if (err == MW_OK) {
-        err = mw_stream_visit(archive->stream, "learn", "baseline", take_baseline, archive, error);
+        err = read_topic(archive, "baseline", take_baseline, NULL, error);
+    }
+    if (err == MW_OK) {
+        err = mw_stream_visit(archive->stream, "learn", "baseline", take_newest_baseline, archive,
+                              error);
     }
     return err == MW_ERR_NOT_FOUND ? MW_OK : err; /* no baselines yet */
 }

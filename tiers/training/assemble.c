@@ -121,8 +121,8 @@ static mw_err add_baselines(struct mw_bundle *bundle, const struct mw_assemble *
     for (size_t i = 0; err == MW_OK && from->baselines != NULL && i < from->baselines->n; i++) {
         const struct mw_baseline_entry *entry = &from->baselines->entry[i];
         err = mw_baseline_list_add(&bundle->baselines, entry->machine, entry->baseline.since,
-                                   entry->baseline.count, entry->baseline.mean,
-                                   entry->baseline.std, from->dataset->columns);
+                                   entry->baseline.count, entry->baseline.mean, entry->baseline.std,
+                                   from->dataset->columns);
     }
     return err;
 }

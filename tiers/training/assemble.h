@@ -28,8 +28,8 @@ struct mw_assemble {
 };
 
 /* Makes the bundle: edges from the values that occur, sketches of the healthy rows in them (each
- * counted weight times), golden vectors over the whole range of scores. gates_json and metrics_json are
- * left NULL. On an error *bundle is empty. Errors: RANGE (too many features), MEMORY. */
+ * counted weight times), golden vectors over the whole range of scores. gates_json and metrics_json
+ * are left NULL. On an error *bundle is empty. Errors: RANGE (too many features), MEMORY. */
 mw_err mw_assemble_bundle(struct mw_bundle *bundle, const struct mw_assemble *from,
                           struct mw_error *error);
 

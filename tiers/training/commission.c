@@ -19,7 +19,9 @@ struct machine {
     bool done, broken;
     uint64_t seen;  /* records of this machine */
     uint64_t count; /* records in the baseline */
-    int64_t since;  /* time of the first of them */
+    int64_t since;  /* time of the first of them; when done, of those of the baseline that holds */
+    int64_t from;   /* only records from then on count */
+    int64_t moved;  /* since when it is unlike itself, alone; INT64_MAX: it is not */
     size_t n;
     struct feature *feature;
 };
@@ -87,11 +89,12 @@ static struct machine *find_or_add(struct mw_commission *commission, struct mw_s
     if (copy == NULL) {
         return NULL;
     }
-    commission->machine[commission->n] = (struct machine){.name = copy};
+    commission->machine[commission->n] =
+        (struct machine){.name = copy, .since = INT64_MIN, .from = INT64_MIN, .moved = INT64_MAX};
     return &commission->machine[commission->n++];
 }
 
-mw_err mw_commission_done(struct mw_commission *commission, struct mw_span name,
+mw_err mw_commission_done(struct mw_commission *commission, struct mw_span name, int64_t since,
                           struct mw_error *error)
 {
     struct machine *machine = find_or_add(commission, name);
@@ -99,7 +102,51 @@ mw_err mw_commission_done(struct mw_commission *commission, struct mw_span name,
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     machine->done = true;
+    machine->since = since;
     return MW_OK;
+}
+
+mw_err mw_commission_moved(struct mw_commission *commission, struct mw_span name, int64_t onset,
+                           struct mw_error *error)
+{
+    struct machine *machine = find_or_add(commission, name);
+    if (machine == NULL) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    if (machine->done && machine->since < onset && machine->moved == INT64_MAX) {
+        machine->moved = onset;
+    }
+    return MW_OK;
+}
+
+static struct machine *find(const struct mw_commission *commission, struct mw_span name)
+{
+    for (size_t i = 0; i < commission->n; i++) {
+        if (mw_span_is(name, commission->machine[i].name)) {
+            return &commission->machine[i];
+        }
+    }
+    return NULL;
+}
+
+int64_t mw_commission_moved_since(const struct mw_commission *commission, struct mw_span name)
+{
+    const struct machine *machine = find(commission, name);
+    return machine == NULL ? INT64_MAX : machine->moved;
+}
+
+void mw_commission_again(struct mw_commission *commission, struct mw_span name, int64_t since)
+{
+    struct machine *machine = find(commission, name);
+    if (machine == NULL || machine->moved == INT64_MAX) {
+        return;
+    }
+    machine->moved = INT64_MAX;
+    if (machine->since < since) {
+        machine->done = machine->broken = false;
+        machine->from = since;
+        clear_features(machine);
+    }
 }
 
 /* The first record says which features the machine has. */
@@ -150,9 +197,9 @@ static mw_err print(const struct machine *machine, struct mw_buffer *json)
 {
     char mean[MW_NUMBER_TEXT], std[MW_NUMBER_TEXT], since[MW_NUMBER_TEXT];
     mw_number_print_time(since, machine->since);
-    mw_err err =
-        mw_buffer_printf(json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"since\":%s,\"features\":{",
-                         machine->name, (unsigned long long)machine->count, since);
+    mw_err err = mw_buffer_printf(
+        json, "{\"v\":1,\"machine\":\"%s\",\"count\":%llu,\"since\":%s,\"features\":{",
+        machine->name, (unsigned long long)machine->count, since);
     for (size_t i = 0; err == MW_OK && i < machine->n; i++) {
         double variance =
             machine->count < 2 ? 0 : machine->feature[i].squares / (double)(machine->count - 1);
@@ -176,7 +223,8 @@ mw_err mw_commission_record(struct mw_commission *commission, const struct mw_te
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     uint64_t number = machine->seen++;
-    if (machine->done || machine->broken || (int64_t)number < plant->commission.from) {
+    if (machine->done || machine->broken || (int64_t)number < plant->commission.from ||
+        record->time < machine->from) {
         return MW_OK;
     }
     mw_err err = MW_OK;

@@ -3,9 +3,10 @@
  * Per machine and feature the mean and the deviation of the first `commission.records` records from
  * number `commission.from` on (Welford, "Note on a method for calculating corrected sums of squares
  * and products", 1962). A fault that shows while they are being taken starts the count anew, after
- * the repair. With
- * `commission.stable` a baseline that has settled is done earlier: at 50, 100, 200 ... records, when for every feature
- * the mean of the second half lies within so many deviations of that of the first. Pure. */
+ * the repair. A machine that has moved alone, and was then found well, is commissioned anew. With
+ * `commission.stable` a baseline that has settled is done earlier: at 50, 100, 200 ... records,
+ * when for every feature the mean of the second half lies within so many deviations of that of the
+ * first. Pure. */
 #ifndef MW_TRAINING_COMMISSION_H
 #define MW_TRAINING_COMMISSION_H
 
@@ -20,9 +21,19 @@ mw_err mw_commission_new(struct mw_commission **commission, const struct mw_plan
                          struct mw_error *error);
 void mw_commission_free(struct mw_commission *commission);
 
-/* A machine that has its baseline already. */
-mw_err mw_commission_done(struct mw_commission *commission, struct mw_span machine,
+/* A machine that has its baseline already, from records since a time (microseconds; INT64_MIN: not
+ * known). */
+mw_err mw_commission_done(struct mw_commission *commission, struct mw_span machine, int64_t since,
                           struct mw_error *error);
+
+/* The machine has moved away from what it was, alone, since `onset`. MEMORY. */
+mw_err mw_commission_moved(struct mw_commission *commission, struct mw_span machine, int64_t onset,
+                           struct mw_error *error);
+/* Since when it has, while it waits to be commissioned anew; INT64_MAX: it does not. */
+int64_t mw_commission_moved_since(const struct mw_commission *commission, struct mw_span machine);
+/* It is known to be well since then: its next records from that time on make a new baseline, unless
+ * it has one from later records already. */
+void mw_commission_again(struct mw_commission *commission, struct mw_span machine, int64_t since);
 
 /* Takes a record. *json gets the baseline record when this one completed it, and stays empty
  * otherwise. */

@@ -60,8 +60,11 @@ static bool may_commission(struct mw_extract_job *job, uint32_t machine, int64_t
     const struct mw_plant *plant = job->plant;
     uint64_t number = job->seen[machine]++;
     uint64_t from = plant->commission.from < 0 ? 0 : (uint64_t)plant->commission.from;
-    return number >= from && time >= job->options->fresh && (plant->commission.records == 0 ||
-                              job->kept[machine] < (uint64_t)plant->commission.records);
+    const struct mw_extract_options *options = job->options;
+    bool all = plant->commission.records == 0 || options->since != INT64_MIN ||
+               options->fresh != INT64_MIN;
+    return number >= from && time >= options->fresh &&
+           (all || job->kept[machine] < (uint64_t)plant->commission.records);
 }
 
 static int8_t count_healthy(struct mw_extract_job *job, enum mw_label label, uint32_t machine)

@@ -33,7 +33,8 @@ struct mw_extract_options {
                             * all older ones too; INT64_MIN: of all records */
     const char *machine;   /* only this one; NULL: all */
     bool healthy;          /* instead of labels: the commissioning records, all labelled 0; with
-                            * commission.records 0 all of which nothing bad is known */
+                            * commission.records 0, or with `since` or `fresh`, all of which nothing
+                            * bad is known */
     const char *reference; /* bundle.json whose reference machine to map onto; NULL: the mean of the
                             * machines' baselines, or without any the training records themselves */
     const char *in_use; /* a second CSV file: the same records, those since `fresh` only, mapped as
@@ -47,7 +48,7 @@ struct mw_extract_result {
     uint64_t border;                                 /* labelled, but too close to the split */
     uint64_t validation, validation_positives;
     size_t machines, features;
-    int64_t fresh; /* as asked for */
+    int64_t fresh;  /* as asked for */
     int64_t newest; /* time of the newest labelled record */
     bool mapped;    /* the machines' baselines were used */
     size_t retaken; /* machines whose baseline was taken anew */

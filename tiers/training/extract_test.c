@@ -163,6 +163,79 @@ static void test_baselines_map_onto_the_reference(void **state)
     mw_dataset_clear(&set);
 }
 
+static uint64_t last_count(const char *machine)
+{
+    const struct mw_baseline *found = mw_baseline_list_find(&result.baselines, machine, INT64_MAX);
+    return found == NULL ? 0 : found->count;
+}
+
+/* Another sensor at m-1 from 1000 s on, of three times the gain: the candidate sees the records as
+ * if nothing had happened, the model in use as they come. m-2 sends too few since to be judged. */
+static void test_a_move_takes_baselines_anew(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_dataset set = {0}, in_use = {0};
+    const struct mw_dataset_columns columns = {.label = "label",
+                                               .weight = "weight",
+                                               .machine = "machine",
+                                               .time = "time",
+                                               .split = "split"};
+    struct mw_extract_options options = everything;
+    struct mw_span baseline = mw_span_of("{\"v\":1,\"machine\":\"m-1\",\"count\":5,\"since\":0,"
+                                         "\"features\":{\"a\":[10,1],\"b\":[5,1]}}");
+    for (int t = 0; t < 2000; t += 10) {
+        double wave = t % 20 == 0 ? 1 : -1, gain = t >= 1000 ? 3 : 1;
+        test_plant_record(test, "m-1", t, 1, gain * (10 + wave), 5 + wave, "");
+        if (t < 1040) {
+            test_plant_record(test, "m-2", t, 1, 10 + wave, 5 + wave, "");
+        }
+    }
+    test_plant_append(test, &test->learn, "learn", "baseline", "m-1", baseline.data);
+    assert_ok(mw_stream_put(test->learn, "baseline", mw_span_of("m-1"), baseline, error));
+    test_plant_commit(test);
+    options.fresh = 1000 * INT64_C(1000000);
+    options.in_use = test_plant_path(test, "in-use.csv");
+    extract_to(test, options, &set);
+    assert_ok(mw_dataset_read(&in_use, options.in_use, &columns, error));
+    assert_int_equal(result.retaken, 1);
+    assert_true(last_count("m-1") >= 50);
+    assert_int_equal(last_count("m-2"), 0);
+    for (size_t i = 0; i < set.rows; i++) {
+        assert_true(fabsf(fabsf(set.x[2 * i] - 10) - 1) < 0.05F);
+    }
+    size_t after = 0;
+    for (size_t i = 0; i < in_use.rows; i++) {
+        assert_true(in_use.time[i] >= options.fresh);
+        bool moved = strcmp(in_use.machines[in_use.machine[i]], "m-1") == 0;
+        assert_true(fabsf(in_use.x[2 * i] - (moved ? 30 : 10)) < 3.5F);
+        after += moved;
+    }
+    assert_true(after > 50 && after <= last_count("m-1")); /* some stand too close to the split */
+    mw_dataset_clear(&set);
+    mw_dataset_clear(&in_use);
+    mw_extract_clear(&result);
+}
+
+/* What an autoencoder is to take for healthy since a move are records from then on. */
+static void test_after_a_move_healthy_is_what_came_since(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_dataset set = {0};
+    struct mw_extract_options options = everything;
+    for (int t = 0; t < 500; t += 10) {
+        test_plant_record(test, "m-1", t, 1, t, 0, "");
+    }
+    test_plant_commit(test);
+    options.healthy = true;
+    options.fresh = 300 * INT64_C(1000000);
+    extract_to(test, options, &set);
+    assert_int_equal(result.labelled, 20); /* all of them, however many commissioning takes */
+    for (size_t i = 0; i < set.rows; i++) {
+        assert_true(set.time[i] >= options.fresh);
+    }
+    mw_dataset_clear(&set);
+}
+
 static void test_without_baselines_the_healthy_records_are_the_reference(void **state)
 {
     struct test_plant *test = *state;
@@ -256,6 +329,26 @@ static void test_the_report_is_json(void **state)
     mw_dataset_clear(&set);
 }
 
+/* A machine that is another now than when it was commissioned, and known to be well. */
+static void test_healthy_since_takes_what_the_machine_is_now(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_dataset set = {0};
+    struct mw_extract_options options = everything;
+    for (int t = 0; t < 200; t++) {
+        test_plant_record(test, "m-1", t, 1, t < 100 ? 1 : 2, t % 7, "");
+        test_plant_record(test, "m-2", t, 1, 3, t % 7, "");
+    }
+    test_plant_commit(test);
+    options.healthy = true;
+    options.machine = "m-1";
+    options.since = 100 * INT64_C(1000000);
+    extract_to(test, options, &set);
+    assert_int_equal(set.rows, 100); /* more than a commissioning */
+    assert_int_equal(set.time[0], options.since);
+    mw_dataset_clear(&set);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -264,8 +357,11 @@ int main(void)
         ROW(test_the_newest_validate_a_horizon_apart),
         ROW(test_the_border_looks_for_both_classes),
         ROW(test_baselines_map_onto_the_reference),
+        ROW(test_a_move_takes_baselines_anew),
+        ROW(test_after_a_move_healthy_is_what_came_since),
         ROW(test_without_baselines_the_healthy_records_are_the_reference),
         ROW(test_healthy_takes_the_commissioning_records),
+        ROW(test_healthy_since_takes_what_the_machine_is_now),
         ROW(test_what_cannot_be_used_is_counted),
         ROW(test_an_empty_stream_is_said_to_be_empty),
         ROW(test_the_report_is_json),

@@ -14,9 +14,9 @@
 
 struct pass {
     struct mw_extract_job *job;
-    size_t at;            /* row of the first pass that the next record should be */
-    FILE *out;            /* as the candidate is to see the records; NULL: only sum up */
-    FILE *in_use;         /* as the model in use sees those since `fresh`; may be NULL */
+    size_t at;    /* row of the first pass that the next record should be */
+    FILE *out;    /* as the candidate is to see the records; NULL: only sum up */
+    FILE *in_use; /* as the model in use sees those since `fresh`; may be NULL */
     /* Weighted sums over healthy training records (Welford). */
     double weight[2], mean[2][MW_FEATURES_MAX], squares[2][MW_FEATURES_MAX];
 };
@@ -97,8 +97,8 @@ static mw_err keep_baselines(struct mw_extract_job *job, const struct mw_bundle 
         err = mw_baseline_list_add(&job->in_use, entry->machine, entry->baseline.since,
                                    entry->baseline.count, mean, std, job->n_features);
         err = err == MW_OK ? mw_baseline_list_add(&job->result->baselines, entry->machine,
-                                                  entry->baseline.since, entry->baseline.count, mean,
-                                                  std, job->n_features)
+                                                  entry->baseline.since, entry->baseline.count,
+                                                  mean, std, job->n_features)
                            : err;
     }
     return err;
@@ -209,7 +209,8 @@ static void print_record(const struct mw_extract_job *job, FILE *out,
     const struct mw_baseline *baseline = NULL;
     if (result->mapped) {
         baseline = mw_baseline_list_choose(
-            list, machine, time, mw_baselines_find(mw_archive_baselines(job->archive), machine));
+            list, machine, time,
+            mw_baselines_find_at(mw_archive_baselines(job->archive), machine, time));
     }
     mw_baseline_map(baseline, result->reference_mean, result->reference_std, job->n_features,
                     values, mapped);
@@ -333,7 +334,8 @@ mw_err mw_extract_print_json(const struct mw_extract_result *r, struct mw_buffer
     err = err == MW_OK ? mw_buffer_add(json, "]", 1) : err;
     err = err == MW_OK ? print_numbers(json, "mean", r->reference_mean, r->features) : err;
     err = err == MW_OK ? print_numbers(json, "std", r->reference_std, r->features) : err;
-    err = err == MW_OK ? mw_buffer_printf(json, "},\"retaken\":%zu,\"baselines\":", r->retaken) : err;
+    err =
+        err == MW_OK ? mw_buffer_printf(json, "},\"retaken\":%zu,\"baselines\":", r->retaken) : err;
     err = err == MW_OK ? mw_baseline_list_print(&r->baselines, r->features, json) : err;
     return err == MW_OK ? mw_buffer_add(json, "}", 1) : err;
 }

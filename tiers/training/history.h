@@ -1,14 +1,15 @@
 /* history.h - what happened to the plant's machines, and what that says about a record.
  *
- * Labels come from events, not from people who look at rows. A record is positive when a failure, or a
- * repair or inspection that found a fault, follows on its machine within the horizon (its end included);
- * an action that was then found right counts like the fault that it forestalled. Left out are records of
- * which the truth is not known or not fair to learn from:
+ * Labels come from events, not from people who look at rows. A record is positive when a failure,
+ * or a repair or inspection that found a fault, follows on its machine within the horizon (its end
+ * included); an action that was then found right counts like the fault that it forestalled. Left
+ * out are records of which the truth is not known or not fair to learn from:
  *   - from a failure to its repair: the machine is broken, not about to break;
  *   - from a found fault to its repair, unless a new finding says more;
  *   - from an action (a stop that the model itself asked for) to the finding that judged it;
- *   - before an action whose finding is not in, and too close to now: it has not been seen what follows.
- * So a failure that was prevented still teaches, through its finding, and prevention is not unlearned. */
+ *   - before an action whose finding is not in, and too close to now: it has not been seen what
+ * follows. So a failure that was prevented still teaches, through its finding, and prevention is
+ * not unlearned. */
 #ifndef MW_TRAINING_HISTORY_H
 #define MW_TRAINING_HISTORY_H
 
@@ -39,12 +40,13 @@ mw_err mw_history_add_action(struct mw_history *history, struct mw_span machine,
 mw_err mw_history_add_record(struct mw_history *history, struct mw_span machine, int64_t time,
                              struct mw_error *error);
 
-/* Judges a record. Times in microseconds; horizon >= 0. A machine that nothing is known of: UNKNOWN. */
+/* Judges a record. Times in microseconds; horizon >= 0. A machine that nothing is known of:
+ * UNKNOWN. */
 enum mw_label mw_history_label(struct mw_history *history, struct mw_span machine, int64_t time,
                                int64_t horizon);
 
-/* Machines known, and the name and the time of the first fault (failure or finding) of one at or after
- * `from`; INT64_MAX when there is none. */
+/* Machines known, and the name and the time of the first fault (failure or finding) of one at or
+ * after `from`; INT64_MAX when there is none. */
 size_t mw_history_machines(const struct mw_history *history);
 const char *mw_history_machine(const struct mw_history *history, size_t i);
 int64_t mw_history_next_fault(struct mw_history *history, struct mw_span machine, int64_t from);

@@ -1,5 +1,6 @@
 #include "tiers/training/in_use.h"
 
+#include "core/wire/message.h"
 #include "lib/artifact/bundle.h"
 #include "lib/base/file.h"
 #include "lib/stream/stream.h"
@@ -46,17 +47,53 @@ static bool read_digest(struct mw_span value, char digest[MW_DIGEST_TEXT])
     return found;
 }
 
+struct device {
+    const char *machine;
+    char name[MW_NAME_MAX + 1]; /* that speaks for it; empty: none so far */
+};
+
+/* A position lists the machines of a device that speaks for others than itself. */
+static bool speaks_for(void *context, struct mw_span key, struct mw_span value)
+{
+    struct device *device = context;
+    json_error_t why;
+    size_t i;
+    json_t *machine, *root = json_loadb(value.data, value.size, 0, &why);
+    json_array_foreach(json_object_get(root, "machines"), i, machine)
+    {
+        const char *name = json_string_value(machine);
+        if (name != NULL && strcmp(name, device->machine) == 0 && mw_name_valid(key)) {
+            snprintf(device->name, sizeof device->name, "%.*s", (int)key.size, key.data);
+        }
+    }
+    json_decref(root);
+    return device->name[0] == '\0';
+}
+
+/* The order of a machine's own device, which is named as the machine is unless another one speaks
+ * for it. */
+static mw_err find_own(struct mw_stream *stream, const char *machine, struct mw_span *value,
+                       struct mw_error *error)
+{
+    struct device device = {.machine = machine};
+    mw_err err = mw_stream_visit(stream, "bridge", "position", speaks_for, &device, error);
+    return err == MW_OK ? mw_stream_get(stream, "bridge", "desired",
+                                        mw_span_of(device.name[0] == '\0' ? machine : device.name),
+                                        value, error)
+                        : err;
+}
+
 mw_err mw_in_use_find(const struct mw_plant *plant, const char *machine,
                       char digest[MW_DIGEST_TEXT], struct mw_error *error)
 {
     struct mw_stream *stream = NULL;
     struct mw_span value;
-    bool own = machine != NULL && plant->model.scope == MW_SCOPE_MACHINE;
     digest[0] = '\0';
     mw_err err = open_stream(&stream, plant, error);
-    if (err == MW_OK) {
-        err = mw_stream_get(stream, "bridge", "desired", mw_span_of(own ? machine : "*"), &value,
-                            error);
+    if (err == MW_OK && machine != NULL && plant->model.scope == MW_SCOPE_MACHINE) {
+        err = find_own(stream, machine, &value, error);
+    } else if (err == MW_OK) {
+        err = mw_stream_get(stream, "bridge", "desired", mw_span_of("*"), &value, error);
     }
     if (err == MW_OK) {
         (void)read_digest(value, digest);

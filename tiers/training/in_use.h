@@ -9,8 +9,9 @@
 mw_err mw_in_use_store(struct mw_store **store, const struct mw_plant *plant, bool create,
                        struct mw_error *error);
 
-/* The digest that the bridge keeps as desired: the machine's own with model.scope machine, else
- * that of all ("*"). Empty when there is none. machine may be NULL. Errors: those of the stream. */
+/* The digest that the bridge keeps as desired: with model.scope machine that of the device that
+ * speaks for the machine, else that of all ("*"). Empty when there is none. machine may be NULL.
+ * Errors: those of the stream. */
 mw_err mw_in_use_find(const struct mw_plant *plant, const char *machine,
                       char digest[MW_DIGEST_TEXT], struct mw_error *error);
 

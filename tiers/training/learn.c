@@ -7,6 +7,8 @@
 #include "tiers/training/learn_internal.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,52 +24,69 @@
 
 /* --- deciding --- */
 
-static mw_err count(struct mw_learn *learn, struct mw_error *error)
+/* What is labelled from a time on, of one machine or, with NULL, of all. False when that cannot be
+ * told. */
+static bool count(struct mw_learn *learn, const char *machine, int64_t since)
 {
-    struct mw_extract_options options = {.since = mw_policy_since(&learn->policy),
+    struct mw_error error = {0};
+    struct mw_extract_options options = {.since = since,
                                          .fresh = INT64_MIN,
+                                         .machine = machine,
                                          .healthy =
                                              learn->plant->model.kind == MW_MODEL_AUTOENCODER};
     struct mw_extract_result result;
     int64_t before = mw_clock_monotonic();
-    mw_err err = mw_extract(learn->plant, &options, &result, error);
+    mw_err err = mw_extract(learn->plant, &options, &result, &error);
     int64_t now = mw_clock_monotonic();
     /* Counting reads the stream again, so it may take a twentieth of the time at most. */
     learn->count_again = now + MW_SECOND / 10 + 20 * (now - before);
     if (err == MW_OK) {
         learn->counts = (struct mw_policy_counts){result.labelled, result.positives};
+    } else if (err != MW_ERR_NOT_FOUND) {
+        mw_log(MW_LOG_ERROR, machine, "cannot count what is labelled", MW_KS("reason", error.text));
     }
     mw_extract_clear(&result);
-    return err;
+    return err == MW_OK;
+}
+
+static void decide_by_count(struct mw_learn *learn, const char *machine,
+                            const struct mw_policy *policy, int64_t since)
+{
+    if (!count(learn, machine, since)) {
+        return;
+    }
+    enum mw_policy_cause cause = mw_policy_decide(policy, learn->plant, learn->counts);
+    if (cause != MW_POLICY_NOTHING) {
+        mw_learn_start(learn, machine, policy, cause);
+    }
+}
+
+static void decide_for_machine(struct mw_learn *learn)
+{
+    int64_t since;
+    const char *machine = mw_own_models_next(learn->own);
+    if (machine != NULL) {
+        learn->counts = (struct mw_policy_counts){0};
+        mw_learn_start(learn, machine, mw_own_models_policy(learn->own, mw_span_of(machine)),
+                       MW_POLICY_FIRST);
+    } else if (mw_clock_monotonic() >= learn->count_again &&
+               (machine = mw_own_models_to_count(learn->own, &since)) != NULL) {
+        decide_by_count(learn, machine, mw_own_models_policy(learn->own, mw_span_of(machine)),
+                        since);
+    }
 }
 
 static void decide(struct mw_learn *learn)
 {
-    struct mw_error error = {0};
     if (learn->child != 0 || learn->plant->file == NULL) {
         return;
     }
     if (learn->plant->model.scope == MW_SCOPE_MACHINE) {
-        const char *machine = mw_own_models_next(learn->own);
-        if (machine != NULL) {
-            snprintf(learn->machine, sizeof learn->machine, "%s", machine);
-            mw_learn_start(learn, MW_POLICY_FIRST);
-        }
-        return;
-    }
-    if (!learn->news || mw_clock_monotonic() < learn->count_again ||
-        !mw_policy_wants(&learn->policy, learn->plant)) {
-        return;
-    }
-    learn->news = false;
-    mw_err err = count(learn, &error);
-    if (err != MW_OK && err != MW_ERR_NOT_FOUND) {
-        mw_log(MW_LOG_ERROR, NULL, "cannot count what is labelled", MW_KS("reason", error.text));
-    } else if (err == MW_OK) {
-        enum mw_policy_cause cause = mw_policy_decide(&learn->policy, learn->plant, learn->counts);
-        if (cause != MW_POLICY_NOTHING) {
-            mw_learn_start(learn, cause);
-        }
+        decide_for_machine(learn);
+    } else if (learn->news && mw_clock_monotonic() >= learn->count_again &&
+               mw_policy_wants(&learn->policy, learn->plant)) {
+        learn->news = false;
+        decide_by_count(learn, NULL, &learn->policy, mw_policy_since(&learn->policy));
     }
 }
 
@@ -110,20 +129,34 @@ static void on_sigchld(void *context, int signal)
     }
 }
 
+/* With model.scope plant it is the plant that drifts and waits, as if it were one machine. */
+static struct mw_own_models_summary sum_up(const struct mw_learn *learn)
+{
+    if (learn->plant->model.scope == MW_SCOPE_MACHINE) {
+        return mw_own_models_sum_up(learn->own);
+    }
+    return (struct mw_own_models_summary){.models = learn->policy.have_model,
+                                          .drifted = learn->policy.drifted,
+                                          .waiting = mw_policy_waits(&learn->policy, learn->plant)};
+}
+
 static void on_second(void *context)
 {
     struct mw_learn *learn = context;
     struct mw_error error = {0};
-    char path[PATH_MAX], json[512];
+    struct mw_own_models_summary sum = sum_up(learn);
+    char path[PATH_MAX], json[640];
     int n = snprintf(
         json, sizeof json,
         "{\"v\":1,\"role\":\"learn\",\"pid\":%d,\"time\":%.6f,\"labelled\":%llu,"
-        "\"positives\":%llu,\"commissioning\":%zu,\"training\":%s,\"drifted\":%s,"
-        "\"have_model\":%s}\n",
+        "\"positives\":%llu,\"commissioning\":%zu,\"training\":%s,\"scope\":\"%s\",\"models\":%zu,"
+        "\"drifted\":%zu,\"waiting\":%zu,\"waits_for\":\"%s\",\"have_model\":%s}\n",
         (int)getpid(), (double)mw_clock_utc() / 1e6, (unsigned long long)learn->counts.labelled,
         (unsigned long long)learn->counts.positives, mw_commission_pending(learn->commission),
-        learn->child != 0 ? "true" : "false", learn->policy.drifted ? "true" : "false",
-        learn->policy.have_model ? "true" : "false");
+        learn->child != 0 ? "true" : "false",
+        learn->plant->model.scope == MW_SCOPE_MACHINE ? "machine" : "plant", sum.models,
+        sum.drifted, sum.waiting, sum.waiting > 0 ? MW_LEARN_WAITS_FOR : "",
+        sum.models > 0 ? "true" : "false");
     if (mw_plant_path(learn->plant, "run", "learn.json", path, sizeof path, &error) != MW_OK ||
         mw_file_replace(path, json, (size_t)n, 0644, &error) != MW_OK) {
         mw_log(MW_LOG_WARN, NULL, "cannot write run/learn.json", MW_KS("reason", error.text));
@@ -134,9 +167,13 @@ static void on_second(void *context)
 
 static bool note_commissioned(void *context, struct mw_span key, struct mw_span value)
 {
-    (void)value;
     struct mw_learn *learn = context;
-    return mw_commission_done(learn->commission, key, NULL) == MW_OK &&
+    json_error_t why;
+    json_t *root = json_loadb(value.data, value.size, 0, &why);
+    const json_t *time = json_object_get(root, "since");
+    int64_t since = json_is_number(time) ? llround(json_number_value(time) * 1e6) : INT64_MIN;
+    json_decref(root);
+    return mw_commission_done(learn->commission, key, since, NULL) == MW_OK &&
            (learn->plant->model.scope != MW_SCOPE_MACHINE ||
             mw_own_models_commissioned(learn->own, key, NULL) == MW_OK);
 }
@@ -179,7 +216,10 @@ static mw_err open_all(struct mw_learn *learn, struct mw_error *error)
         err = mw_commission_new(&learn->commission, learn->plant, error);
     }
     if (err == MW_OK) {
-        err = mw_own_models_new(&learn->own, error);
+        err = mw_facts_new(&learn->facts, error);
+    }
+    if (err == MW_OK) {
+        err = mw_own_models_new(&learn->own, learn->plant, learn->facts, error);
     }
     if (err == MW_OK) {
         err = open_stream(learn, error);
@@ -203,6 +243,7 @@ static void close_all(struct mw_learn *learn)
         waitpid(learn->child, NULL, 0);
     }
     mw_own_models_free(learn->own);
+    mw_facts_free(learn->facts);
     mw_stream_reader_close(learn->reader);
     mw_stream_close(learn->in);
     mw_stream_close(learn->out);

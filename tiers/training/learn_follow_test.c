@@ -16,7 +16,15 @@ static int set_up(void **state)
 {
     struct scene *s = calloc(1, sizeof *s);
     if (s == NULL || mw_plant_read(&s->plant, NULL, NULL) != MW_OK ||
-        mw_own_models_new(&s->learn.own, NULL) != MW_OK) {
+        mw_facts_new(&s->learn.facts, NULL) != MW_OK ||
+        mw_own_models_new(&s->learn.own, &s->plant, s->learn.facts, NULL) != MW_OK ||
+        mw_commission_new(&s->learn.commission, &s->plant, NULL) != MW_OK) {
+        return -1;
+    }
+    size_t size = mw_wire_parser_size(256);
+    s->learn.parser_memory = malloc(size);
+    if (s->learn.parser_memory == NULL ||
+        mw_wire_parser_init(s->learn.parser_memory, size, &s->learn.parser) != MW_OK) {
         return -1;
     }
     s->plant.retrain.minimum_records = 100;
@@ -32,6 +40,9 @@ static int tear_down(void **state)
 {
     struct scene *s = *state;
     mw_own_models_free(s->learn.own);
+    mw_facts_free(s->learn.facts);
+    mw_commission_free(s->learn.commission);
+    free(s->learn.parser_memory);
     mw_plant_clear(&s->plant);
     free(s);
     return 0;
@@ -105,6 +116,7 @@ static void test_machines_with_models_of_their_own(void **state)
 {
     struct scene *s = *state;
     s->plant.model.scope = MW_SCOPE_MACHINE;
+    s->plant.model.kind = MW_MODEL_AUTOENCODER;
     for (int i = 1; i <= 3; i++) {
         char name[8];
         snprintf(name, sizeof name, "p-%d", i);
@@ -123,9 +135,43 @@ static void test_machines_with_models_of_their_own(void **state)
          "{\"v\":1,\"bundle\":\"" B "\",\"machine\":\"p-3\",\"previous\":\"\","
          "\"state\":\"rolled-back\"}");
     for (int i = 0; i < 20; i++) {
-        mw_own_models_record(s->learn.own, mw_span_of("p-3"));
+        mw_own_models_record(s->learn.own, mw_span_of("p-3"), 80);
     }
     assert_string_equal(mw_own_models_next(s->learn.own), "p-3");
+}
+
+static void test_a_machine_that_drifted_waits_for_what_is_found(void **state)
+{
+    struct scene *s = *state;
+    int64_t since;
+    s->plant.model.scope = MW_SCOPE_MACHINE;
+    s->plant.model.kind = MW_MODEL_AUTOENCODER;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"machine\":\"p-1\"}");
+    take(s, "drift", "{\"v\":1,\"scope\":\"plant\",\"onset\":90}"); /* of an earlier scope */
+    assert_int_equal(mw_own_models_sum_up(s->learn.own).drifted, 0);
+    take(s, "drift", "{\"v\":1,\"scope\":\"machine\",\"machine\":\"p-1\",\"onset\":90}");
+    assert_int_equal(mw_own_models_sum_up(s->learn.own).waiting, 1);
+    assert_null(mw_own_models_to_count(s->learn.own, &since));
+    take(s, "event",
+         "{\"v\":1,\"id\":\"e\",\"machine\":\"p-1\",\"type\":\"inspection\","
+         "\"finding\":\"no_fault\",\"time\":95,\"by\":\"x\"}");
+    assert_int_equal(mw_own_models_sum_up(s->learn.own).waiting, 0);
+    assert_string_equal(mw_own_models_to_count(s->learn.own, &since), "p-1");
+    assert_int_equal(since, 90 * INT64_C(1000000));
+}
+
+static void test_so_does_a_plant_of_autoencoders(void **state)
+{
+    struct scene *s = *state;
+    s->plant.model.kind = MW_MODEL_AUTOENCODER;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    take(s, "drift", "{\"v\":1,\"scope\":\"plant\",\"onset\":90}");
+    assert_true(mw_policy_waits(&s->learn.policy, &s->plant));
+    take(s, "event",
+         "{\"v\":1,\"id\":\"e\",\"machine\":\"p-1\",\"type\":\"repair\","
+         "\"finding\":\"fault\",\"time\":95,\"by\":\"x\"}");
+    assert_false(mw_policy_waits(&s->learn.policy, &s->plant));
+    assert_int_equal(mw_policy_since(&s->learn.policy), 95 * INT64_C(1000000));
 }
 
 static void test_what_is_no_json_changes_nothing(void **state)
@@ -158,6 +204,8 @@ int main(void)
         ROW(test_a_first_model_that_was_taken_back_is_asked_for_again),
         ROW(test_one_that_was_taken_back_to_another_is_not),
         ROW(test_machines_with_models_of_their_own),
+        ROW(test_a_machine_that_drifted_waits_for_what_is_found),
+        ROW(test_so_does_a_plant_of_autoencoders),
         ROW(test_what_is_no_json_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

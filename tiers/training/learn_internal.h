@@ -9,6 +9,7 @@
 #include "lib/plant/plant.h"
 #include "lib/stream/stream.h"
 #include "tiers/training/commission.h"
+#include "tiers/training/facts.h"
 #include "tiers/training/own_models.h"
 #include "tiers/training/policy.h"
 
@@ -27,17 +28,19 @@ struct mw_learn {
     struct mw_telemetry telemetry; /* scratch */
     struct mw_buffer json;
     struct mw_commission *commission;
-    struct mw_policy policy;
+    struct mw_facts *facts;
+    struct mw_policy policy;               /* with model.scope plant */
+    struct mw_own_models *own;             /* with model.scope machine */
     struct mw_policy_counts counts, begun; /* begun: that the last training started with */
     int64_t newest;                        /* time of a record so far */
     char published[MW_DIGEST_TEXT];        /* the last model of the whole plant */
     bool news;                             /* something came that can change the counts */
     int64_t count_again;                   /* monotonic: not before */
     pid_t child;
-    enum mw_policy_cause cause;
-    char machine[MW_NAME_MAX + 1]; /* the child's, with model.scope machine; else empty */
+    enum mw_policy_cause cause;    /* the child's, as is the rest */
+    int64_t since;                 /* judged, or trained, by the records from then on */
+    char machine[MW_NAME_MAX + 1]; /* with model.scope machine; else empty */
     char work[PATH_MAX];
-    struct mw_own_models *own;
     struct mw_loop_watch *look, *second;
 };
 
@@ -45,8 +48,13 @@ struct mw_learn {
  * value; the pipeline as a child, and what is told of it. */
 mw_err mw_learn_append(struct mw_learn *learn, const char *topic, struct mw_span key,
                        struct mw_span json, bool keep, struct mw_error *error);
-void mw_learn_start(struct mw_learn *learn, enum mw_policy_cause cause);
+/* machine: NULL with model.scope plant. policy: that asked for it. */
+void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw_policy *policy,
+                    enum mw_policy_cause cause);
 void mw_learn_ended(struct mw_learn *learn, int status);
+
+/* What is waited for where an autoencoder has drifted. */
+#define MW_LEARN_WAITS_FOR "an inspection that finds no fault, or a repair"
 
 /* learn_follow.c: takes in one record of the stream. MEMORY, and errors of the stream. */
 mw_err mw_learn_take(struct mw_learn *learn, const struct mw_stream_record *record,

@@ -56,6 +56,9 @@ static json_t *about_training(const struct mw_learn *learn, const char *key, jso
         "{s:i,s:f,s:o,s:s,s:I,s:I}", "v", 1, "time", (double)mw_clock_utc() / 1e6, key, value,
         "cause", mw_policy_cause_name(learn->cause), "records", (json_int_t)learn->begun.labelled,
         "positives", (json_int_t)learn->begun.positives);
+    if (root != NULL && learn->since != INT64_MIN) {
+        json_object_set_new(root, "since", json_real((double)learn->since / 1e6));
+    }
     if (root != NULL && learn->machine[0] != '\0') {
         json_object_set_new(root, "machine", json_string(learn->machine));
     }
@@ -89,8 +92,8 @@ static mw_err start_child(struct mw_learn *learn, struct mw_error *error)
                       (char *)(uintptr_t)mw_policy_cause_name(learn->cause),
                       "--json"};
     int n = 10;
-    if (learn->cause == MW_POLICY_DRIFT) {
-        snprintf(since, sizeof since, "%.6f", (double)learn->policy.onset / 1e6);
+    if (learn->since != INT64_MIN) {
+        snprintf(since, sizeof since, "%.6f", (double)learn->since / 1e6);
         argv[n++] = "--since";
         argv[n++] = since;
     }
@@ -112,15 +115,27 @@ static void wait_for_more(struct mw_learn *learn)
     if (learn->machine[0] == '\0') {
         mw_policy_refused(&learn->policy, learn->plant, learn->begun);
     } else {
-        (void)mw_own_models_refused(learn->own, mw_span_of(learn->machine),
-                                    (uint64_t)learn->plant->retrain.attempts_gap, NULL);
+        (void)mw_own_models_refused(learn->own, mw_span_of(learn->machine), learn->begun, NULL);
     }
 }
 
-void mw_learn_start(struct mw_learn *learn, enum mw_policy_cause cause)
+/* After a drift the newest records judge. What an autoencoder learns anew is only what it is known
+ * to be healthy by. */
+static int64_t since_of(const struct mw_learn *learn, const struct mw_policy *policy,
+                        enum mw_policy_cause cause)
+{
+    bool unlabelled = learn->plant->model.kind == MW_MODEL_AUTOENCODER;
+    bool some = cause == MW_POLICY_DRIFT || (cause == MW_POLICY_SCHEDULE && unlabelled);
+    return some ? mw_policy_since(policy) : INT64_MIN;
+}
+
+void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw_policy *policy,
+                    enum mw_policy_cause cause)
 {
     struct mw_error error = {0};
+    snprintf(learn->machine, sizeof learn->machine, "%s", machine == NULL ? "" : machine);
     learn->cause = cause;
+    learn->since = since_of(learn, policy, cause);
     learn->begun = learn->counts;
     mw_err err = make_work(learn, &error);
     if (err == MW_OK) {

@@ -89,6 +89,7 @@ static mw_err set_variables(struct run *run, struct mw_error *error)
     mw_err err = set(run, MW_PIPELINE_PLANT, error, "%s", plant->file);
     err = err == MW_OK ? set(run, MW_PIPELINE_WORK, error, "%s", options->work) : err;
     err = err == MW_OK ? set(run, MW_PIPELINE_SINCE, error, "%s", since) : err;
+    err = err == MW_OK && encoder ? set(run, MW_PIPELINE_HEALTHY_SINCE, error, "%s", since) : err;
     err = err == MW_OK ? set(run, MW_PIPELINE_MACHINE, error, "%s", machine) : err;
     err = err == MW_OK ? set(run, MW_PIPELINE_CAUSE, error, "%s", options->cause) : err;
     err =

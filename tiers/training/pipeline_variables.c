@@ -11,6 +11,7 @@ static const char *const names[MW_PIPELINE_VARIABLES] = {
     [MW_PIPELINE_PLANT] = "plant",                 /* path of plant.yaml */
     [MW_PIPELINE_WORK] = "work",                   /* this run's folder */
     [MW_PIPELINE_SINCE] = "since",                 /* judge by the records from then on */
+    [MW_PIPELINE_HEALTHY_SINCE] = "healthy_since", /* for an autoencoder: learn from them alone */
     [MW_PIPELINE_MACHINE] = "machine",             /* only this machine */
     [MW_PIPELINE_CAUSE] = "cause",                 /* first, drift, schedule, manual */
     [MW_PIPELINE_PARENT] = "parent",               /* folder of the bundle in use */
@@ -31,9 +32,10 @@ const char mw_pipeline_default[] =
     "steps:\n"
     "  - name: extract\n"
     "    run: [extract, --config, \"${plant}\", --out, \"${work}/dataset.csv\",\n"
-    "          \"--fresh=${since}\", \"--machine=${machine}\", \"${healthy}\",\n"
-    "          \"--reference=${parent}/bundle.json\", \"--in-use=${parent}/records.csv\", "
-    "--json]\n"
+    "          \"--fresh=${since}\", \"--since=${healthy_since}\", \"--machine=${machine}\",\n"
+    "          \"${healthy}\", \"--reference=${parent}/bundle.json\", "
+    "\"--in-use=${parent}/records.csv\",\n"
+    "          --json]\n"
     "\n"
     "  - name: drift                 # for the record: how far the data is from the model in use\n"
     "    needs: [extract]\n"

@@ -1,4 +1,10 @@
-/* policy.h - when to train: a first model, after a drift, or after so many records. Pure. */
+/* policy.h - when to train: a first model, after a drift, or after so many records; for the plant,
+ * or with model.scope machine for one machine.
+ *
+ * A model that replaces another is trained on what came since the drift began, or since the other
+ * was published. An autoencoder takes all of it for healthy, so it is trained anew only once
+ * maintenance has said that this is so (facts.h), and on the records that this was said of. Pure.
+ */
 #ifndef MW_TRAINING_POLICY_H
 #define MW_TRAINING_POLICY_H
 
@@ -12,7 +18,9 @@ struct mw_policy {
     int64_t onset;     /* of the drift, microseconds UTC */
     int64_t published; /* the newest record's time when the last model was published */
     uint64_t
-        next_attempt; /* labelled records before which a refused candidate is not tried again */
+        next_attempt;   /* labelled records before which a refused candidate is not tried again */
+    bool well;          /* an autoencoder's: known to be well since the drift, or the last model, */
+    int64_t well_since; /* and from then on */
 };
 
 /* What has been counted, over all records or since the drift's onset as mw_policy_since asked. */
@@ -24,9 +32,13 @@ enum mw_policy_cause { MW_POLICY_NOTHING, MW_POLICY_FIRST, MW_POLICY_DRIFT, MW_P
 
 /* Is there a reason to count at all? */
 bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plant);
-/* From which time on the records count (INT64_MIN: all): since the drift began, or since the last
- * model was published. A count of all records would stand still once retention removes as many as
- * come. */
+/* Would there be one, were it known that what drifted is well? */
+bool mw_policy_waits(const struct mw_policy *policy, const struct mw_plant *plant);
+/* From which time on what maintenance said counts (INT64_MIN: all): since the drift began, or since
+ * the last model was published. */
+int64_t mw_policy_origin(const struct mw_policy *policy);
+/* And from which time on the records do: the same, or later for an autoencoder. A count of all
+ * records would stand still once retention removes as many as come. */
 int64_t mw_policy_since(const struct mw_policy *policy);
 
 /* What the counts call for. */
@@ -34,6 +46,10 @@ enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const stru
                                       struct mw_policy_counts counts);
 
 /* Happenings. */
+/* What is known now (mw_facts_well, from mw_policy_origin on); to be told after every event, drift
+ * and model. */
+void mw_policy_known(struct mw_policy *policy, const struct mw_plant *plant, bool well,
+                     int64_t since);
 void mw_policy_drift(struct mw_policy *policy, int64_t onset);
 void mw_policy_published(struct mw_policy *policy, int64_t newest);
 /* The last model was taken back and nothing served before it: the plant is without one again. The

@@ -117,6 +117,84 @@ static void test_a_second_alarm_keeps_the_first_onset_until_a_model_answers(void
     assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_DRIFT);
 }
 
+static void test_an_autoencoder_waits_until_it_is_known_to_be_well(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    plant.model.kind = MW_MODEL_AUTOENCODER;
+    mw_policy_published(&policy, 5);
+    assert_false(mw_policy_waits(&policy, &plant)); /* nothing has drifted */
+    mw_policy_drift(&policy, 7);
+    assert_true(mw_policy_waits(&policy, &plant));
+    assert_false(mw_policy_wants(&policy, &plant));
+    assert_int_equal(mw_policy_origin(&policy), 7);
+    assert_int_equal(decide(&policy, &plant, 1000, 0), MW_POLICY_NOTHING);
+    mw_policy_known(&policy, &plant, true, 9); /* a repair */
+    assert_false(mw_policy_waits(&policy, &plant));
+    assert_int_equal(mw_policy_origin(&policy), 7);
+    assert_int_equal(mw_policy_since(&policy), 9);
+    assert_int_equal(decide(&policy, &plant, 49, 0), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 50, 0), MW_POLICY_DRIFT);
+    mw_policy_known(&policy, &plant, false, 0); /* and it broke */
+    assert_int_equal(decide(&policy, &plant, 50, 0), MW_POLICY_NOTHING);
+    mw_policy_known(&policy, &plant, true, 11);
+    assert_int_equal(decide(&policy, &plant, 50, 0), MW_POLICY_DRIFT);
+    mw_policy_published(&policy, 12);
+    mw_policy_drift(&policy, 13); /* what was said before says nothing of this */
+    assert_true(mw_policy_waits(&policy, &plant));
+    plant.retrain.on_drift = false; /* then nothing is waited for */
+    assert_false(mw_policy_waits(&policy, &plant));
+}
+
+static void test_an_autoencoders_refusal_holds_for_what_it_was_trained_on(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    plant.model.kind = MW_MODEL_AUTOENCODER;
+    mw_policy_published(&policy, 5);
+    mw_policy_drift(&policy, 7);
+    mw_policy_known(&policy, &plant, true, 7);
+    mw_policy_refused(&policy, &plant, (struct mw_policy_counts){60, 0});
+    mw_policy_known(&policy, &plant, true, 7); /* found well once more */
+    assert_int_equal(decide(&policy, &plant, 79, 0), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 80, 0), MW_POLICY_DRIFT);
+    mw_policy_known(&policy, &plant, false, 0); /* a fault, and what was refused stays so */
+    mw_policy_known(&policy, &plant, true, 7);
+    assert_int_equal(decide(&policy, &plant, 79, 0), MW_POLICY_NOTHING);
+    mw_policy_known(&policy, &plant, true, 20); /* a repair: other records */
+    assert_int_equal(decide(&policy, &plant, 50, 0), MW_POLICY_DRIFT);
+}
+
+static void test_nor_does_a_schedule_teach_an_autoencoder_what_nobody_looked_at(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    plant.model.kind = MW_MODEL_AUTOENCODER;
+    plant.retrain.every = 30;
+    mw_policy_published(&policy, 5);
+    assert_int_equal(decide(&policy, &plant, 30, 0), MW_POLICY_NOTHING);
+    assert_int_equal(mw_policy_origin(&policy), 5);
+    mw_policy_known(&policy, &plant, true, 5);
+    assert_int_equal(decide(&policy, &plant, 30, 0), MW_POLICY_SCHEDULE);
+}
+
+static void test_labels_speak_for_themselves(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_published(&policy, 5);
+    mw_policy_drift(&policy, 7);
+    mw_policy_known(&policy, &plant, true, 9);
+    assert_int_equal(mw_policy_since(&policy), 7);
+    mw_policy_known(&policy, &plant, false, 0);
+    assert_false(mw_policy_waits(&policy, &plant));
+    assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_DRIFT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +204,10 @@ int main(void)
         cmocka_unit_test(test_a_schedule_counts_from_the_last_model),
         cmocka_unit_test(test_a_first_model_that_was_taken_back_is_no_model),
         cmocka_unit_test(test_a_second_alarm_keeps_the_first_onset_until_a_model_answers),
+        cmocka_unit_test(test_an_autoencoder_waits_until_it_is_known_to_be_well),
+        cmocka_unit_test(test_an_autoencoders_refusal_holds_for_what_it_was_trained_on),
+        cmocka_unit_test(test_nor_does_a_schedule_teach_an_autoencoder_what_nobody_looked_at),
+        cmocka_unit_test(test_labels_speak_for_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

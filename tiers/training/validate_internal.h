@@ -11,11 +11,11 @@ struct mw_validate_job {
     const struct mw_plant *plant;
     const struct mw_validate_options *options;
     struct mw_validate_result *result;
-    json_t *train, *extract; /* what those steps said */
-    struct mw_dataset set;   /* columns in the order of the extraction's reference */
+    json_t *train, *extract;  /* what those steps said */
+    struct mw_dataset set;    /* columns in the order of the extraction's reference */
     struct mw_dataset in_use; /* the newest rows as the parent maps them; no rows: as in `set` */
     struct mw_baseline_list baselines; /* that the bundle is to carry */
-    char digest[72];         /* of the data set's file */
+    char digest[72];                   /* of the data set's file */
     float *reference_mean, *reference_std;
     struct mw_buffer int8_model, float_model;
     double *int8_score, *float_score; /* one a row */

@@ -9,7 +9,9 @@
  * watch.psi plus what chance gives for these counts (B. Yurdakul, "Statistical properties of
  * population stability index", 2018), four times over for the likeness. A finding has to hold for a
  * whole round of blocks, so that a change of the whole plant has shown in the other machines too
- * before one of them is accused. Pure: no files, no clock. */
+ * before one of them is accused.
+ * A bundle of one machine (model.scope machine) knows what this machine is like: its window is held
+ * against the bundle's reference, and no other machine has a say. Pure: no files, no clock. */
 #ifndef MW_TRAINING_WATCH_WINDOW_H
 #define MW_TRAINING_WATCH_WINDOW_H
 
@@ -22,7 +24,7 @@
 
 struct mw_watch;
 
-/* Borrows the bundle. */
+/* Borrows the bundle; one whose `machine` is set is fed with that machine's records alone. */
 mw_err mw_watch_new(struct mw_watch **watch, const struct mw_plant *plant,
                     const struct mw_bundle *bundle, struct mw_error *error);
 void mw_watch_free(struct mw_watch *watch);
@@ -37,9 +39,13 @@ mw_err mw_watch_add_score(struct mw_watch *watch, struct mw_span machine, float 
 mw_err mw_watch_add_sketch(struct mw_watch *watch, struct mw_span machine, int64_t from, int64_t to,
                            uint64_t count, const struct mw_sketch *features,
                            const struct mw_sketch *score, struct mw_error *error);
-/* The machine had a fault (it broke, or a finding said so): its newest records tell of that, not of
- * the world. */
-void mw_watch_fault(struct mw_watch *watch, struct mw_span machine);
+/* The machine had a fault at that time (it broke, or a finding said so): its newest records tell of
+ * that, not of the world. Judged alone, it loses all that lies less than model.horizon before, as
+ * no other machine would speak against it. */
+void mw_watch_fault(struct mw_watch *watch, struct mw_span machine, int64_t time);
+/* It was repaired: what came since its fault, and less than a horizon before, tells of another
+ * machine. Only where it is judged alone. */
+void mw_watch_repair(struct mw_watch *watch, struct mw_span machine, int64_t time);
 
 struct mw_watch_feature {
     const char *name; /* "score" for the score; borrowed from the bundle */
@@ -59,6 +65,12 @@ struct mw_watch_alarm {
 /* True when there is an alarm to give; call after each add until false. */
 bool mw_watch_alarm(struct mw_watch *watch, struct mw_watch_alarm *alarm);
 
+/* There was an alarm under this bundle before the windows began, of this machine or, with an empty
+ * name, of the plant: the next one has the whole cool-down to wait. MEMORY. */
+mw_err mw_watch_cool(struct mw_watch *watch, struct mw_span machine, struct mw_error *error);
+
 size_t mw_watch_machines(const struct mw_watch *watch);
+/* Those of them that an alarm under this bundle was about. */
+size_t mw_watch_drifted(const struct mw_watch *watch);
 
 #endif

@@ -147,10 +147,11 @@ static void test_a_fault_is_no_drift(void **state)
 {
     struct scene *s = *state;
     assert_int_equal(feed(s, 0, 400, 0, 0), 0);
-    assert_int_equal(feed(s, 400, 45, 1, 4), 0); /* the fault grows */
-    mw_watch_fault(s->watch, mw_span_of("m-1")); /* and is found */
+    assert_int_equal(feed(s, 400, 45, 1, 4), 0);      /* the fault grows */
+    mw_watch_fault(s->watch, mw_span_of("m-1"), 445); /* and is found */
     assert_int_equal(feed(s, 445, 1000, 0, 0), 0);
-    mw_watch_fault(s->watch, mw_span_of("never-seen"));
+    mw_watch_fault(s->watch, mw_span_of("never-seen"), 445);
+    mw_watch_repair(s->watch, mw_span_of("never-seen"), 445);
 }
 
 static void test_little_is_no_evidence(void **state)
@@ -285,9 +286,101 @@ static void test_faults_are_no_drift(void **state)
         int from = 600 + 200 * m;
         snprintf(name, sizeof name, "m-%d", m);
         assert_int_equal(run_plant(s, from, 40, 1U << m, 1.6F), 0);
-        mw_watch_fault(s->watch, mw_span_of(name));
+        mw_watch_fault(s->watch, mw_span_of(name), from + 40);
         assert_int_equal(run_plant(s, from + 40, 160, 0, 1), 0);
     }
+}
+
+/* --- a bundle of one machine --- */
+
+static void watch_alone(struct scene *s)
+{
+    mw_watch_free(s->watch);
+    s->bundle.machine = "m-1";
+    assert_int_equal(mw_watch_new(&s->watch, &s->plant, &s->bundle, NULL), MW_OK);
+}
+
+/* Records of m-1 alone; returns the alarms. */
+static int feed_alone(struct scene *s, int from, int records, float shift)
+{
+    int alarms = 0;
+    for (int i = from; i < from + records; i++) {
+        float x[FEATURES] = {normal(s), normal(s) + shift, normal(s)};
+        struct mw_span name = mw_span_of("m-1");
+        assert_int_equal(mw_watch_add(s->watch, name, i, x, NULL), MW_OK);
+        assert_int_equal(mw_watch_add_score(s->watch, name, (float)uniform(s), NULL), MW_OK);
+        while (mw_watch_alarm(s->watch, &s->alarm)) {
+            alarms++;
+        }
+    }
+    return alarms;
+}
+
+static void test_a_machine_of_its_own_is_held_against_its_bundle(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    assert_int_equal(feed_alone(s, 0, 5000, 0), 0);
+    assert_int_equal(mw_watch_drifted(s->watch), 0);
+    watch_alone(s);
+    assert_int_equal(feed_alone(s, 0, 200, 2), 1); /* from its first record on */
+    assert_false(s->alarm.plant);
+    assert_string_equal(s->alarm.machine, "m-1");
+    assert_int_equal(s->alarm.n, 1);
+    assert_string_equal(s->alarm.feature[0].name, "vibration");
+    assert_true(s->alarm.feature[0].moved > 0.5);
+    assert_int_equal(s->alarm.onset, 0);
+    assert_int_equal(mw_watch_drifted(s->watch), 1);
+}
+
+static void test_a_fault_of_a_machine_of_its_own_takes_its_growth_along(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    s->plant.model.horizon = 80;
+    assert_int_equal(feed_alone(s, 0, 400, 0), 0);
+    for (int i = 0; i < 10; i++) { /* a block and a half of growth, found each time */
+        int from = 400 + 275 * i;
+        assert_int_equal(feed_alone(s, from, 75, 4), 0);
+        mw_watch_fault(s->watch, mw_span_of("m-1"), from + 75);
+        assert_int_equal(feed_alone(s, from + 75, 200, 0), 0);
+    }
+    /* But not what lies further back: that is there to be compared. */
+    assert_int_equal(feed_alone(s, 3150, 20, 0), 0);
+    mw_watch_fault(s->watch, mw_span_of("m-1"), 3170);
+    assert_int_equal(feed_alone(s, 3170, 170, 4), 1);
+}
+
+/* Found at 400, repaired at 540: in between it runs as badly as before. */
+static void test_a_repair_takes_along_what_came_since_the_fault(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    s->plant.model.horizon = 10;
+    assert_int_equal(feed_alone(s, 0, 400, 0), 0);
+    mw_watch_fault(s->watch, mw_span_of("m-1"), 400);
+    assert_int_equal(feed_alone(s, 400, 90, 4), 0);
+    mw_watch_repair(s->watch, mw_span_of("m-1"), 490);
+    assert_int_equal(feed_alone(s, 490, 1000, 0), 0);
+}
+
+static void test_an_alarm_of_an_earlier_process_cools_down_anew(void **state)
+{
+    struct scene *s = *state;
+    watch_alone(s);
+    assert_int_equal(mw_watch_cool(s->watch, mw_span_of("m-1"), NULL), MW_OK);
+    assert_int_equal(mw_watch_drifted(s->watch), 1);
+    assert_int_equal(feed_alone(s, 0, 590, 2), 0);
+    assert_int_equal(feed_alone(s, 590, 200, 2), 1);
+}
+
+static void test_so_does_the_plants(void **state)
+{
+    struct scene *s = *state;
+    assert_int_equal(mw_watch_cool(s->watch, mw_span_of(""), NULL), MW_OK);
+    assert_int_equal(feed(s, 0, 590, 0xF, 3), 0);
+    assert_int_equal(feed(s, 590, 200, 0xF, 3), 1);
+    assert_true(s->alarm.plant);
 }
 
 int main(void)
@@ -305,6 +398,11 @@ int main(void)
         ROW(test_another_gain_of_one_sensor_names_that_machine_alone),
         ROW(test_another_gain_everywhere_is_the_plants),
         ROW(test_faults_are_no_drift),
+        ROW(test_a_machine_of_its_own_is_held_against_its_bundle),
+        ROW(test_a_fault_of_a_machine_of_its_own_takes_its_growth_along),
+        ROW(test_a_repair_takes_along_what_came_since_the_fault),
+        ROW(test_an_alarm_of_an_earlier_process_cools_down_anew),
+        ROW(test_so_does_the_plants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
