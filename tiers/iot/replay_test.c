@@ -178,8 +178,9 @@ static void a_killed_replay_goes_on(void **state)
     assert_ok(replay(&scene, "rows.csv", 0, &result, error));
     stop_bridge(&scene);
     assert_each_once(&scene, 60000);
-    assert_int_equal(result.present, 33000);
-    assert_int_equal(result.sent, 27000);
+    /* What the killed one had handed to its socket may still arrive. */
+    assert_true(result.present >= 33000);
+    assert_int_equal(result.present + result.sent, 60000);
     end(&scene);
 }
 
