@@ -67,6 +67,7 @@ static void open_slot(void)
                                                   .changed = on_changed};
     scene.wanted[0] = '\0';
     require(mw_model_slot_new(&scene.slot, &options, NULL) == MW_OK);
+    mw_model_slot_resume(scene.slot);
 }
 
 /* --- the plant, made once --- */

@@ -10,7 +10,7 @@ void mw_slots_init(struct mw_slots *slots)
     slots->previous = MW_SLOT_NONE;
 }
 
-static bool trial_runs(const struct mw_slots *slots)
+bool mw_slots_in_trial(const struct mw_slots *slots)
 {
     return slots->active != MW_SLOT_NONE && slots->slot[slots->active].state == MW_SLOT_TRIAL;
 }
@@ -22,7 +22,7 @@ static uint8_t spare(const struct mw_slots *slots)
 
 mw_err mw_slots_clear_spare(struct mw_slots *slots, uint8_t *slot)
 {
-    if (trial_runs(slots)) {
+    if (mw_slots_in_trial(slots)) {
         return MW_ERR_STATE;
     }
     *slot = spare(slots);
@@ -34,10 +34,10 @@ mw_err mw_slots_clear_spare(struct mw_slots *slots, uint8_t *slot)
 mw_err mw_slots_stage(struct mw_slots *slots, uint64_t version, const uint8_t *digest)
 {
     struct mw_slot *slot = &slots->slot[spare(slots)];
-    if (trial_runs(slots) || slot->state != MW_SLOT_EMPTY) {
+    if (mw_slots_in_trial(slots) || slot->state != MW_SLOT_EMPTY) {
         return MW_ERR_STATE;
     }
-    if (version <= slots->floor) {
+    if (version == 0 || version < slots->floor) {
         return MW_ERR_DENIED;
     }
     slot->state = MW_SLOT_STAGED;
@@ -65,7 +65,7 @@ mw_err mw_slots_begin_trial(struct mw_slots *slots, uint8_t starts)
 
 mw_err mw_slots_confirm(struct mw_slots *slots)
 {
-    if (!trial_runs(slots)) {
+    if (!mw_slots_in_trial(slots)) {
         return MW_ERR_STATE;
     }
     slots->slot[slots->active].state = MW_SLOT_GOOD;
@@ -75,8 +75,12 @@ mw_err mw_slots_confirm(struct mw_slots *slots)
 
 mw_err mw_slots_roll_back(struct mw_slots *slots)
 {
-    if (!trial_runs(slots)) {
+    if (slots->active == MW_SLOT_NONE) {
         return MW_ERR_STATE;
+    }
+    struct mw_slot *other = &slots->slot[spare(slots)];
+    if (other->state == MW_SLOT_STAGED) {
+        *other = (struct mw_slot){.state = MW_SLOT_EMPTY};
     }
     slots->slot[slots->active] = (struct mw_slot){.state = MW_SLOT_EMPTY};
     slots->active = slots->previous;
@@ -85,11 +89,30 @@ mw_err mw_slots_roll_back(struct mw_slots *slots)
     return MW_OK;
 }
 
+mw_err mw_slots_rest(struct mw_slots *slots)
+{
+    if (mw_slots_in_trial(slots)) {
+        return MW_ERR_STATE;
+    }
+    for (uint8_t i = 0; i < MW_SLOTS; i++) {
+        if (slots->slot[i].state != MW_SLOT_BAD) {
+            slots->slot[i] = (struct mw_slot){.state = MW_SLOT_EMPTY};
+        }
+    }
+    slots->active = MW_SLOT_NONE;
+    slots->previous = MW_SLOT_NONE;
+    return MW_OK;
+}
+
 mw_err mw_slots_start(struct mw_slots *slots, uint8_t *slot)
 {
-    if (trial_runs(slots)) {
+    if (mw_slots_in_trial(slots)) {
         if (slots->starts_left == 0) {
+            struct mw_slot *tried = &slots->slot[slots->active];
+            struct mw_slot bad = *tried;
             (void)mw_slots_roll_back(slots);
+            bad.state = MW_SLOT_BAD;
+            *tried = bad;
         } else {
             slots->starts_left--;
         }

@@ -65,16 +65,29 @@ static bool refers(const struct mw_slots *slots, uint8_t slot, enum mw_slot_stat
 
 /* What the functions of slots.c could have left behind: a copy with a right checksum may still come
  * from a program with a mistake, and must not lead this one astray. */
+static bool consistent_slot(const struct mw_slots *slots, uint8_t i)
+{
+    uint64_t version = slots->slot[i].version;
+    switch (slots->slot[i].state) {
+    case MW_SLOT_EMPTY:
+        return true;
+    case MW_SLOT_STAGED:
+        return i == (slots->active == 0 ? 1 : 0) && version > 0 && version >= slots->floor;
+    case MW_SLOT_TRIAL:
+        return i == slots->active && version <= slots->floor;
+    case MW_SLOT_GOOD:
+        return (i == slots->active || i == slots->previous) && version <= slots->floor;
+    case MW_SLOT_BAD:
+        return i != slots->active && i != slots->previous && version <= slots->floor;
+    default:
+        return false;
+    }
+}
+
 static bool consistent(const struct mw_slots *slots)
 {
     for (uint8_t i = 0; i < MW_SLOTS; i++) {
-        enum mw_slot_state state = slots->slot[i].state;
-        if (state > MW_SLOT_GOOD || (state == MW_SLOT_TRIAL && i != slots->active) ||
-            (state == MW_SLOT_STAGED &&
-             (i != (slots->active == 0 ? 1 : 0) || slots->slot[i].version <= slots->floor)) ||
-            (state == MW_SLOT_GOOD && i != slots->active && i != slots->previous) ||
-            ((state == MW_SLOT_TRIAL || state == MW_SLOT_GOOD) &&
-             slots->slot[i].version > slots->floor)) {
+        if (!consistent_slot(slots, i)) {
             return false;
         }
     }

@@ -54,7 +54,7 @@ static void a_good_update_takes_over(void **state)
     assert_int_equal(slot, second);
 }
 
-static void a_bad_update_goes_back_and_is_not_taken_again(void **state)
+static void a_bad_update_goes_back(void **state)
 {
     (void)state;
     struct mw_slots slots;
@@ -67,9 +67,8 @@ static void a_bad_update_goes_back_and_is_not_taken_again(void **state)
     assert_int_equal(slots.active, first);
     assert_int_equal(slots.slot[second].state, MW_SLOT_EMPTY);
     assert_int_equal(mw_slots_find(&slots, digest_b), MW_SLOT_NONE);
-    assert_int_equal(mw_slots_stage(&slots, 6, digest_b), MW_ERR_DENIED);
     assert_int_equal(mw_slots_stage(&slots, 5, digest_b), MW_ERR_DENIED);
-    assert_int_equal(mw_slots_stage(&slots, 7, digest_c), MW_OK);
+    assert_int_equal(mw_slots_stage(&slots, 6, digest_c), MW_OK); /* of the same targets */
     assert_int_equal(mw_slots_start(&slots, &slot), MW_OK);
     assert_int_equal(slot, first); /* staged is not yet tried */
 
@@ -95,11 +94,61 @@ static void a_trial_that_never_confirms_runs_out_of_starts(void **state)
     }
     assert_int_equal(mw_slots_start(&slots, &slot), MW_OK);
     assert_int_equal(slot, first);
-    assert_int_equal(slots.slot[second].state, MW_SLOT_EMPTY);
+    assert_int_equal(slots.slot[second].state, MW_SLOT_BAD);
+    assert_int_equal(mw_slots_find(&slots, digest_b), second);
+    assert_int_equal(mw_slots_stage(&slots, 6, digest_b), MW_ERR_STATE);
     for (int start = 0; start < 300; start++) { /* what is good has no such limit */
         assert_int_equal(mw_slots_start(&slots, &slot), MW_OK);
         assert_int_equal(slot, first);
     }
+    assert_int_equal(mw_slots_clear_spare(&slots, &slot), MW_OK);
+    assert_int_equal(mw_slots_find(&slots, digest_b), MW_SLOT_NONE);
+}
+
+/* Back under the same targets: what was before is named again. */
+static void a_rollback_names_older_bytes(void **state)
+{
+    (void)state;
+    struct mw_slots slots;
+    mw_slots_init(&slots);
+    (void)try_version(&slots, 5, digest_a);
+    assert_int_equal(mw_slots_confirm(&slots), MW_OK);
+    uint8_t second = try_version(&slots, 6, digest_b);
+    assert_int_equal(mw_slots_confirm(&slots), MW_OK);
+    (void)try_version(&slots, 6, digest_a);
+    assert_int_equal(mw_slots_confirm(&slots), MW_OK);
+    assert_int_equal(slots.previous, second);
+    /* Found damaged: the one before has to do. */
+    assert_int_equal(mw_slots_roll_back(&slots), MW_OK);
+    assert_int_equal(slots.active, second);
+    assert_int_equal(slots.previous, MW_SLOT_NONE);
+    assert_int_equal(mw_slots_roll_back(&slots), MW_OK);
+    assert_int_equal(mw_slots_roll_back(&slots), MW_ERR_STATE);
+    assert_true(slots.floor == 6);
+}
+
+static void none_may_run(void **state)
+{
+    (void)state;
+    struct mw_slots slots;
+    uint8_t slot;
+    mw_slots_init(&slots);
+    assert_int_equal(mw_slots_rest(&slots), MW_OK);
+    (void)try_version(&slots, 5, digest_a);
+    assert_int_equal(mw_slots_rest(&slots), MW_ERR_STATE);
+    assert_int_equal(mw_slots_confirm(&slots), MW_OK);
+    (void)try_version(&slots, 6, digest_b);
+    for (int start = 0; start < 3; start++) {
+        (void)mw_slots_start(&slots, &slot);
+    }
+    assert_int_equal(mw_slots_rest(&slots), MW_OK);
+    assert_int_equal(mw_slots_start(&slots, &slot), MW_ERR_NOT_FOUND);
+    assert_int_equal(mw_slots_find(&slots, digest_a), MW_SLOT_NONE);
+    assert_int_equal(slots.slot[mw_slots_find(&slots, digest_b)].state, MW_SLOT_BAD);
+    assert_true(slots.floor == 6);
+    (void)try_version(&slots, 6, digest_c);
+    assert_int_equal(mw_slots_roll_back(&slots), MW_OK); /* to none */
+    assert_int_equal(mw_slots_start(&slots, &slot), MW_ERR_NOT_FOUND);
 }
 
 static void calls_out_of_turn_are_refused(void **state)
@@ -121,7 +170,6 @@ static void calls_out_of_turn_are_refused(void **state)
     assert_int_equal(mw_slots_stage(&slots, 2, digest_b), MW_ERR_STATE);
     assert_int_equal(mw_slots_confirm(&slots), MW_OK);
     assert_int_equal(mw_slots_confirm(&slots), MW_ERR_STATE);
-    assert_int_equal(mw_slots_roll_back(&slots), MW_ERR_STATE);
 }
 
 static void assert_same(const struct mw_slots *a, const struct mw_slots *b)
@@ -138,8 +186,8 @@ static void assert_same(const struct mw_slots *a, const struct mw_slots *b)
     assert_true(a->floor == b->floor);
 }
 
-/* Any order of calls: the state that results must load, there is always a good slot to go back to
- * once there was one, and the floor never sinks. */
+/* Any order of calls: the state that results must load, a trial never costs the good slot that it
+ * may have to go back to, and the floor never sinks. */
 static void every_reachable_state_is_saved_whole(void **state)
 {
     (void)state;
@@ -147,12 +195,13 @@ static void every_reachable_state_is_saved_whole(void **state)
     uint8_t bytes[MW_SLOTS_BYTES];
     uint8_t slot;
     uint32_t random = 1;
-    bool ever_good = false;
+    bool ever_good = false; /* and not put away since */
+    unsigned confirmed = 0;
     mw_slots_init(&slots);
     for (int step = 0; step < 20000; step++) {
         random = random * 1664525U + 1013904223U;
         uint64_t floor = slots.floor;
-        switch ((random >> 24) % 7) {
+        switch ((random >> 24) % 8) {
         case 0:
             (void)mw_slots_clear_spare(&slots, &slot);
             break;
@@ -165,9 +214,18 @@ static void every_reachable_state_is_saved_whole(void **state)
             break;
         case 4:
             ever_good = mw_slots_confirm(&slots) == MW_OK || ever_good;
+            confirmed += ever_good;
             break;
-        case 5:
-            (void)mw_slots_roll_back(&slots);
+        case 5: {
+            bool trial = mw_slots_in_trial(&slots);
+            bool back = mw_slots_roll_back(&slots) == MW_OK;
+            ever_good = ever_good && (trial || !back || slots.active != MW_SLOT_NONE);
+            break;
+        }
+        case 6:
+            if ((random >> 16) % 8 == 0) {
+                ever_good = mw_slots_rest(&slots) != MW_OK && ever_good;
+            }
             break;
         default:
             (void)mw_slots_start(&slots, &slot);
@@ -183,7 +241,7 @@ static void every_reachable_state_is_saved_whole(void **state)
         assert_int_equal(mw_slots_load(&loaded, bytes, NULL), MW_OK);
         assert_same(&loaded, &slots);
     }
-    assert_true(ever_good);
+    assert_true(confirmed > 100);
 }
 
 static void the_newer_whole_copy_counts(void **state)
@@ -232,9 +290,12 @@ static void impossible_states_are_refused(void **state)
     REFUSED(slots.previous = 0);
     REFUSED(slots.slot[0].state = MW_SLOT_TRIAL);
     REFUSED(slots.slot[0].state = MW_SLOT_GOOD);
-    REFUSED(slots.slot[0].state = (enum mw_slot_state)4);
+    REFUSED(slots.slot[0].state = (enum mw_slot_state)5);
     REFUSED(slots.slot[0].state = MW_SLOT_STAGED); /* of version 0 */
     REFUSED(slots.slot[1].state = MW_SLOT_STAGED; slots.slot[1].version = 1);
+    REFUSED(slots.slot[0].state = MW_SLOT_STAGED; slots.slot[0].version = 1; slots.floor = 2);
+    REFUSED(slots.slot[0].state = MW_SLOT_BAD; slots.slot[0].version = 1);
+    REFUSED(slots.slot[0].state = MW_SLOT_BAD; slots.active = 0);
     REFUSED(slots.slot[0].state = MW_SLOT_GOOD; slots.slot[0].version = 1; slots.active = 0);
     REFUSED(slots.slot[0].state = MW_SLOT_GOOD; slots.active = 0; slots.previous = 0);
 #undef REFUSED
@@ -244,8 +305,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_update_takes_over),
-        cmocka_unit_test(a_bad_update_goes_back_and_is_not_taken_again),
+        cmocka_unit_test(a_bad_update_goes_back),
         cmocka_unit_test(a_trial_that_never_confirms_runs_out_of_starts),
+        cmocka_unit_test(a_rollback_names_older_bytes),
+        cmocka_unit_test(none_may_run),
         cmocka_unit_test(calls_out_of_turn_are_refused),
         cmocka_unit_test(every_reachable_state_is_saved_whole),
         cmocka_unit_test(the_newer_whole_copy_counts),

@@ -5,20 +5,15 @@
 #include "lib/base/log.h"
 #include "tiers/iot/model_fetch.h"
 #include "tiers/iot/model_load.h"
+#include "tiers/iot/model_slot_saved.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES_MAX 3 /* of a bundle during which the process dies */
-
 struct mw_model_slot {
     struct mw_model_slot_options options;
-    struct mw_runner *active;
-    char previous[MW_DIGEST_TEXT]; /* what ran before it; may be empty */
-    char trial[MW_DIGEST_TEXT];    /* what an earlier process died of; may be empty */
-    int tries;                     /* of it */
-    char crashed[MW_DIGEST_TEXT];  /* what too many died of; may be empty */
-    uint64_t version;              /* newest targets version ever accepted */
+    struct mw_runner *active; /* what runs: during a trial still what ran before */
+    struct mw_slots slots;
     struct mw_model_fetch fetch;
     char refused[MW_DIGEST_TEXT];
     char reason[256];
@@ -60,42 +55,38 @@ static const char *active_digest(const struct mw_model_slot *slot)
     return slot->active == NULL ? "" : slot->active->bundle.digest;
 }
 
-/* --- what survives a restart --- */
+/* --- trials --- */
 
-/* Notes the state in the outbox's transaction, beginning one when none is open. */
-static mw_err note(struct mw_model_slot *slot, const char *active, const char *previous,
-                   struct mw_error *error)
+static mw_err save(struct mw_model_slot *slot, struct mw_error *error)
 {
-    json_t *root = json_pack("{s:s,s:s,s:s,s:i,s:s,s:I}", "active", active, "previous", previous,
-                             "trial", slot->trial, "tries", slot->tries, "crashed", slot->crashed,
-                             "version", (json_int_t)slot->version);
-    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    if (text == NULL) {
-        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    return mw_model_slots_save(slot->options.outbox, slot->options.device, &slot->slots, error);
+}
+
+/* Notes that this bundle is about to be tried, before anything of it runs. */
+static mw_err begin_trial(struct mw_model_slot *slot, const char *digest, uint64_t version,
+                          struct mw_error *error)
+{
+    struct mw_slots before = slot->slots;
+    uint8_t bytes[MW_SLOTS_DIGEST], spare;
+    mw_model_slots_bytes(digest, bytes);
+    if (mw_slots_in_trial(&slot->slots)) {
+        (void)mw_slots_roll_back(&slot->slots); /* of another one, which is not wished any more */
     }
-    mw_err err = mw_outbox_begin(slot->options.outbox, error);
-    if (err == MW_OK) {
-        err = mw_outbox_put(slot->options.outbox, "slot", slot->options.device, mw_span_of(text),
-                            error);
+    mw_err err = mw_slots_clear_spare(&slot->slots, &spare);
+    err = err == MW_OK ? mw_slots_stage(&slot->slots, version, bytes) : err;
+    err = err == MW_OK ? mw_slots_begin_trial(&slot->slots, MW_MODEL_STARTS) : err;
+    err = err == MW_OK ? save(slot, error) : mw_error_set(error, err, "%s", mw_err_text(err));
+    if (err != MW_OK) {
+        slot->slots = before;
     }
-    free(text);
     return err;
 }
 
-/* Notes that this bundle is about to be tried, before anything of it runs; "": none is. */
-static mw_err note_trial(struct mw_model_slot *slot, const char *trial, struct mw_error *error)
+/* The trial has been seen through. Should that not be noted, the next process tries once more. */
+static void give_up(struct mw_model_slot *slot)
 {
-    slot->tries = trial[0] == '\0' ? 0 : strcmp(trial, slot->trial) == 0 ? slot->tries + 1 : 1;
-    snprintf(slot->trial, sizeof slot->trial, "%s", trial);
-    mw_err err = note(slot, active_digest(slot), slot->previous, error);
-    if (err == MW_OK) {
-        err = mw_outbox_commit(slot->options.outbox, error);
-    }
-    if (err != MW_OK) {
-        mw_outbox_rollback(slot->options.outbox);
-    }
-    return err;
+    (void)mw_slots_roll_back(&slot->slots);
+    (void)save(slot, NULL);
 }
 
 /* --- swapping --- */
@@ -105,50 +96,61 @@ static mw_err note_trial(struct mw_model_slot *slot, const char *trial, struct m
 static mw_err swap(struct mw_model_slot *slot, struct mw_runner *runner, struct mw_error *error)
 {
     const struct mw_bundle *leaving = slot->active == NULL ? NULL : &slot->active->bundle;
-    const char *next = runner == NULL ? "" : runner->bundle.digest;
-    slot->trial[0] = '\0';
-    slot->tries = 0;
-    mw_err err = note(slot, next, active_digest(slot), error);
+    struct mw_slots before = slot->slots;
+    (void)(runner == NULL ? mw_slots_rest(&slot->slots) : mw_slots_confirm(&slot->slots));
+    mw_err err =
+        mw_model_slots_note(slot->options.outbox, slot->options.device, &slot->slots, error);
     if (err == MW_OK) {
         err = slot->options.commit(slot->options.context, leaving, error);
     }
     if (err != MW_OK) {
         mw_outbox_rollback(slot->options.outbox);
+        slot->slots = before;
         mw_model_unload(runner);
         return err;
     }
-    snprintf(slot->previous, sizeof slot->previous, "%s", active_digest(slot));
     mw_model_unload(slot->active);
     slot->active = runner;
     slot->refused[0] = '\0';
     arrange(slot);
     mw_log(MW_LOG_INFO, slot->options.device, "model swapped in",
-           MW_KS("bundle", active_digest(slot)), MW_KI("version", slot->version));
+           MW_KS("bundle", active_digest(slot)), MW_KI("version", slot->slots.floor));
     slot->options.changed(slot->options.context);
     return MW_OK;
 }
 
-/* Everything of the bundle is here: check it, and run it from the next record on. */
-static void try_bundle(struct mw_model_slot *slot, const char *bundle)
+/* The bundle on trial: check it, and run it from the next record on. */
+static void go_through_trial(struct mw_model_slot *slot)
 {
     struct mw_error error = {0};
     struct mw_runner *runner = NULL;
     char digest[MW_DIGEST_TEXT];
-    snprintf(digest, sizeof digest, "%s", bundle);
-    if (slot->fetch.version > slot->version) {
-        slot->version = slot->fetch.version;
-    }
-    mw_err err = note_trial(slot, digest, &error);
+    mw_model_slots_digest(&slot->slots, slot->slots.active, digest);
+    mw_err err = mw_model_load(slot->options.store, digest, &runner, &error);
     if (err == MW_OK) {
-        err = mw_model_load(slot->options.store, digest, &runner, &error);
-        if (err == MW_OK) {
-            err = swap(slot, runner, &error);
-        } else {
-            note_trial(slot, "", NULL); /* it has been seen through */
-        }
+        err = swap(slot, runner, &error);
     }
     if (err != MW_OK) {
+        give_up(slot);
         refuse(slot, digest, error.text);
+    }
+}
+
+/* Everything of the bundle is here. */
+static void try_bundle(struct mw_model_slot *slot, const char *bundle)
+{
+    struct mw_error error = {0};
+    if (begin_trial(slot, bundle, slot->fetch.version, &error) == MW_OK) {
+        go_through_trial(slot);
+    } else {
+        refuse(slot, bundle, error.text);
+    }
+}
+
+void mw_model_slot_resume(struct mw_model_slot *slot)
+{
+    if (mw_slots_in_trial(&slot->slots)) {
+        go_through_trial(slot);
     }
 }
 
@@ -164,12 +166,20 @@ static void go_on(struct mw_model_slot *slot, mw_err err, const struct mw_error 
     }
 }
 
+static bool is_bad(const struct mw_model_slot *slot, const char *bundle)
+{
+    uint8_t bytes[MW_SLOTS_DIGEST];
+    mw_model_slots_bytes(bundle, bytes);
+    uint8_t found = mw_slots_find(&slot->slots, bytes);
+    return found != MW_SLOT_NONE && slot->slots.slot[found].state == MW_SLOT_BAD;
+}
+
 static mw_err verify(struct mw_model_slot *slot, const char *bundle, const char *targets,
                      uint64_t *version, struct mw_error *error)
 {
     struct mw_buffer bytes = {0};
     mw_err err;
-    if (strcmp(slot->crashed, bundle) == 0) {
+    if (is_bad(slot, bundle)) {
         return mw_error_set(error, MW_ERR_DENIED, "%s", went_down);
     }
     if (targets == NULL || !mw_base64_decode(targets, &bytes)) {
@@ -180,11 +190,11 @@ static mw_err verify(struct mw_model_slot *slot, const char *bundle, const char 
                                       bundle, version, error);
     }
     mw_buffer_free(&bytes);
-    if (err == MW_OK && *version < slot->version) {
+    if (err == MW_OK && *version < slot->slots.floor) {
         err = mw_error_set(error, MW_ERR_DENIED,
                            "the signed targets are of version %llu, older than %llu, which was "
                            "accepted before",
-                           (unsigned long long)*version, (unsigned long long)slot->version);
+                           (unsigned long long)*version, (unsigned long long)slot->slots.floor);
     }
     return err;
 }
@@ -208,7 +218,7 @@ static void run_none(struct mw_model_slot *slot)
     struct mw_error error = {0};
     mw_model_fetch_stop(&slot->fetch);
     slot->refused[0] = '\0';
-    if (slot->active != NULL && swap(slot, NULL, &error) != MW_OK) {
+    if (slot->slots.active != MW_SLOT_NONE && swap(slot, NULL, &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, slot->options.device, "the model cannot be put aside",
                MW_KS("reason", error.text));
     }
@@ -290,32 +300,50 @@ void mw_model_slot_tick(struct mw_model_slot *slot, int64_t now_monotonic)
 
 /* --- making, asking, ending --- */
 
-static void copy_digest(char digest[MW_DIGEST_TEXT], const json_t *root, const char *key)
+/* Loads what ran: the active bundle, or, when a trial is to be gone on with or that one is damaged,
+ * the one before it. */
+static void restore_bundle(struct mw_model_slot *slot)
 {
-    const char *text = json_string_value(json_object_get(root, key));
-    bool valid = text != NULL && mw_digest_valid(mw_span_of(text));
-    snprintf(digest, MW_DIGEST_TEXT, "%s", valid ? text : "");
-}
-
-/* Loads the active bundle, or else the one before it. */
-static void restore_bundle(struct mw_model_slot *slot, const char *active)
-{
-    const char *names[] = {active, slot->previous};
-    for (size_t i = 0; i < 2 && slot->active == NULL; i++) {
+    bool trial = mw_slots_in_trial(&slot->slots);
+    for (;;) {
         struct mw_error error = {0};
-        if (names[i][0] == '\0') {
+        char digest[MW_DIGEST_TEXT];
+        uint8_t place = trial ? slot->slots.previous : slot->slots.active;
+        if (place == MW_SLOT_NONE) {
             return; /* none ran, or nothing came before */
         }
-        if (mw_model_load(slot->options.store, names[i], &slot->active, &error) != MW_OK) {
-            note_refusal(slot, names[i], error.text);
+        mw_model_slots_digest(&slot->slots, place, digest);
+        if (mw_model_load(slot->options.store, digest, &slot->active, &error) == MW_OK) {
+            return;
         }
+        note_refusal(slot, digest, error.text);
+        if (trial) {
+            return;
+        }
+        (void)mw_slots_roll_back(&slot->slots);
     }
+}
+
+/* Counts the start of this process against a trial, before anything of it runs, and gives up what
+ * too many have died of. */
+static mw_err count_start(struct mw_model_slot *slot, struct mw_error *error)
+{
+    char digest[MW_DIGEST_TEXT];
+    uint8_t tried = slot->slots.active, now;
+    if (!mw_slots_in_trial(&slot->slots)) {
+        return MW_OK;
+    }
+    (void)mw_slots_start(&slot->slots, &now);
+    if (now != tried) {
+        mw_model_slots_digest(&slot->slots, tried, digest);
+        note_refusal(slot, digest, went_down);
+    }
+    return save(slot, error);
 }
 
 static mw_err restore(struct mw_model_slot *slot, struct mw_error *error)
 {
     struct mw_span text;
-    char active[MW_DIGEST_TEXT];
     json_error_t why;
     if (mw_outbox_get(slot->options.outbox, "baseline", slot->options.device, &text, NULL) ==
         MW_OK) {
@@ -323,25 +351,13 @@ static mw_err restore(struct mw_model_slot *slot, struct mw_error *error)
         mw_baselines_update(slot->baselines, baselines);
         json_decref(baselines);
     }
-    if (mw_outbox_get(slot->options.outbox, "slot", slot->options.device, &text, NULL) != MW_OK) {
-        return MW_OK;
+    mw_model_slots_read(slot->options.outbox, slot->options.device, &slot->slots);
+    mw_err err = count_start(slot, error);
+    if (err == MW_OK) {
+        restore_bundle(slot);
+        arrange(slot);
     }
-    json_t *root = json_loadb(text.data, text.size, 0, &why);
-    slot->version = (uint64_t)json_integer_value(json_object_get(root, "version"));
-    copy_digest(active, root, "active");
-    copy_digest(slot->previous, root, "previous");
-    copy_digest(slot->crashed, root, "crashed");
-    copy_digest(slot->trial, root, "trial");
-    slot->tries = (int)json_integer_value(json_object_get(root, "tries"));
-    json_decref(root);
-    restore_bundle(slot, active);
-    arrange(slot);
-    if (slot->trial[0] == '\0' || slot->tries < TRIES_MAX) {
-        return MW_OK;
-    }
-    memcpy(slot->crashed, slot->trial, sizeof slot->trial);
-    note_refusal(slot, slot->crashed, went_down);
-    return note_trial(slot, "", error);
+    return err;
 }
 
 mw_err mw_model_slot_new(struct mw_model_slot **out, const struct mw_model_slot_options *options,
@@ -396,7 +412,7 @@ void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *js
 {
     if (slot->refused[0] == '\0') {
         mw_buffer_printf(json, ",\"reported\":{\"bundle\":\"%s\",\"version\":%llu}",
-                         active_digest(slot), (unsigned long long)slot->version);
+                         active_digest(slot), (unsigned long long)slot->slots.floor);
         return;
     }
     json_t *reason = json_string(slot->reason);
@@ -404,7 +420,7 @@ void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *js
     mw_buffer_printf(json,
                      ",\"reported\":{\"bundle\":\"%s\",\"version\":%llu,\"refused\":\"%s\","
                      "\"reason\":%s}",
-                     active_digest(slot), (unsigned long long)slot->version, slot->refused,
+                     active_digest(slot), (unsigned long long)slot->slots.floor, slot->refused,
                      text == NULL ? "\"\"" : text);
     free(text);
     json_decref(reason);

@@ -6,15 +6,17 @@
  * every hash, loads the bundle beside the running one, reproduces its golden vectors, and only then
  * swaps, between two records. The bundle before stays on disk. A bundle that fails any check is
  * refused with the reason and the old one runs on; one during whose trial the process died three
- * times is refused from then on. A desired bundle of null or "" is a wish to run none.
+ * times is refused until another has been tried. A desired bundle of null or "" is a wish to run
+ * none.
  *
- * The highest version of the targets that was ever accepted is the floor. An equal one is taken,
- * since a rollback names an earlier bundle of the same targets; that is why the two slots of
- * core/update, which take only a higher one, are not used here.
+ * What ran, what runs, what is on trial and the highest version of the targets that was ever tried
+ * are the two slots of core/update/slots.h: a bundle is staged when all of it is here and confirmed
+ * when its golden vectors have come out right. A process that died in between goes on with the
+ * trial; what ran before runs until that has come to an end.
  *
  * One slot a device; parts are kept in a store that the devices of one host share. What survives a
- * restart is in the outbox: table slot {"active","previous","trial","tries","crashed","version"},
- * and table baseline with the newest baselines. */
+ * restart is in the outbox: table slot (model_slot_saved.h), and table baseline with the newest
+ * baselines. */
 #ifndef MW_IOT_MODEL_SLOT_H
 #define MW_IOT_MODEL_SLOT_H
 
@@ -49,6 +51,9 @@ struct mw_model_slot_options {
 /* Makes the slot and loads what was active before, if it still passes its checks. */
 mw_err mw_model_slot_new(struct mw_model_slot **slot, const struct mw_model_slot_options *options,
                          struct mw_error *error);
+/* Goes on with a trial during which the process before died; to be called once, when the callbacks
+ * can be. */
+void mw_model_slot_resume(struct mw_model_slot *slot);
 void mw_model_slot_free(struct mw_model_slot *slot);
 
 /* An update message for this device: a desired state or a part of a blob. Logs what is wrong with

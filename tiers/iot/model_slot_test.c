@@ -1,6 +1,7 @@
 /* Updates of a slot: signed, fetched in parts, tried, swapped, refused; and what a restart finds.
  */
 #include "tiers/iot/model_slot.h"
+#include "tiers/iot/model_slot_saved.h"
 
 #include "tiers/iot/test_place.h"
 
@@ -61,6 +62,7 @@ static void open_slot(struct scene *scene)
                                             .changed = on_changed};
     scene->wanted[0] = '\0';
     assert_ok(mw_model_slot_new(&scene->slot, &options, error));
+    mw_model_slot_resume(scene->slot);
 }
 
 /* As a process that starts again. */
@@ -403,15 +405,18 @@ static void what_cannot_be_noted_is_not_run(void **state)
     end(&scene);
 }
 
-/* As a process does that dies while it tries a bundle. */
-static void die_in_trial(struct scene *scene, int tries)
+/* As a process does that dies while it tries bundle 1, with so many starts left. */
+static void die_in_trial(struct scene *scene, uint8_t starts_left)
 {
-    char text[512];
-    (void)snprintf(text, sizeof text,
-                   "{\"active\":\"%s\",\"previous\":\"\",\"trial\":\"%s\",\"tries\":%d,"
-                   "\"crashed\":\"\",\"version\":2}",
-                   scene->digest[0], scene->digest[1], tries);
-    assert_ok(mw_outbox_put(scene->outbox, "slot", "m", mw_span_of(text), error));
+    struct mw_slots slots;
+    uint8_t bytes[MW_SLOTS_DIGEST], spare;
+    mw_model_slots_read(scene->outbox, "m", &slots);
+    mw_model_slots_bytes(scene->digest[1], bytes);
+    assert_int_equal(mw_slots_clear_spare(&slots, &spare), MW_OK);
+    assert_int_equal(mw_slots_stage(&slots, 3, bytes), MW_OK);
+    assert_int_equal(mw_slots_begin_trial(&slots, MW_MODEL_STARTS), MW_OK);
+    slots.starts_left = starts_left;
+    assert_ok(mw_model_slots_save(scene->outbox, "m", &slots, error));
     restart(scene);
 }
 
@@ -421,17 +426,86 @@ static void what_kills_the_process_is_not_tried_for_ever(void **state)
     begin(&scene, state);
     fetch(&scene, 0);
     publish(&scene, 1, 0.5F);
-    die_in_trial(&scene, 3);
+    die_in_trial(&scene, 0);
     assert_runs(&scene, scene.digest[0], 1);
     assert_status(&scene, "went down");
-    restart(&scene);
-    fetch(&scene, 1);
+    for (int i = 0; i < 2; i++) {
+        restart(&scene);
+        fetch(&scene, 1);
+        assert_runs(&scene, scene.digest[0], 1);
+        assert_status(&scene, "went down");
+    }
+    end(&scene);
+}
+
+/* Dying once may have had another cause. */
+static void a_trial_that_was_broken_off_goes_on(void **state)
+{
+    struct scene scene;
+    begin(&scene, state);
+    fetch(&scene, 0);
+    publish(&scene, 1, 0.5F);
+    die_in_trial(&scene, 1); /* before all of it was on disk, say */
     assert_runs(&scene, scene.digest[0], 1);
-    assert_status(&scene, "went down");
-    /* Dying once may have had another cause. */
-    die_in_trial(&scene, 2);
+    assert_status(&scene, scene.digest[1]);
     fetch(&scene, 1);
     assert_runs(&scene, scene.digest[1], 0.5F);
+    fetch(&scene, 0);
+    unsigned commits = scene.commits;
+    die_in_trial(&scene, 1);
+    assert_runs(&scene, scene.digest[1], 0.5F);
+    assert_string_equal(scene.left, scene.digest[0]);
+    assert_int_equal(scene.commits, commits + 1);
+    end(&scene);
+}
+
+/* What a program of before the two slots had noted. */
+static void put_json(struct scene *scene, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void put_json(struct scene *scene, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    assert_ok(mw_outbox_put(scene->outbox, "slot", "m", mw_span_of(text), error));
+    restart(scene);
+}
+
+static void put_trial(struct scene *scene, int tries)
+{
+    put_json(scene,
+             "{\"active\":\"%s\",\"previous\":\"\",\"trial\":\"%s\",\"tries\":%d,"
+             "\"crashed\":\"\",\"version\":2}",
+             scene->digest[0], scene->digest[1], tries);
+}
+
+static void an_older_programs_outbox_is_read(void **state)
+{
+    struct scene scene;
+    begin(&scene, state);
+    fetch(&scene, 0);
+    publish(&scene, 1, 0.5F);
+    fetch(&scene, 1);
+    put_json(&scene,
+             "{\"active\":\"%s\",\"previous\":\"%s\",\"trial\":\"\",\"tries\":0,"
+             "\"crashed\":\"\",\"version\":9}",
+             scene.digest[1], scene.digest[0]);
+    assert_runs(&scene, scene.digest[1], 0.5F);
+    desire(&scene, scene.digest[0]);
+    assert_status(&scene, "older than 9");
+    put_trial(&scene, 3);
+    assert_runs(&scene, scene.digest[0], 1);
+    assert_status(&scene, "went down");
+    put_trial(&scene, 2);
+    assert_runs(&scene, scene.digest[1], 0.5F);
+    put_json(&scene,
+             "{\"active\":\"%s\",\"previous\":\"\",\"trial\":\"\",\"tries\":0,"
+             "\"crashed\":\"%s\",\"version\":2}",
+             scene.digest[0], scene.digest[1]);
+    fetch(&scene, 1);
+    assert_status(&scene, "went down");
     end(&scene);
 }
 
@@ -505,6 +579,8 @@ int main(void)
         TEST(a_bundle_that_fails_its_trial_is_refused),
         TEST(what_cannot_be_noted_is_not_run),
         TEST(what_kills_the_process_is_not_tried_for_ever),
+        TEST(a_trial_that_was_broken_off_goes_on),
+        TEST(an_older_programs_outbox_is_read),
         TEST(a_damaged_bundle_falls_back),
         TEST(none_may_be_desired),
         TEST(baselines_survive),

@@ -201,6 +201,7 @@ mw_err mw_thing_device_new(struct mw_thing_device **out, const struct mw_thing_h
         mw_thing_device_free(device);
         return err;
     }
+    mw_model_slot_resume(device->slot);
     mw_thing_device_send(device);
     *out = device;
     return MW_OK;
