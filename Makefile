@@ -3,8 +3,8 @@ PRESET ?= release
 BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev libmicrohttpd-dev \
-	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev liblbfgs-dev \
-	libcmocka-dev
+	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
+	libnanopb-dev liblbfgs-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
@@ -75,7 +75,8 @@ arm64:
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)
-	@sh cmake/kissfft-source.sh build/kissfft
+	@sh cmake/debian-source.sh kissfft build/kissfft
+	@sh cmake/debian-source.sh nanopb build/nanopb
 	@cmake --preset cortex-m >/dev/null
 	@cmake --build --preset cortex-m
 	@sh tests/core_symbols.sh arm-none-eabi-nm build/cortex-m/core/*.a
