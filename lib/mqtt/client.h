@@ -33,6 +33,8 @@ struct mw_mqtt_options {
     const char *client_id;                 /* stable name; unique at the broker */
     const char *username, *password;       /* override the URL's; may be NULL */
     const char *will_topic, *will_payload; /* published by the broker when we vanish; may be NULL */
+    size_t will_size; /* bytes of will_payload, which may then hold NULs; 0: up to its NUL */
+    bool will_retain;
     bool clean_session; /* false: the broker keeps what arrives while we are away */
     uint16_t keepalive; /* seconds; 0 means 30 */
     size_t queue_limit; /* bytes of output waiting before publish says AGAIN; 0 means 8 MiB */
@@ -51,7 +53,7 @@ struct mw_mqtt_options {
     void *context;
 };
 
-/* A user's texts in the URL may have %XX escapes. A will is published at QoS 1, not retained.
+/* A user's texts in the URL may have %XX escapes. A will is published at QoS 1.
  * Copies the options' texts, borrows the loop. Connecting goes on in the background; a refused
  * connection is tried again and logged once per kind of reason. Errors: PARSE, UNSUPPORTED, MEMORY,
  * TOO_LARGE (a text of more than 65,535 bytes), ARGUMENT (no client identifier). */

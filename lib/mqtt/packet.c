@@ -208,14 +208,16 @@ mw_err mw_mqtt_encode_connect(struct mw_buffer *out, const struct mw_mqtt_connec
                                  connect->username == NULL ? NULL : connect->password};
     const unsigned flags[] = {0, 0x0c, 0, 0x80, 0x40}; /* 0x0c: a will, at QoS 1 */
     size_t body = 10;
+    size_t sizes[5] = {0};
     unsigned all = connect->clean_session ? 0x02 : 0;
+    all |= connect->will_topic != NULL && connect->will_retain ? 0x20 : 0;
     for (size_t i = 0; i < 5; i++) {
         if (texts[i] != NULL) {
-            size_t size = strlen(texts[i]);
-            if (size > MW_MQTT_TEXT_MAX) {
+            sizes[i] = i == 2 && connect->will_size > 0 ? connect->will_size : strlen(texts[i]);
+            if (sizes[i] > MW_MQTT_TEXT_MAX) {
                 return MW_ERR_TOO_LARGE;
             }
-            body += 2 + size;
+            body += 2 + sizes[i];
             all |= flags[i];
         }
     }
@@ -229,7 +231,7 @@ mw_err mw_mqtt_encode_connect(struct mw_buffer *out, const struct mw_mqtt_connec
     add_number16(out, connect->keepalive);
     for (size_t i = 0; i < 5; i++) {
         if (texts[i] != NULL) {
-            add_text(out, mw_span_of(texts[i]));
+            add_text(out, (struct mw_span){texts[i], sizes[i]});
         }
     }
     return MW_OK;

@@ -72,8 +72,10 @@ bool mw_mqtt_filter_ok(struct mw_span filter);
 struct mw_mqtt_connect {
     const char *client_id;
     const char *username, *password;       /* NULL: none; a password needs a user */
-    const char *will_topic, *will_payload; /* NULL: none; QoS 1, not retained */
-    uint16_t keepalive;                    /* seconds */
+    const char *will_topic, *will_payload; /* NULL: none; QoS 1 */
+    size_t will_size;                      /* bytes of will_payload; 0: up to its NUL */
+    bool will_retain;
+    uint16_t keepalive; /* seconds */
     bool clean_session;
 };
 
