@@ -10,7 +10,8 @@ BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build check-models check-sparkplug check-sanitize \
+	check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -56,6 +57,11 @@ check-fuzz:
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/judges/check.sh $(BUILD)
+
+# The bridge against pysparkplug, from PyPI.
+check-sparkplug: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/sparkplug/check.sh $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

@@ -16,6 +16,7 @@ struct message {
     struct mw_bridge_holder *holder;
     struct mw_span topic, payload;
     struct mw_topic_match match;
+    char device[MW_NAME_MAX + 1]; /* who speaks, once that is known */
     struct mw_bridge_held *held;
     int64_t time;
     size_t found; /* features */
@@ -24,43 +25,58 @@ struct message {
 
 static mw_err bury(const struct message *message, const char *reason)
 {
-    struct mw_span none = {NULL, 0};
     return mw_bridge_bury(message->holder->intake,
                           &(struct mw_bridge_dead){.topic = message->topic,
-                                                   .device = message->held == NULL
-                                                                 ? none
-                                                                 : message->held->device->key.name,
+                                                   .device = mw_span_of(message->device),
                                                    .payload = message->payload,
                                                    .reason = reason});
 }
 
 /* ---- who speaks ---- */
 
+/* said: what the message says of itself, which counts where the topic says nothing. */
+static mw_err name_device(struct message *message, struct mw_span said)
+{
+    const struct mw_topic_match *match = &message->match;
+    bool devices = match->n_devices > 0, machines = match->n_machines > 0;
+    const struct mw_span *parts = devices ? match->device : machines ? match->machine : &said;
+    size_t n = devices ? match->n_devices : machines ? match->n_machines : 1;
+    mw_err err = mw_bridge_make_name(parts, n, message->device);
+    message->device[0] = err == MW_OK ? message->device[0] : '\0';
+    return err;
+}
+
+static struct mw_span said_device(const json_t *object)
+{
+    const char *said = json_string_value(json_object_get(object, "device"));
+    said = said == NULL ? json_string_value(json_object_get(object, "deviceID")) : said;
+    return mw_span_of(said == NULL ? "" : said);
+}
+
 /* The origin is the topic without the feature, and what the message itself says of the device. */
 static mw_err find_held(struct message *message, const json_t *object)
 {
     const struct mw_topic_match *match = &message->match;
-    char origin[1024], device[MW_NAME_MAX + 1], machine[MW_NAME_MAX + 1];
-    const char *said = json_string_value(json_object_get(object, "device"));
-    said = said == NULL ? json_string_value(json_object_get(object, "deviceID")) : said;
-    struct mw_span own = mw_span_of(said == NULL ? "" : said);
+    char origin[1024], machine[MW_NAME_MAX + 1];
+    struct mw_span said = said_device(object);
     bool named = match->n_devices + match->n_machines > 0;
     int size = snprintf(origin, sizeof origin, "%.*s%s%s", (int)match->origin.size,
-                        match->origin.data, named ? "" : "/", named ? "" : own.data);
+                        match->origin.data, named ? "" : "/", named ? "" : said.data);
     if (size < 0 || (size_t)size >= sizeof origin) {
         return MW_ERR_TOO_LARGE;
     }
-    mw_err err = match->n_devices > 0 ? mw_bridge_make_name(match->device, match->n_devices, device)
-                 : match->n_machines > 0
-                     ? mw_bridge_make_name(match->machine, match->n_machines, device)
-                     : mw_bridge_make_name(&own, 1, device);
+    mw_err err = name_device(message, said);
     if (err == MW_OK && match->n_machines > 0) {
         err = mw_bridge_make_name(match->machine, match->n_machines, machine);
     }
-    return err == MW_OK
-               ? mw_bridge_held_get(message->holder, (struct mw_span){origin, (size_t)size}, device,
-                                    match->n_machines > 0 ? machine : NULL, &message->held)
-               : err;
+    if (err != MW_OK) {
+        return err;
+    }
+    err =
+        mw_bridge_held_get(message->holder, (struct mw_span){origin, (size_t)size}, message->device,
+                           match->n_machines > 0 ? machine : NULL, &message->held);
+    message->device[0] = err == MW_ERR_EXISTS ? '\0' : message->device[0]; /* it is another's */
+    return err;
 }
 
 static const char *fault_of(mw_err err)
@@ -213,6 +229,7 @@ static mw_err take(struct message *message)
                          JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
     mw_err err;
     if (payload == NULL) {
+        (void)name_device(message, (struct mw_span){NULL, 0});
         err = bury(message, text.size > MW_MESSAGE_MAX ? "the message is too long"
                                                        : "neither a number nor JSON");
     } else if (is_own(payload)) {
