@@ -1,6 +1,7 @@
 /* The bridge's door for MQTT messages: the first byte chooses the topic, the rest is the payload.
  * Each message is given twice, so that positions are met in more than one state; a birth comes
  * before what Sparkplug's devices say. */
+#include "lib/base/log.h"
 #include "tiers/platform/bridge_foreign.h"
 
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static struct mw_plant plant;
 static bool prepare(void)
 {
     struct mw_bridge_sender sender = {publish, NULL, NULL};
+    mw_log_init("fuzz", MW_LOG_ERROR, MW_LOG_TEXT);
     return mw_bridge_intake_init(&intake, "p", 1000000, mw_clock_system) == MW_OK &&
            mw_plant_read(&plant, NULL, NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "a", "uns/{device}/{feature...}", NULL) == MW_OK &&

@@ -6,6 +6,7 @@ import os
 import pathlib
 import queue
 import signal
+import struct
 import sys
 import threading
 import time
@@ -267,9 +268,106 @@ def the_host_says_its_state():
     plant.check_log()
 
 
+SCORED = """\
+plant: sp
+http: {port: 0}
+log: {level: warn}
+time: {tolerance: off}
+sparkplug: {publish: Mill/Scores, groups: [Mill]}
+model: {kind: logistic, horizon: 4h}
+commission: {records: 40}
+level2: {enabled: false}
+retrain: {minimum_records: 600, minimum_positives: 30}
+simulate: {machines: 3, seed: 3, interval: 10m, speed: 6000, until: 5d, fault_every: 12h, growth: 12h}
+"""
+
+
+class Host:
+    """Hears all of a group, through pysparkplug's host side."""
+
+    def __init__(self, plant):
+        self.heard = []  # messages, in order
+        self.client = client_of(plant, "host")
+        self.client.subscribe(sp.Topic(group_id="Mill", message_type="#"), sp.QoS.AT_LEAST_ONCE,
+                              lambda _, message: self.heard.append(message))
+
+    def of(self, kind, begin=0):
+        return [m for m in self.heard[begin:] if m.topic.message_type == kind]
+
+
+def values(message):
+    return {said.name: said.value for said in message.payload.metrics}
+
+
+def single(value):
+    """The float32 that a decimal stands for."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def check_order(messages):
+    """seq counts from the NBIRTH on, and a device is born before its data."""
+    expected, born = None, set()
+    for message in messages:
+        kind, device = message.topic.message_type, message.topic.device_id
+        if kind in ("NCMD", "NDEATH"):
+            continue
+        if kind == "NBIRTH":
+            check(message.payload.seq == 0, f"an NBIRTH with seq {message.payload.seq}")
+            expected, born = 0, set()
+        check(message.payload.seq == expected, f"{kind}: seq {message.payload.seq}, not {expected}")
+        expected = (expected + 1) % 256
+        born |= {device} if kind == "DBIRTH" else set()
+        check(kind != "DDATA" or device in born, f"data of {device} before its birth")
+
+
+def scores_reach_any_host():
+    plant = started(SCORED)
+    host = Host(plant)
+    rebirth = sp.NCmd(timestamp=now(),
+                      metrics=(metric("Node Control/Rebirth", D.BOOLEAN, True),))
+    command = sp.Topic(group_id="Mill", message_type=sp.MessageType.NCMD, edge_node_id="Scores")
+    host.client.publish(sp.Message(command, rebirth, sp.QoS.AT_LEAST_ONCE, False),
+                        include_dtypes=True)
+    wait(lambda: host.of("NBIRTH"), "the birth that was asked for")
+    first = values(host.of("NBIRTH")[0])["bdSeq"]
+    wait(lambda: len(host.of("DDATA")) > 600 and
+         len({m.topic.device_id for m in host.of("DBIRTH")}) == 3, "scores of three machines")
+    begin = host.heard.index(host.of("NBIRTH")[0])
+    seen = host.heard[begin:]
+    check_order(seen)
+
+    stored = {}
+    for record in plant.stream("score"):
+        value = record["value"]
+        stored.setdefault(value.get("machine", value["device"]), []).append(
+            (round(value["time"] * 1000), single(value["score"]), value["band"], value["model"]))
+    data = [m for m in seen if m.topic.message_type == "DDATA"]
+    for message in data:
+        said = values(message)
+        row = (message.payload.metrics[0].timestamp, said["Score"], said["Band"],
+               said["Model"])
+        check(row in stored[message.topic.device_id], f"{message} is no score in the stream")
+    say(f"{len(data)} scores as a host sees them")
+
+    begin = len(host.heard)
+    os.kill(plant.children()["bridge"], signal.SIGKILL)
+    wait(lambda: host.of("NDEATH", begin), "the will")
+    check(host.of("NDEATH", begin)[0].payload.bd_seq_metric.value == first,
+          "a death of another connection")
+    wait(lambda: host.of("NBIRTH", begin), "the next birth")
+    check(values(host.of("NBIRTH", begin)[0])["bdSeq"] == first + 1, "bdSeq did not go on")
+    begin = len(host.heard)
+    wait(lambda: host.of("DDATA", begin), "scores behind the kill")
+    check(not statuses(plant, "scores", "born"), "the bridge took in its own node")
+    host.client.disconnect()
+    plant.stop()
+    plant.check_log()
+
+
 TESTS = (an_edge_node_is_taken_in, a_node_that_vanishes_is_gone,
          a_gap_is_answered_with_a_rebirth_request, aliases_outlive_the_bridge,
-         kills_neither_lose_nor_double_what_the_broker_keeps, the_host_says_its_state)
+         kills_neither_lose_nor_double_what_the_broker_keeps, the_host_says_its_state,
+         scores_reach_any_host)
 
 
 def main():
@@ -283,7 +381,7 @@ def main():
             test()
             passed += 1
             say(f"passed: {test.__name__}, {time.monotonic() - begin:.1f} s")
-        except (Failed, queue.Empty) as error:
+        except Exception as error:  # whatever it is, the other tests run
             failed += 1
             say(f"FAILED: {test.__name__}: {error!r}")
     say(f"{passed} passed, {failed} failed, 0 skipped")

@@ -6,6 +6,7 @@
 #include "lib/plant/broker.h"
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_foreign.h"
+#include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_outgoing.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct bridge {
     struct mw_bridge_intake intake;
     struct mw_bridge_outgoing outgoing;
     struct mw_bridge_foreign foreign;
+    struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
     char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
@@ -383,6 +385,11 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         err = add_watches(bridge, error);
     }
+    const char *publish_as = plant->sparkplug.publish;
+    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0') {
+        err = mw_bridge_node_new(&bridge->node, plant, bridge->role.loop, &bridge->address,
+                                 &bridge->intake, bridge->stream, error);
+    }
     return err == MW_OK ? connect_broker(bridge, error) : err;
 }
 
@@ -404,6 +411,7 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     if (bridge.mqtt != NULL) {
         mw_bridge_foreign_state(&bridge.foreign, false);
     }
+    mw_bridge_node_free(bridge.node);
     mw_mqtt_free(bridge.mqtt);
     mw_bridge_foreign_clear(&bridge.foreign);
     mw_bridge_outgoing_clear(&bridge.outgoing);
