@@ -302,9 +302,9 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     *plant = (struct mw_plant){0};
-    mw_err err = path == NULL
-                     ? mw_options_defaults(mw_plant_options, plant, error)
-                     : mw_options_read_yaml(mw_plant_options, plant, path, free_prefixes, take_free, plant, error);
+    mw_err err = path == NULL ? mw_options_defaults(mw_plant_options, plant, error)
+                              : mw_options_read_yaml(mw_plant_options, plant, path, free_prefixes,
+                                                     take_free, plant, error);
     if (err == MW_OK && path != NULL) {
         plant->file = realpath(path, NULL);
         err = plant->file == NULL ? mw_error_errno(error, MW_ERR_IO, "%s", path) : MW_OK;

@@ -154,7 +154,7 @@ def an_edge_node_is_taken_in():
     wait(lambda: statuses(plant, "edge-press-1", "gone"), "the status of the device's death")
     total = plant.ledger()["total"]
     check(total["unnumbered"] == 23 and total["dead_unnumbered"] == 0, f"{total}")
-    node._client.disconnect()
+    node._client.disconnect()  # EdgeNode's own says NDEATH with the bdSeq of its next connection
     plant.stop()
     plant.check_log()
 
