@@ -27,16 +27,17 @@ def other_layouts(program):
     client = Client(plant.broker())
     client.publish("acme/plant1/north/Line 1/Press/current", "4.5")
     client.publish("acme/plant1/north/Line 1/Press/bearing", {"rms": 0.5, "value": 2, "unit": "mm"})
+    client.publish("acme/plant1/north/line2/Press/current", {"value": 2, "time": 1.7e9})
     client.publish("acme/plant1/north/line2/Press/current", {"value": 3, "time": 1.7e9})
     client.publish("sensors/data", {"deviceID": "ESP32_01", "current": 1.5, "temperature": 40,
                                     "vibration": 0.2, "sound": 50})
     # Nobody can say whose this one is: the name is that of north.
     client.publish("acme/plant1/south/line2/Press/current", "1")
     client.publish("acme/plant1/north/line2/Press/current", "on")
-    wait(lambda: len(plant.stream("telemetry")) == 4 and len(plant.stream("dead")) == 2,
-         "four records and two dead letters")
+    wait(lambda: len(plant.stream("telemetry")) == 3 and len(plant.stream("dead")) == 2,
+         "three records and two dead letters")
     check(features(plant, "line-1-press") ==
-          [{"current": 4.5}, {"current": 4.5, "bearing/rms": 0.5, "bearing": 2}],
+          [{"current": 4.5, "bearing/rms": 0.5, "bearing": 2}],
           f"{features(plant, 'line-1-press')}")
     check(features(plant, "line2-press") == [{"current": 3}], "line2-press")
     check(set(features(plant, "esp32-01")[0]) == {"current", "temperature", "vibration", "sound"},
@@ -46,12 +47,12 @@ def other_layouts(program):
     os.kill(old, signal.SIGKILL)
     plant.wait_role("bridge", old)
     client.publish("acme/plant1/north/Line 1/Press/current", "5")  # the broker keeps it
-    wait(lambda: len(features(plant, "line-1-press")) == 3, "the record behind the kill")
+    wait(lambda: len(features(plant, "line-1-press")) == 2, "the record behind the kill")
     check(features(plant, "line-1-press")[-1] == {"current": 5, "bearing/rms": 0.5, "bearing": 2},
           f"{features(plant, 'line-1-press')}")
 
     total = plant.ledger()["total"]
-    check(total["unnumbered"] == 5 and total["dead_unnumbered"] == 1, f"{total}")
+    check(total["unnumbered"] == 4 and total["dead_unnumbered"] == 1, f"{total}")
     reasons = [letter["value"]["reason"] for letter in plant.stream("dead")]
     say(f"dead letters: {'; '.join(reasons)}")
     client.close()
@@ -68,7 +69,7 @@ def maps_change_while_it_runs(program):
     new = plant.wait_role("bridge", old, said=True)
     wait(lambda: plant.state("bridge").get("connected"), "the new bridge to be connected")
     client = Client(plant.broker())
-    client.publish("other/data", {"deviceID": "a", "current": 1})
+    client.publish("other/data", {"deviceID": "a", "current": 1, "sound": 2})
     wait(lambda: features(plant, "a"), "the record on the new topic")
     plant.write(TEXT.replace("sensors/data", "other/#"))
     plant.up.send_signal(signal.SIGHUP)

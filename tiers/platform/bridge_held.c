@@ -223,12 +223,13 @@ static mw_err print_metric(struct mw_buffer *out, const struct mw_bridge_metric 
 
 static mw_err print_held(struct mw_buffer *out, const struct mw_bridge_held *held)
 {
-    mw_err err = mw_buffer_printf(
-        out,
-        "{\"v\":1,\"device\":\"%s\",\"machine\":\"%s\",\"born\":%s,\"stale\":%s,\"seq\":%u,"
-        "\"bd_seq\":\"%" PRIu64 "\",\"time\":",
-        held->device->name, held->machine, held->born ? "true" : "false",
-        held->stale ? "true" : "false", held->seq, held->bd_seq);
+    mw_err err = mw_buffer_printf(out,
+                                  "{\"v\":1,\"device\":\"%s\",\"machine\":\"%s\",\"whole\":%s,"
+                                  "\"born\":%s,\"stale\":%s,\"seq\":%u,"
+                                  "\"bd_seq\":\"%" PRIu64 "\",\"time\":",
+                                  held->device->name, held->machine, held->whole ? "true" : "false",
+                                  held->born ? "true" : "false", held->stale ? "true" : "false",
+                                  held->seq, held->bd_seq);
     err = err == MW_OK ? mw_json_add_time(out, held->time) : err;
     err = err == MW_OK ? mw_buffer_printf(out, ",\"metrics\":[") : err;
     for (size_t i = 0; i < held->n_metrics && err == MW_OK; i++) {

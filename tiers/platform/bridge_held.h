@@ -5,22 +5,22 @@
  * of all that is held. What is held is committed with the records, as the newest value of the
  * origin's key in the compacted topic `held`:
  *
- *   {"v":1,"device":D,"machine":M,"born":true,"stale":false,"seq":S,"bd_seq":B,"time":T,
- *    "metrics":[{"name":N,"alias":A?,"type":Y,"value":x?},...]}
+ *   {"v":1,"device":D,"machine":M,"whole":false,"born":true,"stale":false,"seq":S,
+ *    "bd_seq":B,"time":T,"metrics":[{"name":N,"alias":A?,"type":Y,"value":x?},...]}
  *
- * The origin is where the device speaks: "spBv1.0/<group>/<node>[/<device>]", or the levels of a
- * mapped topic up to the name of a feature. born to metrics.alias is Sparkplug's, see
- * bridge_sparkplug.h. value is missing while none is known. */
+ * whole is a mapped device's, see bridge_map.h. The origin is where the device speaks:
+ * "spBv1.0/<group>/<node>[/<device>]", or the levels of a mapped topic up to the name of a feature.
+ * born to metrics.alias is Sparkplug's, see bridge_sparkplug.h. value is missing while none is
+ * known. */
 #ifndef MW_PLATFORM_BRIDGE_HELD_H
 #define MW_PLATFORM_BRIDGE_HELD_H
 
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_intake.h"
 
-#define MW_BRIDGE_METRICS_MAX 4096 /* of one origin */
-#define MW_BRIDGE_HELD_BYTES                                               \
-    900000U /* of what one origin holds, as JSON: a stream's record is not \
-             * much larger */
+/* Of one origin: metrics, and bytes of JSON, since a stream's record is not much larger. */
+#define MW_BRIDGE_METRICS_MAX 4096
+#define MW_BRIDGE_HELD_BYTES 900000U
 
 struct mw_bridge_metric {
     char *name;
@@ -43,6 +43,7 @@ struct mw_bridge_held {
     size_t hint;  /* where the next look-up begins: metrics mostly come in one order */
 
     struct mw_bridge_held *node; /* the edge node of a Sparkplug device; NULL: is one, or no such */
+    bool whole;                  /* of a mapped device: it has begun to make records */
     bool born, stale;
     uint8_t seq;
     uint64_t bd_seq;

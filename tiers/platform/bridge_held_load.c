@@ -54,6 +54,7 @@ static mw_err load_held(struct mw_bridge_holder *holder, struct mw_span origin,
     if (err != MW_OK) {
         return err;
     }
+    held->whole = json_is_true(json_object_get(object, "whole"));
     held->born = json_is_true(json_object_get(object, "born"));
     held->stale = json_is_true(json_object_get(object, "stale"));
     held->seq = (uint8_t)json_integer_value(json_object_get(object, "seq"));

@@ -19,7 +19,7 @@ struct message {
     char device[MW_NAME_MAX + 1]; /* who speaks, once that is known */
     struct mw_bridge_held *held;
     int64_t time;
-    size_t found; /* features */
+    size_t found, fresh; /* features in it, and those of them that had no value yet */
     const char *fault;
 };
 
@@ -110,9 +110,10 @@ static mw_err take_number(struct message *message, struct mw_span name, double v
         mw_bridge_metric_type(metric, MW_SPARKPLUG_DOUBLE);
         metric->feature = true; /* whatever it is called */
     }
+    message->found++;
+    message->fresh += metric->has_value ? 0 : 1;
     metric->value = (float)value;
     metric->has_value = true;
-    message->found++;
     return MW_OK;
 }
 
@@ -207,8 +208,12 @@ static mw_err take_values(struct message *message, const json_t *payload)
     if (err != MW_OK || message->found == 0) {
         return err;
     }
-    mw_bridge_held_begin(message->held);
     mw_bridge_held_touch(message->holder, message->held);
+    message->held->whole |= message->found > 1 || message->fresh == 0;
+    if (!message->held->whole) {
+        return MW_OK;
+    }
+    mw_bridge_held_begin(message->held);
     return mw_bridge_held_record(message->holder, message->held, message->time);
 }
 

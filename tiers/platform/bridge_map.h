@@ -13,7 +13,9 @@
  *
  * Texts, nulls and lists are passed over. The device is called by the topic's {device} levels, else
  * its {machine} levels, as mw_bridge_make_name does; what it said in earlier messages is held, see
- * bridge_held.h. */
+ * bridge_held.h. A device that sends one feature a message begins to make records when one of them
+ * comes a second time, so that the first record - which says to the learner what features there are
+ * - is not of one alone. */
 #ifndef MW_PLATFORM_BRIDGE_MAP_H
 #define MW_PLATFORM_BRIDGE_MAP_H
 
