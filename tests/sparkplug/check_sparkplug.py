@@ -223,7 +223,7 @@ def kills_neither_lose_nor_double_what_the_broker_keeps():
     sent = 0
     for _ in range(4):
         old = plant.children()["bridge"]
-        for _ in range(150):
+        for _ in range(400):
             sent += 1
             node.data(1000.0 + sent, sp.QoS.AT_LEAST_ONCE)
         os.kill(old, signal.SIGKILL)

@@ -47,7 +47,7 @@ struct mw_bridge_held {
     bool born, stale;
     uint8_t seq;
     uint64_t bd_seq;
-    int64_t time;  /* of the BIRTH */
+    int64_t time;  /* of a node: of its newest payload */
     int64_t asked; /* for a rebirth, monotonic; 0: not yet */
 
     bool changed;

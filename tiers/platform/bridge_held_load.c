@@ -59,7 +59,7 @@ static mw_err load_held(struct mw_bridge_holder *holder, struct mw_span origin,
     held->stale = json_is_true(json_object_get(object, "stale"));
     held->seq = (uint8_t)json_integer_value(json_object_get(object, "seq"));
     held->bd_seq = u64_of(object, "bd_seq");
-    held->time = (int64_t)(json_number_value(json_object_get(object, "time")) * 1e6);
+    held->time = (int64_t)(json_number_value(json_object_get(object, "time")) * 1e6 + 0.5);
     size_t i;
     const json_t *metric;
     json_array_foreach(json_object_get(object, "metrics"), i, metric)

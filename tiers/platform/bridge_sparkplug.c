@@ -211,7 +211,6 @@ static mw_err take_birth(struct message *message)
     }
     held->born = true;
     held->stale = false;
-    held->time = message->body.time;
     held->device->gone = false;
     mw_bridge_held_touch(message->host->holder, held);
     if (held == message->node) {
@@ -341,52 +340,60 @@ static mw_err note_gap(struct message *message, unsigned expected)
     return mw_bridge_held_status(message->host->holder, node, said, message->body.time);
 }
 
-/* *old: the message was taken before. */
-static mw_err count(struct message *message, bool *old)
+static unsigned expected_of(const struct message *message)
+{
+    return (message->node->seq + 1U) % MW_SPARKPLUG_SEQ_END;
+}
+
+/* A broker marks what it delivers again. By then seq may have come round more than once, so the
+ * time of the payload decides, and seq where one millisecond has several messages. */
+static bool is_old(const struct message *message, unsigned expected)
+{
+    const struct mw_bridge_held *node = message->node;
+    const struct mw_sparkplug_payload *body = &message->body;
+    return message->host->holder->intake->duplicate && node->born &&
+           (body->time < node->time || (body->time == node->time && body->seq != expected));
+}
+
+/* Notes the message's number, and a gap before it. */
+static mw_err count(struct message *message)
 {
     struct mw_bridge_held *node = message->node;
-    uint64_t seq = message->body.seq;
-    unsigned expected = (node->seq + 1U) % MW_SPARKPLUG_SEQ_END;
-    *old = false;
+    unsigned expected = expected_of(message);
     if (!node->born) {
         ask_rebirth(message, "no birth of the node was seen");
         return MW_OK;
     }
-    if (seq != expected) {
-        *old = message->host->holder->intake->duplicate;
-        if (*old) {
-            message->host->holder->intake->counts.again++;
-            return MW_OK;
-        }
-    }
-    node->seq = (uint8_t)seq;
+    bool gap = message->body.seq != expected;
+    node->seq = (uint8_t)message->body.seq;
+    node->time = message->body.time > node->time ? message->body.time : node->time;
     mw_bridge_held_touch(message->host->holder, node);
-    return seq == expected ? MW_OK : note_gap(message, expected);
+    return gap ? note_gap(message, expected) : MW_OK;
 }
 
 static mw_err take_node_birth(struct message *message)
 {
-    struct mw_bridge_held *node = message->node;
-    if (message->host->holder->intake->duplicate && node->born &&
-        node->time == message->body.time) {
-        message->host->holder->intake->counts.again++;
-        return MW_OK;
-    }
-    node->seq = (uint8_t)message->body.seq;
+    message->node->seq = (uint8_t)message->body.seq;
+    message->node->time = message->body.time;
     return take_birth(message);
 }
 
 static mw_err take_numbered(struct message *message)
 {
-    bool old;
     if (!message->body.has_seq || message->body.seq >= MW_SPARKPLUG_SEQ_END) {
         return bury(message, "seq is not a number from 0 to 255", 0);
     }
-    if (message->at.kind == MW_SPARKPLUG_NBIRTH) {
+    /* A birth begins the count anew, so no number of it is the expected one. */
+    bool birth = message->at.kind == MW_SPARKPLUG_NBIRTH;
+    if (is_old(message, birth ? MW_SPARKPLUG_SEQ_END : expected_of(message))) {
+        message->host->holder->intake->counts.again++;
+        return MW_OK;
+    }
+    if (birth) {
         return take_node_birth(message);
     }
-    mw_err err = count(message, &old);
-    if (err != MW_OK || old) {
+    mw_err err = count(message);
+    if (err != MW_OK) {
         return err;
     }
     switch (message->at.kind) {

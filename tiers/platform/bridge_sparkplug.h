@@ -10,10 +10,10 @@
  *
  * seq (0 to 255, one count for a node and its devices) finds losses but is no number that a record
  * could be known by: it comes round, and a node that restarts begins it anew. Records are therefore
- * unnumbered. The last seq is committed with the records, so that what a broker delivers again is
- * seen to be old. After a gap a BIRTH may have been lost, so that aliases may stand for something
- * else: until the node is born again - which it is asked for - a metric that comes by its alias is
- * a dead letter, one that comes by name is taken. */
+ * unnumbered. The last seq and its payload's time are committed with the records, so that what a
+ * broker delivers again is seen to be old. After a gap a BIRTH may have been lost, so that aliases
+ * may stand for something else: until the node is born again - which it is asked for - a metric
+ * that comes by its alias is a dead letter, one that comes by name is taken. */
 #ifndef MW_PLATFORM_BRIDGE_SPARKPLUG_H
 #define MW_PLATFORM_BRIDGE_SPARKPLUG_H
 

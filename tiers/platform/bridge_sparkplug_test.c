@@ -314,6 +314,29 @@ static void what_comes_again_is_not_taken_again(void **state)
     assert_int_equal(place->intake.counts.gaps, 0);
 }
 
+/* By the time that it comes again, seq may have come round more than once. */
+static void what_comes_again_is_known_by_its_time(void **state)
+{
+    struct place *place = *state;
+    give_node_birth(place, 7);
+    give_device_birth(place, 1, 1, 2);
+    for (int again = 0; again < 2; again++) {
+        for (int i = again == 0 ? 2 : 10; i < 700; i++) {
+            begin(place, T + i / 50 * (MW_SECOND / 1000)); /* 50 in a millisecond */
+            add(place, NULL, 1, 0, (float)i);
+            give(place, "spBv1.0/Hall/DDATA/Edge/M_1", i % 256);
+        }
+        place->intake.duplicate = true;
+        assert_int_equal(count(place, "telemetry"), 699);
+    }
+    assert_int_equal(place->intake.counts.again, 690);
+    assert_int_equal(place->intake.counts.gaps, 0);
+    begin(place, T + MW_SECOND); /* new, though marked: what was before it is missing */
+    add(place, "a", 1, 0, 1);
+    give(place, "spBv1.0/Hall/DDATA/Edge/M_1", 9);
+    assert_int_equal(place->intake.counts.gaps, 1);
+}
+
 static void data_without_a_birth_asks_for_one(void **state)
 {
     struct place *place = *state;
@@ -406,6 +429,7 @@ int main(void)
         TEST(a_gap_asks_for_a_rebirth_and_trusts_no_alias),
         TEST(the_numbers_come_round),
         TEST(what_comes_again_is_not_taken_again),
+        TEST(what_comes_again_is_known_by_its_time),
         TEST(data_without_a_birth_asks_for_one),
         TEST(deaths_are_noted),
         TEST(names_must_not_meet),
