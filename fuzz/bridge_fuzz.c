@@ -38,6 +38,7 @@ static bool prepare(void)
     mw_log_init("fuzz", MW_LOG_ERROR, MW_LOG_TEXT);
     return mw_bridge_intake_init(&intake, "p", 1000000, mw_clock_system) == MW_OK &&
            mw_plant_read(&plant, NULL, NULL) == MW_OK &&
+           mw_options_set(mw_plant_options, &plant, "sparkplug.groups", "+", NULL, NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "a", "uns/{device}/{feature...}", NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "b", "flat", NULL) == MW_OK &&
            mw_bridge_foreign_init(&foreign, &plant, &intake, sender, NULL) == MW_OK;

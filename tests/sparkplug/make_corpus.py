@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """make_corpus.py FOLDER: payloads as pysparkplug writes them, for the fuzz target and the unit test."""
+import datetime
 import os
 import sys
 
@@ -21,8 +22,8 @@ birth = (
     metric("Motor/Count", D.UINT64, 2**63, 7), metric("Motor/Gear", D.UINT8, 200, 8),
     metric("Motor/Runs", D.BOOLEAN, True, 9), metric("Motor/Maker", D.STRING, "Müller", 10),
     metric("Motor/Idle", D.FLOAT, None, 11, is_null=True),
-    metric("Motor/Seen", D.DATETIME, __import__("datetime").datetime.fromtimestamp(
-        1.5e9, __import__("datetime").timezone.utc), 12),
+    metric("Motor/Seen", D.DATETIME,
+           datetime.datetime.fromtimestamp(1.5e9, datetime.timezone.utc), 12),
     metric("Motor/Wave", D.FLOAT_ARRAY, (1.0, 2.0), 13))
 data = (
     sp.Metric(timestamp=T + 5, name=None, datatype=D.FLOAT, value=5.5, alias=1),

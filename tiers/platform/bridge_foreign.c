@@ -1,5 +1,6 @@
 #include "tiers/platform/bridge_foreign.h"
 
+#include "lib/base/log.h"
 #include "tiers/platform/bridge_map.h"
 
 #include <stdio.h>
@@ -17,6 +18,34 @@ static bool denies_us(const struct mw_bridge_foreign *foreign, struct mw_span to
            mw_wire_get(parser, 0, "online", &online) == MW_OK && mw_span_is(online, "false");
 }
 
+/* The broker keeps a session's subscriptions, also those that plant.yaml has dropped since. */
+static mw_err let_pass(struct mw_bridge_foreign *foreign, struct mw_span topic)
+{
+    char text[128];
+    if (!foreign->complained) {
+        snprintf(text, sizeof text, "%.*s", (int)topic.size, topic.data);
+        mw_log(MW_LOG_WARN, NULL, "messages of a topic that plant.yaml does not name are let pass",
+               MW_KS("topic", text));
+    }
+    foreign->complained = true;
+    return MW_OK;
+}
+
+static bool is_wanted(const struct mw_bridge_foreign *foreign, struct mw_span topic)
+{
+    const struct mw_list *groups = &foreign->plant->sparkplug.groups;
+    struct mw_sparkplug_topic parts;
+    if (mw_sparkplug_read_topic(topic, &parts) != MW_OK || parts.kind == MW_SPARKPLUG_STATE) {
+        return true;
+    }
+    for (size_t i = 0; i < groups->n; i++) {
+        if (strcmp(groups->item[i], "+") == 0 || mw_span_is(parts.group, groups->item[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static mw_err take(void *context, struct mw_span topic, struct mw_span payload)
 {
     struct mw_bridge_foreign *foreign = context;
@@ -25,9 +54,12 @@ static mw_err take(void *context, struct mw_span topic, struct mw_span payload)
         if (denies_us(foreign, topic, payload)) {
             mw_bridge_foreign_state(foreign, true);
         }
-        return mw_bridge_sparkplug_take(&foreign->sparkplug, topic, payload);
+        return is_wanted(foreign, topic)
+                   ? mw_bridge_sparkplug_take(&foreign->sparkplug, topic, payload)
+                   : let_pass(foreign, topic);
     }
-    return mw_bridge_map_take(&foreign->holder, &foreign->plant->topics, topic, payload);
+    mw_err err = mw_bridge_map_take(&foreign->holder, &foreign->plant->topics, topic, payload);
+    return err == MW_ERR_NOT_FOUND ? let_pass(foreign, topic) : err;
 }
 
 static mw_err seal(void *context)

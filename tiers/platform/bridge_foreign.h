@@ -12,6 +12,7 @@ struct mw_bridge_foreign {
     const struct mw_plant *plant; /* borrowed */
     struct mw_bridge_holder holder;
     struct mw_bridge_sparkplug sparkplug;
+    bool complained; /* about messages that nobody asks for any more */
     char state_topic[128], online[64], offline[64]; /* of a Sparkplug host; empty: is none */
 };
 

@@ -70,6 +70,9 @@ static int set_up(void **state)
     struct place *place = calloc(1, sizeof *place);
     assert_non_null(place);
     assert_int_equal(mw_plant_read(&place->plant, NULL, NULL), MW_OK);
+    assert_int_equal(mw_options_set(mw_plant_options, &place->plant, "sparkplug.groups",
+                                    "Hall, Other", NULL, NULL),
+                     MW_OK);
     now_us = T;
     monotonic_us = 1;
     start(place);
