@@ -138,10 +138,11 @@ static mw_err take_metrics(struct message *message, bool *news)
     *news = false;
     while (err == MW_OK && mw_sparkplug_next(&message->body, &said)) {
         struct mw_bridge_metric *metric = mw_bridge_held_find(&fresh, said.name);
-        if (!said.has_name || metric != NULL) {
+        if (said.name.size == 0 || metric != NULL) {
             continue;
         }
-        err = mw_bridge_held_add(&fresh, said.name, &metric);
+        bool text = memchr(said.name.data, '\0', said.name.size) == NULL;
+        err = text ? mw_bridge_held_add(&fresh, said.name, &metric) : MW_ERR_PARSE;
         if (err == MW_OK) {
             metric->has_alias = said.has_alias;
             metric->alias = said.alias;
@@ -203,11 +204,10 @@ static mw_err take_birth(struct message *message)
     bool news;
     uint64_t bd_seq = bd_seq_of(message->body);
     mw_err err = take_metrics(message, &news);
-    if (err == MW_ERR_TOO_LARGE) {
-        return bury(message, "the birth has too many metrics", 0);
-    }
     if (err != MW_OK) {
-        return err;
+        return err == MW_ERR_TOO_LARGE ? bury(message, "the birth has too many metrics", 0)
+               : err == MW_ERR_PARSE   ? bury(message, "a metric's name has a NUL in it", 0)
+                                       : err;
     }
     held->born = true;
     held->stale = false;
@@ -434,5 +434,7 @@ mw_err mw_bridge_sparkplug_take(struct mw_bridge_sparkplug *host, struct mw_span
     if (mw_sparkplug_open(&message.body, payload, &why) != MW_OK) {
         return bury(&message, why.text, why.where);
     }
-    return kind == MW_SPARKPLUG_NDEATH ? take_node_death(&message) : take_numbered(&message);
+    err = kind == MW_SPARKPLUG_NDEATH ? take_node_death(&message) : take_numbered(&message);
+    /* Only want of memory may make a broker send a message again: anything else would for ever. */
+    return err == MW_OK || err == MW_ERR_MEMORY ? err : bury(&message, mw_err_text(err), 0);
 }

@@ -421,6 +421,23 @@ static void broken_payloads_are_dead_letters(void **state)
     assert_int_equal(place->intake.round.n_pubacks, 1);
 }
 
+static void a_name_with_a_nul_is_none(void **state)
+{
+    struct place *place = *state;
+    give_node_birth(place, 7);
+    begin(place, T);
+    struct mw_sparkplug_metric metric = {.has_name = true,
+                                         .name = {"a\0b", 3},
+                                         .type = MW_SPARKPLUG_FLOAT,
+                                         .value = MW_SPARKPLUG_AS_FLOAT};
+    mw_sparkplug_add(&place->writer, &metric);
+    metric.name = (struct mw_span){"a", 1};
+    mw_sparkplug_add(&place->writer, &metric);
+    give(place, "spBv1.0/Hall/DBIRTH/Edge/M_1", 1);
+    assert_last(place, "dead", "a NUL");
+    assert_int_equal(count(place, "telemetry"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -438,6 +455,7 @@ int main(void)
         TEST(names_must_not_meet),
         TEST(commands_and_states_of_others_are_let_pass),
         TEST(broken_payloads_are_dead_letters),
+        TEST(a_name_with_a_nul_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
