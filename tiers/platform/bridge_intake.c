@@ -318,12 +318,17 @@ static mw_err take_events(struct mw_bridge_intake *intake, struct mw_span topic,
 
 /* ---- messages ---- */
 
+static bool has_prefix(const struct mw_bridge_intake *intake, struct mw_span topic)
+{
+    return topic.size > intake->prefix_size &&
+           memcmp(topic.data, intake->prefix, intake->prefix_size) == 0;
+}
+
 /* "<prefix><kind>/<device>" into its two last parts. */
 static bool split_topic(const struct mw_bridge_intake *intake, struct mw_span topic,
                         struct mw_span *kind, struct mw_span *device)
 {
-    if (topic.size <= intake->prefix_size ||
-        memcmp(topic.data, intake->prefix, intake->prefix_size) != 0) {
+    if (!has_prefix(intake, topic)) {
         return false;
     }
     const char *at = topic.data + intake->prefix_size;
@@ -341,13 +346,10 @@ static mw_err dispatch(struct mw_bridge_intake *intake, struct mw_span topic,
 {
     struct mw_why why = {"the topic is not mw/<plant>/<kind>/<device>", 0};
     struct mw_span kind, device = {NULL, 0};
+    if (!has_prefix(intake, topic) && intake->others.take != NULL) {
+        return intake->others.take(intake->others.context, topic, payload);
+    }
     if (!split_topic(intake, topic, &kind, &device)) {
-        mw_err err = intake->others.take == NULL
-                         ? MW_ERR_NOT_FOUND
-                         : intake->others.take(intake->others.context, topic, payload);
-        if (err != MW_ERR_NOT_FOUND) {
-            return err;
-        }
         device = (struct mw_span){NULL, 0};
         return bury_message(intake, topic, device, payload, &why);
     }

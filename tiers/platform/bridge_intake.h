@@ -26,7 +26,7 @@ struct mw_bridge_hooks {
 /* Who reads topics that are not Millwright's own (bridge_foreign.h). NULL: nobody, and such a
  * message is a dead letter. */
 struct mw_bridge_others {
-    /* Takes one message; NOT_FOUND: the topic is nobody's. MEMORY. */
+    /* Takes one message. MEMORY. */
     mw_err (*take)(void *context, struct mw_span topic, struct mw_span payload);
     /* Adds what has to be remembered to the round. */
     mw_err (*seal)(void *context);
