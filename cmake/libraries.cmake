@@ -10,3 +10,5 @@ foreach(library cmocka sqlite3 jansson yaml-0.1 libmicrohttpd libcurl libcrypto 
     endif()
 endforeach()
 find_library(LBFGS_LIBRARY lbfgs REQUIRED)
+find_library(NANOPB_LIBRARY protobuf-nanopb REQUIRED)
+set(MW_NANOPB ${NANOPB_LIBRARY})

@@ -35,6 +35,15 @@ const struct mw_option mw_plant_options[] = {
     {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
 
+    {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
+    {"sparkplug.host", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "identifier of this plant as a Sparkplug host, published as STATE; empty: not",
+     AT(sparkplug.host)},
+    {"sparkplug.publish", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "GROUP/NODE: scores are published as this Sparkplug edge node; empty: not",
+     AT(sparkplug.publish)},
+
     {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
      AT(http.enabled)},
     {"http.listen", MW_OPTION_STRING, NULL, 0, 0, "127.0.0.1", NULL, "address to bind",
@@ -249,6 +258,52 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
 
+/* Keys below `topics` are the user's own names. */
+static const char *const free_prefixes[] = {"topics", NULL};
+
+static mw_err take_free(void *context, const char *key, const char *text, unsigned line,
+                        struct mw_error *error)
+{
+    (void)line;
+    struct mw_plant *plant = context;
+    return mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error);
+}
+
+/* An identifier of Sparkplug is one level of a topic. */
+static bool is_level(const char *text, size_t size)
+{
+    return size > 0 && memchr(text, '/', size) == NULL && memchr(text, '+', size) == NULL &&
+           memchr(text, '#', size) == NULL;
+}
+
+static mw_err check_sparkplug(const struct mw_plant *plant, const char *path,
+                              struct mw_error *error)
+{
+    const struct mw_list *groups = &plant->sparkplug.groups;
+    for (size_t i = 0; i < groups->n; i++) {
+        const char *group = groups->item[i];
+        if (strcmp(group, "+") == 0 ? groups->n > 1 : !is_level(group, strlen(group))) {
+            return mw_error_set(error, MW_ERR_PARSE,
+                                "%s: sparkplug.groups: %s: identifiers without /, + and #, or + "
+                                "alone, were expected",
+                                path, group);
+        }
+    }
+    const char *host = plant->sparkplug.host, *publish = plant->sparkplug.publish;
+    if (host[0] != '\0' && !is_level(host, strlen(host))) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: sparkplug.host: %s: an identifier without /, + and # was expected",
+                            path, host);
+    }
+    size_t group = strcspn(publish, "/");
+    if (publish[0] != '\0' && (publish[group] == '\0' || !is_level(publish, group) ||
+                               !is_level(publish + group + 1, strlen(publish + group + 1)))) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: sparkplug.publish: %s: GROUP/NODE was expected", path, publish);
+    }
+    return MW_OK;
+}
+
 /* What no single row of the table can say. */
 static mw_err check(const struct mw_plant *plant, const char *path, struct mw_error *error)
 {
@@ -264,15 +319,15 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "so no comparison could ever be made",
                             path, (long long)plant->watch.minimum, (long long)plant->watch.window);
     }
-    return MW_OK;
+    return check_sparkplug(plant, path, error);
 }
 
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     *plant = (struct mw_plant){0};
-    mw_err err = path == NULL
-                     ? mw_options_defaults(mw_plant_options, plant, error)
-                     : mw_options_read_yaml(mw_plant_options, plant, path, NULL, NULL, NULL, error);
+    mw_err err = path == NULL ? mw_options_defaults(mw_plant_options, plant, error)
+                              : mw_options_read_yaml(mw_plant_options, plant, path, free_prefixes,
+                                                     take_free, plant, error);
     if (err == MW_OK && path != NULL) {
         plant->file = realpath(path, NULL);
         err = plant->file == NULL ? mw_error_errno(error, MW_ERR_IO, "%s", path) : MW_OK;
@@ -293,6 +348,7 @@ void mw_plant_clear(struct mw_plant *plant)
 {
     free(plant->file);
     plant->file = NULL;
+    mw_topic_maps_clear(&plant->topics);
     mw_options_clear(mw_plant_options, plant);
 }
 

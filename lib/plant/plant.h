@@ -6,6 +6,7 @@
 #define MW_PLANT_PLANT_H
 
 #include "lib/base/options.h"
+#include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
 enum mw_model_scope { MW_SCOPE_PLANT, MW_SCOPE_MACHINE };
@@ -25,6 +26,14 @@ struct mw_plant {
         int version;                                 /* of MQTT: enum mw_broker_version */
         char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
+
+    struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
+
+    struct {
+        struct mw_list groups; /* whose edge nodes the bridge takes in; "+": all; empty: none */
+        char *host;            /* published as STATE; empty: not */
+        char *publish;         /* GROUP/NODE: scores are published as this edge node; empty: not */
+    } sparkplug;
 
     struct {
         bool enabled;

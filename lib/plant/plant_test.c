@@ -152,8 +152,11 @@ static void changes_are_found_by_section(void **state)
          "level2: {enabled: false}\n",
          "level2"},
         {"model: {hidden: [5, 4], features: [a, b], kind: mlp}\nwatch: {psi: 0.2}\n", "model"},
+        {"model: {hidden: [5, 4], features: [a, b]}\nwatch: {psi: 0.2}\ntopics: {a: b}\n",
+         "topics"},
     };
-    static const char *const sections[] = {"model", "watch", "plant", "level2", "broker", "data"};
+    static const char *const sections[] = {"model",  "watch", "plant", "level2",
+                                           "broker", "data",  "topics"};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         assert_int_equal(read_text(place, &other, changes[i].text), MW_OK);
         for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {
