@@ -2,7 +2,7 @@
 PRESET ?= release
 BUILD := build/$(PRESET)
 
-PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev libmicrohttpd-dev \
+PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev liblbfgs-dev \
 	libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3

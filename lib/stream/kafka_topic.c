@@ -1,0 +1,210 @@
+/* kafka_topic.c - finds topics on the cluster and makes those that are missing. */
+#include "lib/stream/kafka_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ANSWER 5000 /* milliseconds for a question about a topic */
+
+void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, const char *topic,
+                         char name[MW_KAFKA_NAME])
+{
+    (void)snprintf(name, MW_KAFKA_NAME, "mw.%s.%s%s%s", stream->plant,
+                   writer == NULL ? "" : writer, writer == NULL ? "" : ".", topic);
+}
+
+static struct mw_kafka_topic *entry(struct mw_kafka *stream, const char *name)
+{
+    for (size_t i = 0; i < stream->topics_n; i++) {
+        if (strcmp(stream->topics[i]->name, name) == 0) {
+            return stream->topics[i];
+        }
+    }
+    void *more = realloc(stream->topics, (stream->topics_n + 1) * sizeof(stream->topics[0]));
+    struct mw_kafka_topic *topic = calloc(1, sizeof(*topic));
+    stream->topics = more == NULL ? stream->topics : more;
+    if (more == NULL || topic == NULL) {
+        free(topic);
+        return NULL;
+    }
+    (void)snprintf(topic->name, sizeof(topic->name), "%s", name);
+    topic->handle = mw_kafka.topic_new(stream->client, name, NULL);
+    if (topic->handle == NULL) {
+        free(topic);
+        return NULL;
+    }
+    stream->topics[stream->topics_n++] = topic;
+    return topic;
+}
+
+/* Asks the cluster. A topic that is being made has partitions without a leader: not there yet. */
+static mw_err look(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct mw_error *error)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code =
+        mw_kafka.metadata(stream->client, 0, topic->handle, &metadata, ANSWER);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const struct rd_kafka_metadata_topic *found =
+            metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+        code = found == NULL ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : found->err;
+        int partitions = found == NULL || found->err != 0 ? 0 : found->partition_cnt;
+        for (int i = 0; i < partitions; i++) {
+            if (found->partitions[i].leader < 0 && topic->partitions == 0) {
+                partitions = 0;
+                code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+            }
+        }
+        topic->partitions = partitions > topic->partitions ? partitions : topic->partitions;
+        mw_kafka.metadata_destroy(metadata);
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+        return MW_OK;
+    }
+    return mw_kafka_fail(stream, error, code, topic->name);
+}
+
+/* --- making one --- */
+
+static void configure(const struct mw_kafka *stream, bool compacted, rd_kafka_NewTopic_t *made)
+{
+    char number[32];
+    if (compacted) { /* written often and read whole at every start: kept small */
+        (void)mw_kafka.NewTopic_set_config(made, "cleanup.policy", "compact");
+        (void)mw_kafka.NewTopic_set_config(made, "segment.bytes", "16777216");
+        (void)mw_kafka.NewTopic_set_config(made, "segment.ms", "3600000");
+        (void)mw_kafka.NewTopic_set_config(made, "min.cleanable.dirty.ratio", "0.3");
+        return;
+    }
+    (void)snprintf(number, sizeof(number), "%lld", (long long)stream->url.retention_age);
+    (void)mw_kafka.NewTopic_set_config(made, "retention.ms", number);
+    int64_t size = stream->url.retention_size;
+    size = size < 0 ? -1 : size / stream->url.partitions + 1;
+    (void)snprintf(number, sizeof(number), "%lld", (long long)size);
+    (void)mw_kafka.NewTopic_set_config(made, "retention.bytes", number);
+}
+
+static mw_err read_answer(struct mw_kafka *stream, const char *name, rd_kafka_event_t *event,
+                          struct mw_error *error)
+{
+    if (event == NULL) {
+        return mw_kafka_fail(stream, error, RD_KAFKA_RESP_ERR__TIMED_OUT, name);
+    }
+    rd_kafka_resp_err_t code = mw_kafka.event_error(event);
+    const char *text = mw_kafka.event_error_string(event);
+    const rd_kafka_CreateTopics_result_t *result = mw_kafka.event_CreateTopics_result(event);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && result != NULL) {
+        size_t n = 0;
+        const rd_kafka_topic_result_t **topics = mw_kafka.CreateTopics_result_topics(result, &n);
+        code = n == 1 ? mw_kafka.topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+        text = n == 1 ? mw_kafka.topic_result_error_string(topics[0]) : NULL;
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        return MW_OK; /* another writer was faster */
+    }
+    mw_err err = mw_kafka_fail(stream, error, code, name);
+    return mw_error_set(error, err, "kafka://%s: topic %s cannot be made: %s", stream->url.brokers,
+                        name, text == NULL ? mw_kafka.err2str(code) : text);
+}
+
+static mw_err make(struct mw_kafka *stream, const char *name, bool compacted,
+                   struct mw_error *error)
+{
+    char text[256];
+    int replication = stream->url.replication == 0 ? -1 : stream->url.replication;
+    rd_kafka_NewTopic_t *made = mw_kafka.NewTopic_new(
+        name, compacted ? 1 : stream->url.partitions, replication, text, sizeof(text));
+    if (made == NULL) {
+        return mw_error_set(error, MW_ERR_ARGUMENT, "topic %s: %s", name, text);
+    }
+    configure(stream, compacted, made);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(stream->client);
+    mw_kafka.CreateTopics(stream->client, &made, 1, NULL, queue);
+    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, MW_KAFKA_PATIENCE);
+    mw_err err = read_answer(stream, name, event, error);
+    if (event != NULL) {
+        mw_kafka.event_destroy(event);
+    }
+    mw_kafka.queue_destroy(queue);
+    mw_kafka.NewTopic_destroy(made);
+    return err;
+}
+
+/* The cluster has agreed to make it; until its partitions have leaders a few moments pass. */
+static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct mw_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    mw_err err = look(stream, topic, error);
+    while (err == MW_OK && topic->partitions == 0) {
+        if (mw_clock_monotonic() > limit) {
+            return mw_kafka_fail(stream, error, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+                                 topic->name);
+        }
+        (void)nanosleep(&pause, NULL);
+        err = look(stream, topic, error);
+    }
+    return err;
+}
+
+mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool create, bool compacted,
+                           bool fresh, struct mw_kafka_topic **topic, struct mw_error *error)
+{
+    *topic = entry(stream, name);
+    if (*topic == NULL) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory for topic %s", name);
+    }
+    if ((*topic)->partitions > 0 && !fresh) {
+        return MW_OK;
+    }
+    mw_err err = look(stream, *topic, error);
+    if (err != MW_OK || (*topic)->partitions > 0 || !create) {
+        return err;
+    }
+    if (!stream->url.create) {
+        return mw_error_set(error, MW_ERR_NOT_FOUND,
+                            "kafka://%s has no topic %s, and stream.create is false: make it%s",
+                            stream->url.brokers, name,
+                            compacted ? " with one partition and cleanup.policy=compact" : "");
+    }
+    err = make(stream, name, compacted, error);
+    return err == MW_OK ? await(stream, *topic, error) : err;
+}
+
+/* What a partition that has just been made, or has a new leader, answers for a moment. */
+static bool passes(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
+}
+
+mw_err mw_kafka_topic_ends(struct mw_kafka *stream, const char *name, int32_t partition,
+                           int64_t *low, int64_t *high, struct mw_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t limit = mw_clock_monotonic() + ANSWER * (MW_SECOND / 1000);
+    rd_kafka_resp_err_t code;
+    while ((code = mw_kafka.query_watermark_offsets(stream->client, name, partition, low, high,
+                                                    ANSWER)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           passes(code) && mw_clock_monotonic() < limit) {
+        (void)nanosleep(&pause, NULL);
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? MW_OK : mw_kafka_fail(stream, error, code, name);
+}
+
+void mw_kafka_topics_clear(struct mw_kafka *stream)
+{
+    for (size_t i = 0; i < stream->topics_n; i++) {
+        mw_kafka.topic_destroy(stream->topics[i]->handle);
+        free(stream->topics[i]);
+    }
+    free(stream->topics);
+    stream->topics = NULL;
+    stream->topics_n = 0;
+}
