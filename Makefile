@@ -8,9 +8,10 @@ PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev 
 CHECK_PACKAGES := $(PACKAGES) python3
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
+KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build check-models check-kafka check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -56,6 +57,12 @@ check-fuzz:
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/judges/check.sh $(BUILD)
+
+# The stream and the whole loop on a real Apache Kafka, which is fetched from Maven Central once.
+check-kafka: build
+	$(call install,$(KAFKA_PACKAGES))
+	@cmake --build --preset $(PRESET)
+	@python3 -B tests/kafka/check.py $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

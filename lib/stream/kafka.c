@@ -47,9 +47,12 @@ static const struct option client_last[] = {
 };
 
 static const struct option consumer_last[] = {
-    {"isolation.level", "read_committed"}, {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"},
-    {"auto.offset.reset", "earliest"},     {"auto.commit.enable", "false"},
+    {"isolation.level", "read_committed"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"enable.partition.eof", "true"},
+    {"auto.offset.reset", "earliest"},
+    {"auto.commit.enable", "false"},
     {NULL, NULL},
 };
 
@@ -158,7 +161,8 @@ mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_
     mw_kafka.conf_set_log_cb(conf, on_log);
     mw_kafka.conf_set_error_cb(conf, on_error);
     char text[256];
-    *handle = mw_kafka.new(client ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    *handle =
+        mw_kafka.new(client ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (*handle == NULL) {
         mw_kafka.conf_destroy(conf);
         return mw_error_set(error, MW_ERR_ARGUMENT, "kafka://%s: %s", stream->url.brokers, text);
@@ -286,8 +290,8 @@ static mw_err kafka_open(struct mw_stream **opened, const char *location,
     err = err == MW_OK ? mw_kafka_library_load(error) : err;
     err = err == MW_OK ? mw_kafka_handle_new(stream, MW_KAFKA_CLIENT, &stream->client, error) : err;
     if (err == MW_OK) {
-        err = stream->writer[0] == '\0' ? reach_cluster(stream, error)
-                                        : become_writer(stream, error);
+        err =
+            stream->writer[0] == '\0' ? reach_cluster(stream, error) : become_writer(stream, error);
     }
     if (err != MW_OK) {
         kafka_close(&stream->base);

@@ -1,5 +1,5 @@
-/* What only Kafka has, on a real one: MILLWRIGHT_STREAM_URI=kafka://host:port, or `make check-kafka`,
- * which starts one. */
+/* What only Kafka has, on a real one: MILLWRIGHT_STREAM_URI=kafka://host:port, or `make
+ * check-kafka`, which starts one. */
 #include "lib/stream/stream_test_place.h"
 
 static void test_a_broker_that_is_away_is_an_error(void **state)
@@ -142,14 +142,14 @@ static void test_many_compacted_keys(void **state)
             (void)snprintf(key, sizeof(key), "device-%05d", i);
             (void)snprintf(text, sizeof(text), "%d", round == 0 ? i : 1000000 + i);
             if (round == 0 || i % 7 == 0) {
-                assert_ok(mw_stream_put(bridge, "position", mw_span_of(key), mw_span_of(text),
-                                        &why));
+                assert_ok(
+                    mw_stream_put(bridge, "position", mw_span_of(key), mw_span_of(text), &why));
             }
         }
         assert_ok(mw_stream_commit(bridge, NULL, &why));
         if (round == 0) { /* from here on in memory, and kept up with */
-            assert_ok(mw_stream_get(bridge, NULL, "position", mw_span_of("device-00007"), &value,
-                                    &why));
+            assert_ok(
+                mw_stream_get(bridge, NULL, "position", mw_span_of("device-00007"), &value, &why));
             assert_true(mw_span_is(value, "7"));
         }
     }

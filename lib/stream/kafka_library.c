@@ -21,9 +21,9 @@ mw_err mw_kafka_library_load(struct mw_error *error)
     struct mw_kafka_library found;
     const char *missing = NULL;
     void *symbol = NULL;
-#define MW_KAFKA_FIND(name)                                                                        \
-    symbol = dlsym(opened, "rd_kafka_" #name);                                                     \
-    missing = symbol == NULL ? "rd_kafka_" #name : missing;                                        \
+#define MW_KAFKA_FIND(name)                                 \
+    symbol = dlsym(opened, "rd_kafka_" #name);              \
+    missing = symbol == NULL ? "rd_kafka_" #name : missing; \
     memcpy(&found.name, &symbol, sizeof(symbol));
     MW_KAFKA_FUNCTIONS(MW_KAFKA_FIND)
 #undef MW_KAFKA_FIND

@@ -227,8 +227,8 @@ void mw_kafka_reader_drain(struct mw_stream_reader *reader)
 
 /* --- positions --- */
 
-mw_err mw_kafka_reader_moved(struct mw_stream_reader *base,
-                             rd_kafka_topic_partition_list_t **moved, struct mw_error *error)
+mw_err mw_kafka_reader_moved(struct mw_stream_reader *base, rd_kafka_topic_partition_list_t **moved,
+                             struct mw_error *error)
 {
     struct mw_kafka_reader *reader = (struct mw_kafka_reader *)base;
     char name[MW_KAFKA_NAME];

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOK_MISSING MW_SECOND      /* for a topic that is not there yet */
-#define LOOK_MORE (60 * MW_SECOND)  /* for partitions that were added */
+#define LOOK_MISSING MW_SECOND     /* for a topic that is not there yet */
+#define LOOK_MORE (60 * MW_SECOND) /* for partitions that were added */
 
 static void topic_name(const struct mw_kafka_reader *reader, const struct mw_kafka_source *source,
                        char name[MW_KAFKA_NAME])
@@ -149,8 +149,8 @@ static mw_err place(struct mw_kafka_reader *reader, struct mw_kafka_source *sour
     char name[MW_KAFKA_NAME];
     int64_t low = 0;
     topic_name(reader, source, name);
-    mw_err err = mw_kafka_topic_ends(reader->stream, name, source->partition, &low,
-                                     &source->target, error);
+    mw_err err =
+        mw_kafka_topic_ends(reader->stream, name, source->partition, &low, &source->target, error);
     source->start = latest ? source->target : low;
     source->committed = -1;
     source->next = source->start;
@@ -174,7 +174,8 @@ static mw_err read_committed(struct mw_kafka_reader *reader, size_t from, struct
                      ? MW_OK
                      : mw_kafka_fail(reader->stream, error, code, "cannot read the positions");
     for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
-        const rd_kafka_topic_partition_t *found = &list->elems[i - from]; /* in the order of adding */
+        const rd_kafka_topic_partition_t *found =
+            &list->elems[i - from]; /* in the order of adding */
         struct mw_kafka_source *source = reader->sources[i];
         if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             err = mw_kafka_fail(reader->stream, error, found->err, found->topic);

@@ -19,7 +19,7 @@ struct pair {
 struct mw_kafka_table {
     struct mw_kafka_table *next;
     char name[MW_KAFKA_NAME];
-    void *tree; /* of struct pair, by key */
+    void *tree;     /* of struct pair, by key */
     int64_t offset; /* behind what was read; -1: nothing yet */
     bool keep;
 };

@@ -11,8 +11,8 @@
 void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, const char *topic,
                          char name[MW_KAFKA_NAME])
 {
-    (void)snprintf(name, MW_KAFKA_NAME, "mw.%s.%s%s%s", stream->plant,
-                   writer == NULL ? "" : writer, writer == NULL ? "" : ".", topic);
+    (void)snprintf(name, MW_KAFKA_NAME, "mw.%s.%s%s%s", stream->plant, writer == NULL ? "" : writer,
+                   writer == NULL ? "" : ".", topic);
 }
 
 static struct mw_kafka_topic *entry(struct mw_kafka *stream, const char *name)
@@ -114,8 +114,8 @@ static mw_err make(struct mw_kafka *stream, const char *name, bool compacted,
 {
     char text[256];
     int replication = stream->url.replication == 0 ? -1 : stream->url.replication;
-    rd_kafka_NewTopic_t *made = mw_kafka.NewTopic_new(
-        name, compacted ? 1 : stream->url.partitions, replication, text, sizeof(text));
+    rd_kafka_NewTopic_t *made = mw_kafka.NewTopic_new(name, compacted ? 1 : stream->url.partitions,
+                                                      replication, text, sizeof(text));
     if (made == NULL) {
         return mw_error_set(error, MW_ERR_ARGUMENT, "topic %s: %s", name, text);
     }
