@@ -24,6 +24,7 @@ static const struct option common_first[] = {
 
 static const struct option client_first[] = {
     {"linger.ms", "2"},
+    {"socket.timeout.ms", "3000"}, /* a node that is gone is asked no longer than that */
     {"queue.buffering.max.kbytes", "65536"},
     {"transaction.timeout.ms", "15000"}, /* how long a writer that died may hold up readers */
     {"message.max.bytes", "1048000"},    /* a record of the largest size; the broker's default */
@@ -40,6 +41,10 @@ static const struct option consumer_first[] = {
 };
 
 static const struct option client_last[] = {
+    /* With more in flight, a partition that refuses a writer's first batch (its leader is not there
+     * yet) and takes the second loses the first: the broker, which knows nothing of this writer,
+     * accepts the gap, and librdkafka takes the answer to the repetition for "had that". */
+    {"max.in.flight.requests.per.connection", "1"},
     {"partitioner", "murmur2"},
     /* Where a partition ends is asked of this handle, with what open transactions have in it. */
     {"isolation.level", "read_uncommitted"},

@@ -179,6 +179,35 @@ static void test_a_transaction_of_any_length(void **state)
     mw_stream_close(bridge);
 }
 
+/* A partition that has no leader yet refuses a first batch; the one behind it must not overtake. */
+static void test_new_topics_take_all_of_their_first_transaction(void **state)
+{
+    struct mw_stream *bridge = NULL;
+    char *large = calloc(1, 300000);
+    assert_non_null(large);
+    assert_ok(place_open(*state, "bridge", &bridge, &why));
+    for (int i = 0; i < 40; i++) {
+        char topic[16];
+        (void)snprintf(topic, sizeof(topic), "topic-%d", i);
+        assert_ok(mw_stream_begin(bridge, &why));
+        for (int j = 0; j < 12; j++) {
+            (void)snprintf(large, 16, "%d", j);
+            assert_ok(mw_stream_append(bridge, topic, mw_span_of("key"),
+                                       (struct mw_span){large, 300000}, &why));
+        }
+        assert_ok(mw_stream_commit(bridge, NULL, &why));
+        struct mw_stream_reader *reader = place_read(bridge, topic, MW_STREAM_EARLIEST);
+        for (int j = 0; j < 12; j++) {
+            struct mw_stream_record record;
+            assert_int_equal(place_poll(reader, &record, 1), 1);
+            assert_int_equal(atoi(record.value.data), j);
+        }
+        mw_stream_reader_close(reader);
+    }
+    free(large);
+    mw_stream_close(bridge);
+}
+
 int main(void)
 {
     const char *uri = getenv("MILLWRIGHT_STREAM_URI");
@@ -194,6 +223,7 @@ int main(void)
         TEST(test_a_key_keeps_its_partition_and_its_order),
         TEST(test_many_compacted_keys),
         TEST(test_a_transaction_of_any_length),
+        TEST(test_new_topics_take_all_of_their_first_transaction),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);
 }

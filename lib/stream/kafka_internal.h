@@ -22,9 +22,9 @@
 
 #include <pthread.h>
 
-#define MW_KAFKA_NAME 256               /* bytes of a topic's name on the cluster, with its NUL */
-#define MW_KAFKA_PATIENCE 15000         /* milliseconds for the cluster to answer */
-#define MW_KAFKA_SETTLE (MW_SECOND)     /* for another's transaction to end, before it is left out */
+#define MW_KAFKA_NAME 256           /* bytes of a topic's name on the cluster, with its NUL */
+#define MW_KAFKA_PATIENCE 15000     /* milliseconds for the cluster to answer */
+#define MW_KAFKA_SETTLE (MW_SECOND) /* for another's transaction to end, before it is left out */
 #define MW_KAFKA_TIME_HEADER "us"
 
 /* What a librdkafka thread said last; the reason behind a time-out. */
@@ -57,7 +57,7 @@ struct mw_kafka {
     rd_kafka_t *states;            /* consumer of compacted topics; NULL until one is read */
     struct mw_kafka_table *tables; /* those that are in memory, a list */
     struct mw_kafka_put *puts;     /* of the transaction, for the tables in memory; a list */
-    uint64_t looks;         /* counts the reads of compacted topics: readers look for the end anew */
+    uint64_t looks; /* counts the reads of compacted topics: readers look for the end anew */
 };
 
 /* --- kafka.c --- */
@@ -83,9 +83,10 @@ void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, cons
  * it may be made, else NOT_FOUND. A topic that was there is not looked for again unless `fresh`. */
 mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool create, bool compacted,
                            bool fresh, struct mw_kafka_topic **topic, struct mw_error *error);
-/* First offset and offset behind the last, of open transactions too. */
-mw_err mw_kafka_topic_ends(struct mw_kafka *stream, const char *name, int32_t partition,
-                           int64_t *low, int64_t *high, struct mw_error *error);
+/* Puts into the offsets of the list where its partitions begin (RD_KAFKA_OFFSET_BEGINNING) or end
+ * (RD_KAFKA_OFFSET_END), with what open transactions have in them. */
+mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_list_t *list,
+                           int64_t which, struct mw_error *error);
 void mw_kafka_topics_clear(struct mw_kafka *stream);
 
 /* --- kafka_writer.c --- */

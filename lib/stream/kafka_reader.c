@@ -176,7 +176,7 @@ mw_err mw_kafka_poll(struct mw_stream_reader *base, struct mw_stream_record *rec
     mw_err err = hear(reader, error);
     err = err == MW_OK ? mw_kafka_sources_look(reader, false, error) : err;
     if (err == MW_OK && reader->looks != reader->stream->looks) {
-        err = mw_kafka_sources_aim(reader, error);
+        err = mw_kafka_sources_aim(reader, 0, error);
         reader->looks = err == MW_OK ? reader->stream->looks : reader->looks;
     }
     while (err == MW_OK) {

@@ -124,36 +124,50 @@ mw_err mw_kafka_source_start(struct mw_kafka_reader *reader, struct mw_kafka_sou
     return MW_OK;
 }
 
-mw_err mw_kafka_sources_aim(struct mw_kafka_reader *reader, struct mw_error *error)
+static rd_kafka_topic_partition_list_t *list_of(const struct mw_kafka_reader *reader, size_t from)
 {
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < reader->sources_n; i++) {
+    char name[MW_KAFKA_NAME];
+    rd_kafka_topic_partition_list_t *list =
+        mw_kafka.topic_partition_list_new((int)reader->sources_n);
+    for (size_t i = from; i < reader->sources_n; i++) {
+        topic_name(reader, reader->sources[i], name);
+        (void)mw_kafka.topic_partition_list_add(list, name, reader->sources[i]->partition);
+    }
+    return list;
+}
+
+mw_err mw_kafka_sources_aim(struct mw_kafka_reader *reader, size_t from, struct mw_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(reader, from);
+    mw_err err = mw_kafka_topic_ends(reader->stream, list, RD_KAFKA_OFFSET_END, error);
+    for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
         struct mw_kafka_source *source = reader->sources[i];
-        char name[MW_KAFKA_NAME];
-        int64_t low = 0;
-        int64_t high = 0;
-        topic_name(reader, source, name);
-        err = mw_kafka_topic_ends(reader->stream, name, source->partition, &low, &high, error);
-        if (err == MW_OK && high > source->target) {
-            source->target = high;
+        int64_t end = list->elems[i - from].offset; /* in the order of adding */
+        if (end > source->target) {
+            source->target = end;
             source->ended = source->ended > 0 ? mw_clock_monotonic() : 0;
         }
     }
+    mw_kafka.topic_partition_list_destroy(list);
     return err;
 }
 
-/* Where a new source goes on: behind its group's position, else where the reader was told to. */
-static mw_err place(struct mw_kafka_reader *reader, struct mw_kafka_source *source, bool latest,
+/* Where new sources go on without a committed position: where the reader was told to. */
+static mw_err place(struct mw_kafka_reader *reader, size_t from, bool latest,
                     struct mw_error *error)
 {
-    char name[MW_KAFKA_NAME];
-    int64_t low = 0;
-    topic_name(reader, source, name);
-    mw_err err =
-        mw_kafka_topic_ends(reader->stream, name, source->partition, &low, &source->target, error);
-    source->start = latest ? source->target : low;
-    source->committed = -1;
-    source->next = source->start;
+    rd_kafka_topic_partition_list_t *list = list_of(reader, from);
+    mw_err err = mw_kafka_sources_aim(reader, from, error);
+    if (err == MW_OK && !latest) {
+        err = mw_kafka_topic_ends(reader->stream, list, RD_KAFKA_OFFSET_BEGINNING, error);
+    }
+    for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
+        struct mw_kafka_source *source = reader->sources[i];
+        source->start = latest ? source->target : list->elems[i - from].offset;
+        source->committed = -1;
+        source->next = source->start;
+    }
+    mw_kafka.topic_partition_list_destroy(list);
     return err;
 }
 
@@ -162,20 +176,13 @@ static mw_err read_committed(struct mw_kafka_reader *reader, size_t from, struct
     if (reader->stream->writer[0] == '\0' || from == reader->sources_n) {
         return MW_OK;
     }
-    char name[MW_KAFKA_NAME];
-    rd_kafka_topic_partition_list_t *list =
-        mw_kafka.topic_partition_list_new((int)reader->sources_n);
-    for (size_t i = from; i < reader->sources_n; i++) {
-        topic_name(reader, reader->sources[i], name);
-        (void)mw_kafka.topic_partition_list_add(list, name, reader->sources[i]->partition);
-    }
+    rd_kafka_topic_partition_list_t *list = list_of(reader, from);
     rd_kafka_resp_err_t code = mw_kafka.committed(reader->handle, list, MW_KAFKA_PATIENCE);
     mw_err err = code == RD_KAFKA_RESP_ERR_NO_ERROR
                      ? MW_OK
                      : mw_kafka_fail(reader->stream, error, code, "cannot read the positions");
     for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
-        const rd_kafka_topic_partition_t *found =
-            &list->elems[i - from]; /* in the order of adding */
+        const rd_kafka_topic_partition_t *found = &list->elems[i - from];
         struct mw_kafka_source *source = reader->sources[i];
         if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             err = mw_kafka_fail(reader->stream, error, found->err, found->topic);
@@ -189,7 +196,7 @@ static mw_err read_committed(struct mw_kafka_reader *reader, size_t from, struct
 }
 
 static mw_err add_source(struct mw_kafka_reader *reader, size_t topic, int32_t partition,
-                         bool latest, struct mw_error *error)
+                         struct mw_error *error)
 {
     static const uint64_t one = 1;
     void *more = realloc(reader->sources, (reader->sources_n + 1) * sizeof(reader->sources[0]));
@@ -204,7 +211,7 @@ static mw_err add_source(struct mw_kafka_reader *reader, size_t topic, int32_t p
     reader->sources[reader->sources_n++] = source;
     source->queue = mw_kafka.queue_new(reader->handle);
     mw_kafka.queue_io_event_enable(source->queue, reader->fd, &one, sizeof(one));
-    return place(reader, source, latest, error);
+    return MW_OK;
 }
 
 static size_t count_sources(const struct mw_kafka_reader *reader, size_t topic)
@@ -249,9 +256,12 @@ mw_err mw_kafka_sources_look(struct mw_kafka_reader *reader, bool first, struct 
         int n = err == MW_OK ? topic->partitions : 0;
         reader->missing |= err == MW_OK && n == 0;
         for (int j = (int)count_sources(reader, i); err == MW_OK && j < n; j++) {
-            /* What comes up later has only records that are later. */
-            err = add_source(reader, i, j, first && reader->start == MW_STREAM_LATEST, error);
+            err = add_source(reader, i, j, error);
         }
+    }
+    if (err == MW_OK && reader->sources_n > known) {
+        /* What comes up later has only records that are later. */
+        err = place(reader, known, first && reader->start == MW_STREAM_LATEST, error);
     }
     err = err == MW_OK ? read_committed(reader, known, error) : err;
     for (size_t i = known; err == MW_OK && i < reader->sources_n; i++) {

@@ -44,8 +44,8 @@ struct mw_kafka_reader {
 
 /* Looks for partitions, at once or when it is time to, and begins to fetch from new ones. */
 mw_err mw_kafka_sources_look(struct mw_kafka_reader *reader, bool first, struct mw_error *error);
-/* Asks anew where the partitions end. */
-mw_err mw_kafka_sources_aim(struct mw_kafka_reader *reader, struct mw_error *error);
+/* Asks anew where the partitions end, from a source on. */
+mw_err mw_kafka_sources_aim(struct mw_kafka_reader *reader, size_t from, struct mw_error *error);
 /* Fetches from `next`, and forgets what was taken from the queue before. */
 mw_err mw_kafka_source_start(struct mw_kafka_reader *reader, struct mw_kafka_source *source,
                              struct mw_error *error);

@@ -123,11 +123,20 @@ static mw_err read_new(struct mw_kafka *stream, struct mw_kafka_table *table,
     struct mw_kafka_topic *found = NULL;
     int64_t low = 0;
     int64_t end = 0;
+    rd_kafka_topic_partition_list_t *list = NULL;
     mw_err err = mw_kafka_topic_find(stream, table->name, false, true, false, &found, error);
     if (err != MW_OK || found->partitions == 0) {
         return err;
     }
-    err = mw_kafka_topic_ends(stream, table->name, 0, &low, &end, error);
+    list = mw_kafka.topic_partition_list_new(1);
+    (void)mw_kafka.topic_partition_list_add(list, table->name, 0);
+    err = mw_kafka_topic_ends(stream, list, RD_KAFKA_OFFSET_END, error);
+    end = list->elems[0].offset;
+    if (err == MW_OK && table->offset < 0) {
+        err = mw_kafka_topic_ends(stream, list, RD_KAFKA_OFFSET_BEGINNING, error);
+        low = list->elems[0].offset;
+    }
+    mw_kafka.topic_partition_list_destroy(list);
     if (err != MW_OK || table->offset >= end || low == end) {
         return err;
     }

@@ -6,7 +6,13 @@
 #include <string.h>
 #include <time.h>
 
-#define ANSWER 5000 /* milliseconds for a question about a topic */
+#define ANSWER 3000 /* milliseconds for a question about a topic */
+
+static void rest(void)
+{
+    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
+}
 
 void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, const char *topic,
                          char name[MW_KAFKA_NAME])
@@ -135,7 +141,6 @@ static mw_err make(struct mw_kafka *stream, const char *name, bool compacted,
 /* The cluster has agreed to make it; until its partitions have leaders a few moments pass. */
 static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct mw_error *error)
 {
-    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
     mw_err err = look(stream, topic, error);
     while (err == MW_OK && topic->partitions == 0) {
@@ -143,7 +148,7 @@ static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struc
             return mw_kafka_fail(stream, error, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
                                  topic->name);
         }
-        (void)nanosleep(&pause, NULL);
+        rest();
         err = look(stream, topic, error);
     }
     return err;
@@ -173,29 +178,63 @@ mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool creat
     return err == MW_OK ? await(stream, *topic, error) : err;
 }
 
-/* What a partition that has just been made, or has a new leader, answers for a moment. */
+/* What a partition that has just been made, or has lost its leader, answers for a moment. */
 static bool passes(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH ||
-           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+        return true;
+    default:
+        return false;
+    }
 }
 
-mw_err mw_kafka_topic_ends(struct mw_kafka *stream, const char *name, int32_t partition,
-                           int64_t *low, int64_t *high, struct mw_error *error)
+/* One question; the first trouble of any partition. */
+static rd_kafka_resp_err_t ask_ends(struct mw_kafka *stream, rd_kafka_topic_partition_list_t *list,
+                                    int64_t which)
 {
-    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    int64_t limit = mw_clock_monotonic() + ANSWER * (MW_SECOND / 1000);
-    rd_kafka_resp_err_t code;
-    while ((code = mw_kafka.query_watermark_offsets(stream->client, name, partition, low, high,
-                                                    ANSWER)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
-           passes(code) && mw_clock_monotonic() < limit) {
-        (void)nanosleep(&pause, NULL);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
+        list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? MW_OK : mw_kafka_fail(stream, error, code, name);
+    rd_kafka_resp_err_t code = mw_kafka.offsets_for_times(stream->client, list, ANSWER);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        code = list->elems[i].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0) {
+            code = RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
+        }
+    }
+    return code;
+}
+
+/* librdkafka asks the leader that it knows of, however long that is gone, so that it has to be told
+ * to look again. (Its query_watermark_offsets would do the same and never come back.) */
+mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_list_t *list,
+                           int64_t which, struct mw_error *error)
+{
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    while (list->cnt > 0 && (code = ask_ends(stream, list, which)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           passes(code) && mw_clock_monotonic() < limit) {
+        rest();
+        for (int i = 0; i < list->cnt; i++) {
+            struct mw_kafka_topic *topic = entry(stream, list->elems[i].topic);
+            if (topic != NULL && (i == 0 || list->elems[i].partition == 0)) {
+                (void)look(stream, topic, NULL);
+            }
+        }
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? MW_OK
+               : mw_kafka_fail(stream, error, code, "cannot learn where topics end");
 }
 
 void mw_kafka_topics_clear(struct mw_kafka *stream)

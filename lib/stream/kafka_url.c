@@ -22,6 +22,8 @@ static const char *const reserved[] = {
     "group.id",
     "group.instance.id",
     "isolation.level",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
     "metadata.broker.list",
     "partitioner",
     "request.required.acks",

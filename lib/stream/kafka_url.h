@@ -11,9 +11,9 @@
  *   retention_size=BYTES    of a whole topic; -1: any (-1)
  *   config=FILE             options of librdkafka, one NAME=VALUE a line, # for comments
  *
- * Every other name is an option of librdkafka: security.protocol=ssl&ssl.ca.location=/etc/ca.pem. Of
- * a name that comes twice the last one holds; the file comes first. What the stream's promises rest
- * on (acks, isolation.level, transactional.id ...) may not be given. */
+ * Every other name is an option of librdkafka: security.protocol=ssl&ssl.ca.location=/etc/ca.pem.
+ * Of a name that comes twice the last one holds; the file comes first. What the stream's promises
+ * rest on (acks, isolation.level, transactional.id ...) may not be given. */
 #ifndef MW_STREAM_KAFKA_URL_H
 #define MW_STREAM_KAFKA_URL_H
 
