@@ -250,7 +250,13 @@ mw_err mw_kafka_fail_error(struct mw_kafka *stream, struct mw_error *error,
  * committed or gone, its positions and compacted topics say which. */
 static mw_err become_writer(struct mw_kafka *stream, struct mw_error *error)
 {
-    rd_kafka_error_t *failed = mw_kafka.init_transactions(stream->client, MW_KAFKA_PATIENCE);
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    rd_kafka_error_t *failed = NULL;
+    while ((failed = mw_kafka.init_transactions(stream->client, MW_KAFKA_PATIENCE)) != NULL &&
+           mw_kafka.error_is_retriable(failed) && mw_clock_monotonic() < limit) {
+        mw_kafka.error_destroy(failed);
+        mw_kafka_rest();
+    }
     return failed == NULL ? MW_OK
                           : mw_kafka_fail_error(stream, error, failed, "cannot become a writer");
 }

@@ -1,6 +1,9 @@
 /* What only Kafka has, on a real one: MILLWRIGHT_STREAM_URI=kafka://host:port, or `make
  * check-kafka`, which starts one. */
+#include "lib/stream/kafka_library.h"
 #include "lib/stream/stream_test_place.h"
+
+#include <dlfcn.h>
 
 static void test_a_broker_that_is_away_is_an_error(void **state)
 {
@@ -179,6 +182,82 @@ static void test_a_transaction_of_any_length(void **state)
     mw_stream_close(bridge);
 }
 
+/* What retention does, at once: removes all before an offset. */
+static void remove_before(const char *topic, int64_t offset)
+{
+    char text[256];
+    char hosts[256];
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
+    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
+    (void)snprintf(hosts, sizeof(hosts), "%s",
+                   getenv("MILLWRIGHT_STREAM_URI") + strlen("kafka://"));
+    hosts[strcspn(hosts, "/?")] = '\0';
+    rd_kafka_conf_t *conf = mw_kafka.conf_new();
+    assert_int_equal(mw_kafka.conf_set(conf, "bootstrap.servers", hosts, text, sizeof(text)),
+                     RD_KAFKA_CONF_OK);
+    rd_kafka_t *handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(handle);
+    rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(1);
+    mw_kafka.topic_partition_list_add(list, topic, 0)->offset = offset;
+    rd_kafka_DeleteRecords_t *request = make(list);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
+    submit(handle, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mw_kafka.event_destroy(event);
+    mw_kafka.queue_destroy(queue);
+    end(request);
+    mw_kafka.topic_partition_list_destroy(list);
+    mw_kafka.destroy_flags(handle, 0);
+    (void)dlclose(library);
+}
+
+static bool take_removal(void *context, struct mw_span key, struct mw_span value)
+{
+    char *text = context;
+    size_t used = strlen(text);
+    (void)snprintf(text + used, 64 - used, "%.*s=%.*s ", (int)key.size, key.data, (int)value.size,
+                   value.data);
+    return true;
+}
+
+static void test_what_brokers_removed_is_known(void **state)
+{
+    const struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    char name[128];
+    char text[64] = "";
+    place_add_option(*state, "partitions=1");
+    assert_ok(place_open(place, "bridge", &bridge, &why));
+    place_append(bridge, "telemetry", 0, 100);
+    place_append(bridge, "dead", 0, 10);
+    struct mw_stream_reader *old = place_read(bridge, "telemetry", MW_STREAM_EARLIEST);
+    (void)place_expect(old, 0, 10);
+    assert_ok(mw_stream_visit(bridge, NULL, MW_STREAM_REMOVED, take_removal, text, &why));
+    assert_string_equal(text, "");
+    assert_ok(mw_stream_begin(bridge, &why));
+    assert_ok(mw_stream_commit(bridge, old, &why));
+    mw_stream_reader_close(old);
+
+    (void)snprintf(name, sizeof(name), "mw.%s.telemetry", place->plant);
+    remove_before(name, 40);
+    assert_ok(mw_stream_visit(bridge, NULL, MW_STREAM_REMOVED, take_removal, text, &why));
+    assert_string_equal(text, "telemetry=40 ");
+    /* A group whose position is gone goes on with what is left. */
+    struct mw_stream_reader *reader = place_read(bridge, "telemetry", MW_STREAM_EARLIEST);
+    (void)place_expect(reader, 40, 60);
+    place_expect_nothing(reader);
+    mw_stream_reader_close(reader);
+    mw_stream_close(bridge);
+}
+
 /* A partition that has no leader yet refuses a first batch; the one behind it must not overtake. */
 static void test_new_topics_take_all_of_their_first_transaction(void **state)
 {
@@ -223,6 +302,7 @@ int main(void)
         TEST(test_a_key_keeps_its_partition_and_its_order),
         TEST(test_many_compacted_keys),
         TEST(test_a_transaction_of_any_length),
+        TEST(test_what_brokers_removed_is_known),
         TEST(test_new_topics_take_all_of_their_first_transaction),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);

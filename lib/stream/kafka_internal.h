@@ -83,6 +83,14 @@ void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, cons
  * it may be made, else NOT_FOUND. A topic that was there is not looked for again unless `fresh`. */
 mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool create, bool compacted,
                            bool fresh, struct mw_kafka_topic **topic, struct mw_error *error);
+/* Whether a cluster answers so for a moment only: what was asked for has just been made, or its
+ * leader or coordinator is moving. */
+bool mw_kafka_passes(rd_kafka_resp_err_t code);
+void mw_kafka_rest(void); /* some milliseconds, before it is asked again */
+/* Visits the plant's topics of records from which brokers have removed, with the offset at which
+ * what is left begins, summed over partitions: that many records at most. */
+mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, void *context,
+                              struct mw_error *error);
 /* Puts into the offsets of the list where its partitions begin (RD_KAFKA_OFFSET_BEGINNING) or end
  * (RD_KAFKA_OFFSET_END), with what open transactions have in them. */
 mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_list_t *list,

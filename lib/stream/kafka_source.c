@@ -171,22 +171,37 @@ static mw_err place(struct mw_kafka_reader *reader, size_t from, bool latest,
     return err;
 }
 
+static rd_kafka_resp_err_t ask_committed(struct mw_kafka_reader *reader,
+                                         rd_kafka_topic_partition_list_t *list)
+{
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    for (;;) {
+        rd_kafka_resp_err_t code = mw_kafka.committed(reader->handle, list, MW_KAFKA_PATIENCE);
+        rd_kafka_resp_err_t worst = code;
+        for (int i = 0; i < list->cnt; i++) {
+            worst = worst == RD_KAFKA_RESP_ERR_NO_ERROR ? list->elems[i].err : worst;
+        }
+        if (!mw_kafka_passes(worst) || mw_clock_monotonic() > limit) {
+            return worst;
+        }
+        mw_kafka_rest();
+    }
+}
+
 static mw_err read_committed(struct mw_kafka_reader *reader, size_t from, struct mw_error *error)
 {
     if (reader->stream->writer[0] == '\0' || from == reader->sources_n) {
         return MW_OK;
     }
     rd_kafka_topic_partition_list_t *list = list_of(reader, from);
-    rd_kafka_resp_err_t code = mw_kafka.committed(reader->handle, list, MW_KAFKA_PATIENCE);
+    rd_kafka_resp_err_t code = ask_committed(reader, list);
     mw_err err = code == RD_KAFKA_RESP_ERR_NO_ERROR
                      ? MW_OK
                      : mw_kafka_fail(reader->stream, error, code, "cannot read the positions");
     for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
         const rd_kafka_topic_partition_t *found = &list->elems[i - from];
         struct mw_kafka_source *source = reader->sources[i];
-        if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            err = mw_kafka_fail(reader->stream, error, found->err, found->topic);
-        } else if (found->offset >= 0) {
+        if (found->offset >= 0) {
             source->committed = found->offset;
             source->next = found->offset;
         }

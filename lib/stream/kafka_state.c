@@ -258,6 +258,9 @@ mw_err mw_kafka_visit(struct mw_stream *base, const char *writer, const char *to
     struct mw_kafka *stream = (struct mw_kafka *)base;
     struct mw_kafka_table *table = NULL;
     struct walk walk = {.fn = fn, .context = context};
+    if (strcmp(topic, MW_STREAM_REMOVED) == 0) {
+        return mw_kafka_topic_removed(stream, fn, context, error);
+    }
     mw_err err = load(stream, writer, topic, &table, error);
     if (err == MW_OK) {
         bool kept = table->keep;

@@ -8,7 +8,7 @@
 
 #define ANSWER 3000 /* milliseconds for a question about a topic */
 
-static void rest(void)
+void mw_kafka_rest(void)
 {
     static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     (void)nanosleep(&pause, NULL);
@@ -148,7 +148,7 @@ static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struc
             return mw_kafka_fail(stream, error, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
                                  topic->name);
         }
-        rest();
+        mw_kafka_rest();
         err = look(stream, topic, error);
     }
     return err;
@@ -178,10 +178,14 @@ mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool creat
     return err == MW_OK ? await(stream, *topic, error) : err;
 }
 
-/* What a partition that has just been made, or has lost its leader, answers for a moment. */
-static bool passes(rd_kafka_resp_err_t code)
+bool mw_kafka_passes(rd_kafka_resp_err_t code)
 {
     switch (code) {
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
     case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -223,8 +227,8 @@ mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_lis
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     while (list->cnt > 0 && (code = ask_ends(stream, list, which)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
-           passes(code) && mw_clock_monotonic() < limit) {
-        rest();
+           mw_kafka_passes(code) && mw_clock_monotonic() < limit) {
+        mw_kafka_rest();
         for (int i = 0; i < list->cnt; i++) {
             struct mw_kafka_topic *topic = entry(stream, list->elems[i].topic);
             if (topic != NULL && (i == 0 || list->elems[i].partition == 0)) {
@@ -235,6 +239,78 @@ mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_lis
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? MW_OK
                : mw_kafka_fail(stream, error, code, "cannot learn where topics end");
+}
+
+/* --- what brokers have removed --- */
+
+struct removal {
+    char topic[64];
+    int64_t n;
+};
+
+static int compare_removals(const void *a, const void *b)
+{
+    return strcmp(((const struct removal *)a)->topic, ((const struct removal *)b)->topic);
+}
+
+/* The name within the plant of a topic of records; NULL for compacted ones and strangers. */
+static const char *own_kind(const struct mw_kafka *stream, const char *name)
+{
+    size_t plant = strlen(stream->plant);
+    bool own = strncmp(name, "mw.", 3) == 0 && strncmp(name + 3, stream->plant, plant) == 0 &&
+               name[3 + plant] == '.';
+    const char *kind = own ? name + 3 + plant + 1 : NULL;
+    return own && strchr(kind, '.') == NULL && strlen(kind) < 64 ? kind : NULL;
+}
+
+static mw_err sum_up(struct mw_kafka *stream, const struct rd_kafka_metadata *metadata,
+                     struct removal *removals, size_t *n, struct mw_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(16);
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
+        int partitions = own_kind(stream, topic->topic) == NULL ? 0 : topic->partition_cnt;
+        for (int j = 0; j < partitions; j++) {
+            (void)mw_kafka.topic_partition_list_add(list, topic->topic, topic->partitions[j].id);
+        }
+    }
+    mw_err err = mw_kafka_topic_ends(stream, list, RD_KAFKA_OFFSET_BEGINNING, error);
+    for (int i = 0; err == MW_OK && i < list->cnt; i++) { /* a topic's are behind one another */
+        const char *kind = own_kind(stream, list->elems[i].topic);
+        if (*n == 0 || strcmp(removals[*n - 1].topic, kind) != 0) {
+            (void)snprintf(removals[(*n)++].topic, sizeof(removals[0].topic), "%s", kind);
+        }
+        removals[*n - 1].n += list->elems[i].offset;
+    }
+    mw_kafka.topic_partition_list_destroy(list);
+    return err;
+}
+
+mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, void *context,
+                              struct mw_error *error)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code = mw_kafka.metadata(stream->client, 1, NULL, &metadata, ANSWER);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return mw_kafka_fail(stream, error, code, "cannot list the topics");
+    }
+    size_t n = 0;
+    struct removal *removals = calloc((size_t)metadata->topic_cnt + 1, sizeof(*removals));
+    mw_err err = removals == NULL ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
+                                  : sum_up(stream, metadata, removals, &n, error);
+    if (err == MW_OK) {
+        qsort(removals, n, sizeof(*removals), compare_removals);
+    }
+    bool going = err == MW_OK;
+    for (size_t i = 0; going && i < n; i++) {
+        char number[32];
+        (void)snprintf(number, sizeof(number), "%lld", (long long)removals[i].n);
+        going =
+            removals[i].n == 0 || fn(context, mw_span_of(removals[i].topic), mw_span_of(number));
+    }
+    free(removals);
+    mw_kafka.metadata_destroy(metadata);
+    return err;
 }
 
 void mw_kafka_topics_clear(struct mw_kafka *stream)

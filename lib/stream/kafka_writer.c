@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* The handle is of no use any more: its writer was taken over, or nobody knows what became of a
  * transaction. Opening it again settles both. */
@@ -108,11 +107,10 @@ static int time_left(int64_t limit)
 /* Whether a call that failed should be made again; rests a moment before. */
 static bool again(const rd_kafka_error_t *failed, int64_t limit)
 {
-    static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     if (!mw_kafka.error_is_retriable(failed) || time_left(limit) == 0) {
         return false;
     }
-    (void)nanosleep(&pause, NULL);
+    mw_kafka_rest();
     return true;
 }
 

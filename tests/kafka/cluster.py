@@ -61,6 +61,23 @@ controller.quorum.election.timeout.ms=500
 controller.quorum.fetch.timeout.ms=1000
 """
 
+# Two more listeners: a password over TLS, and certificates on both sides.
+SECURE = """\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_mill="grist";
+"""
+
 
 def jars():
     """The folder with the jars of pom.xml, fetched when they are not there yet."""
@@ -96,10 +113,29 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-class Cluster:
-    """Started when made. Every node is broker and controller."""
+def make_certificates(folder):
+    """ca.pem, server.pem (key and certificate), client.pem and client.key."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
-    def __init__(self, nodes=1):
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-subj", "/CN=test-ca", "-days", "2", "-keyout", "ca.key",
+            "-out", "ca.pem")
+    for name in ("server", "client"):
+        openssl("req", *key, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", f"{name}.pem")
+    with open(os.path.join(folder, "server.pem"), "a") as pem, \
+            open(os.path.join(folder, "server.key")) as key_file:
+        pem.write(key_file.read())
+
+
+class Cluster:
+    """Started when made. Every node is broker and controller. `secure`, for one node: it also
+    listens at self.sasl and self.ssl, and self.path(0) has the certificates."""
+
+    def __init__(self, nodes=1, secure=False):
         self.folder = tempfile.mkdtemp(prefix="mw-kafka-")
         atexit.register(self.close)
         self.env = {**os.environ, "CLASSPATH": os.path.join(jars(), "*")}
@@ -118,6 +154,12 @@ class Cluster:
                 else f"controller.quorum.voters={voters}"))
             self.tool("format", *(["--standalone"] if alone else []), "-t", cluster_id,
                       "-c", self.path(i, "server.properties"))
+        if secure:
+            self.sasl, self.ssl = free_ports(2)
+            make_certificates(self.path(0))
+            with open(self.path(0, "server.properties"), "a") as file:
+                file.write(SECURE.format(port=self.ports[0], controller=controllers[0],
+                                         sasl=self.sasl, ssl=self.ssl, folder=self.path(0)))
         for i in range(nodes):
             self.start(i)
         for i in range(nodes):
@@ -155,8 +197,12 @@ class Cluster:
             if done.returncode == 0 and f"at {address}".encode() in done.stdout:
                 return
             if self.nodes[node].poll() is not None or time.monotonic() > end:
-                with open(self.path(node, "out"), errors="replace") as out:
-                    sys.exit(f"Kafka's node {node + 1} does not answer:\n{out.read()[-4000:]}")
+                said = ""
+                for name in ("out", "kafka.log"):
+                    if os.path.exists(self.path(node, name)):
+                        with open(self.path(node, name), errors="replace") as file:
+                            said += file.read()[-4000:]
+                sys.exit(f"Kafka's node {node + 1} does not answer:\n{said}")
             time.sleep(0.1)
 
     def kill(self, node):

@@ -117,5 +117,44 @@ def node_lost(program):
     cluster.close()
 
 
+def secured(program):
+    """A password over TLS and client certificates work; what does not says why."""
+    cluster = Cluster(secure=True)
+    tls = f"ssl.ca.location={cluster.path(0, 'ca.pem')}\n"
+    plain = f"security.protocol=sasl_ssl\nsasl.mechanism=PLAIN\nsasl.username=mill\n{tls}"
+    config = "config: kafka.properties"
+    plant = make_plant(program, cluster, "secured", config)
+    options = os.path.join(plant.folder, "kafka.properties")
+
+    def use(port, text):
+        with open(options, "w") as file:
+            file.write(text)
+        os.chmod(options, 0o600)
+        plant.write(plant_text.replace(f":{cluster.ports[0]}", f":{port}"))
+
+    with open(plant.config) as file:
+        plant_text = file.read()
+    use(cluster.sasl, plain + "sasl.password=grist\n")
+    plant.start()
+    wait(stored(plant, 500), "records over SASL and TLS", limit=180)
+    plant.stop()
+    stored_ones = account(plant)["stored"]
+    use(cluster.ssl, f"security.protocol=ssl\n{tls}"
+                     f"ssl.certificate.location={cluster.path(0, 'client.pem')}\n"
+                     f"ssl.key.location={cluster.path(0, 'client.key')}\n")
+    check(account(plant)["stored"] == stored_ones, "another account over client certificates")
+
+    for port, text, word in ((cluster.sasl, plain + "sasl.password=chaff\n", "uthentication"),
+                             (cluster.ssl, f"security.protocol=ssl\n{tls}", "ertificate"),
+                             (cluster.sasl, plain.replace("PLAIN", "SCRAM-SHA-256"), "SCRAM")):
+        use(port, text)
+        done = plant.run("ledger", "-c", plant.config, status=None)
+        say(done.err.strip())
+        check(done.returncode in (1, 2) and word in done.err and "grist" not in done.err,
+              f"exit status {done.returncode}, '{word}' was expected in: {done.err}")
+    plant.check_log()
+    cluster.close()
+
+
 if __name__ == "__main__":
-    main(whole_loop, killed_at_random, kafka_killed, node_lost)
+    main(whole_loop, killed_at_random, kafka_killed, node_lost, secured)
