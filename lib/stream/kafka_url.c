@@ -60,8 +60,6 @@ static mw_err add_option(struct mw_kafka_url *url, const char *name, const char 
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
 
-static mw_err read_config(struct mw_kafka_url *url, const char *path, struct mw_error *error);
-
 /* `file` tells a line of the file from a part of the URI: in there every name is librdkafka's. */
 static mw_err take(struct mw_kafka_url *url, const char *name, const char *value, bool file,
                    struct mw_error *error)

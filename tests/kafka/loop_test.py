@@ -53,7 +53,7 @@ def whole_loop(program):
     cluster = Cluster()
     plant = make_plant(program, cluster, "whole", ONE)
     plant.start()
-    wait(scored(plant, 200), "the first model to score", pause=0.2)
+    wait(scored(plant, 200), "the first model to score", limit=180, pause=0.2)
     took = plant.stop()
     say(f"stopped in {took:.1f} s")
     total = judge(plant, cluster, "whole")
@@ -68,11 +68,11 @@ def killed_at_random(program):
     seed = int(os.environ.get("MW_SEED", SEED))
     killer = Killer(plant, seed)
     killer.kill(KILLS)
-    wait(scored(plant, 50), "the first model to score", pause=0.2)
+    wait(scored(plant, 50), "the first model to score", limit=180, pause=0.2)
     killer.kill(KILLS)
     killer.all_back()
     before = plant.ledger()["total"]["stored"]
-    wait(stored(plant, before + 200), "new records after the kills", pause=0.2)
+    wait(stored(plant, before + 200), "new records after the kills", limit=180, pause=0.2)
     say(f"seed {seed}, killed: " +
         ", ".join(f"{role} {n}" for role, n in killer.counts.items()))
     plant.stop()
@@ -85,7 +85,7 @@ def kafka_killed(program):
     cluster = Cluster()
     plant = make_plant(program, cluster, "away", ONE)
     plant.start()
-    wait(stored(plant, 500), "the first records")
+    wait(stored(plant, 500), "the first records", limit=180)
     for _ in range(2):
         cluster.kill(0)
         time.sleep(2)  # that it is away for a while is what is tested
@@ -103,7 +103,7 @@ def node_lost(program):
     cluster = Cluster(3)
     plant = make_plant(program, cluster, "three", THREE)
     plant.start()
-    wait(stored(plant, 300), "the first records")
+    wait(stored(plant, 300), "the first records", limit=180)
     for node in range(3):
         before = plant.ledger()["total"]["stored"]
         cluster.kill(node)
