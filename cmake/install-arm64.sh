@@ -11,7 +11,7 @@ if ! dpkg --print-foreign-architectures | grep -qx arm64; then
     fi
 fi
 libraries=
-for package in libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
+for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
     libkissfft-dev libnanopb-dev liblbfgs-dev libcmocka-dev; do
     libraries="$libraries $package:arm64"
 done

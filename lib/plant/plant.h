@@ -53,7 +53,10 @@ struct mw_plant {
     struct {
         char *url;              /* empty: sqlite:<data>/stream */
         int64_t retention_age;  /* by time of append; -1: for ever */
-        int64_t retention_size; /* bytes a writer's file */
+        int64_t retention_size; /* bytes a writer's file; Kafka: a topic */
+        bool create;            /* Kafka: make topics that are missing, as the next two say */
+        int64_t partitions, replication; /* replication 0: the cluster's own default */
+        char *config;                    /* Kafka: file of librdkafka options; empty: none */
     } stream;
 
     struct {
@@ -170,7 +173,8 @@ void mw_plant_clear(struct mw_plant *plant);
 mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const char *name, char *path,
                      size_t capacity, struct mw_error *error);
 
-/* The stream's URI: stream.url or sqlite:<data>/stream. */
+/* The stream's URI: stream.url or sqlite:<data>/stream. For Kafka it holds the other keys of
+ * `stream` as well; what stream.url says itself has precedence. */
 mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity);
 
 #endif

@@ -92,6 +92,10 @@ static void pause_intake(struct bridge *bridge, const struct mw_error *error)
     } else {
         bridge->delay = bridge->delay * 2 > RETRY_MOST ? RETRY_MOST : bridge->delay * 2;
     }
+    if (mw_stream_ended(bridge->stream)) { /* only a new process finds out what is stored */
+        mw_loop_stop(bridge->role.loop);
+        return;
+    }
     mw_loop_set_timer(bridge->role.loop, bridge->retry, bridge->delay, 0);
 }
 
