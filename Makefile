@@ -2,15 +2,17 @@
 PRESET ?= release
 BUILD := build/$(PRESET)
 
-PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev libmicrohttpd-dev \
-	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev liblbfgs-dev \
-	libcmocka-dev
+PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
+	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
+	libnanopb-dev liblbfgs-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
+KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build check-models check-kafka check-sparkplug check-sanitize \
+	check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -57,6 +59,17 @@ check-models: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/judges/check.sh $(BUILD)
 
+# The bridge against pysparkplug, from PyPI.
+check-sparkplug: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/sparkplug/check.sh $(BUILD)
+
+# The stream and the whole loop on a real Apache Kafka, which is fetched from Maven Central once.
+check-kafka: build
+	$(call install,$(KAFKA_PACKAGES))
+	@cmake --build --preset $(PRESET)
+	@python3 -B tests/kafka/check.py $(BUILD)
+
 bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
@@ -75,7 +88,8 @@ arm64:
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)
-	@sh cmake/kissfft-source.sh build/kissfft
+	@sh cmake/debian-source.sh kissfft build/kissfft
+	@sh cmake/debian-source.sh nanopb build/nanopb
 	@cmake --preset cortex-m >/dev/null
 	@cmake --build --preset cortex-m
 	@sh tests/core_symbols.sh arm-none-eabi-nm build/cortex-m/core/*.a

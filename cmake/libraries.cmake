@@ -10,3 +10,10 @@ foreach(library cmocka sqlite3 jansson yaml-0.1 libmicrohttpd libcurl libcrypto 
     endif()
 endforeach()
 find_library(LBFGS_LIBRARY lbfgs REQUIRED)
+find_library(NANOPB_LIBRARY protobuf-nanopb REQUIRED)
+set(MW_NANOPB ${NANOPB_LIBRARY})
+# Its headers only: the library is loaded when a plant keeps its stream in Kafka (lib/stream/kafka_library.h).
+pkg_check_modules(rdkafka REQUIRED rdkafka)
+add_library(mw_rdkafka_headers INTERFACE)
+target_include_directories(mw_rdkafka_headers SYSTEM INTERFACE ${rdkafka_INCLUDE_DIRS})
+target_link_libraries(mw_rdkafka_headers INTERFACE ${CMAKE_DL_LIBS} Threads::Threads)

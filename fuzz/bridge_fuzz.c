@@ -1,6 +1,8 @@
 /* The bridge's door for MQTT messages: the first byte chooses the topic, the rest is the payload.
- * Each message is given twice, so that positions are met in more than one state. */
-#include "tiers/platform/bridge_intake.h"
+ * Each message is given twice, so that positions are met in more than one state; a birth comes
+ * before what Sparkplug's devices say. */
+#include "lib/base/log.h"
+#include "tiers/platform/bridge_foreign.h"
 
 #include <stdlib.h>
 
@@ -14,20 +16,66 @@ static void on_ack(void *context, const char *device, struct mw_span json)
     }
 }
 
+static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain)
+{
+    struct mw_sparkplug_topic to;
+    (void)context;
+    (void)payload;
+    if (mw_sparkplug_read_topic(mw_span_of(topic), &to) != MW_OK || qos > 1 || retain) {
+        abort();
+    }
+    return MW_OK;
+}
+
+static struct mw_bridge_intake intake;
+static struct mw_bridge_foreign foreign;
+static struct mw_plant plant;
+
+static bool prepare(void)
+{
+    struct mw_bridge_sender sender = {publish, NULL, NULL};
+    mw_log_init("fuzz", MW_LOG_ERROR, MW_LOG_TEXT);
+    return mw_bridge_intake_init(&intake, "p", 1000000, mw_clock_system) == MW_OK &&
+           mw_plant_read(&plant, NULL, NULL) == MW_OK &&
+           mw_options_set(mw_plant_options, &plant, "sparkplug.groups", "+", NULL, NULL) == MW_OK &&
+           mw_topic_maps_add(&plant.topics, "a", "uns/{device}/{feature...}", NULL) == MW_OK &&
+           mw_topic_maps_add(&plant.topics, "b", "flat", NULL) == MW_OK &&
+           mw_bridge_foreign_init(&foreign, &plant, &intake, sender, NULL) == MW_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const topics[] = {"mw/p/telemetry/m", "mw/p/status/m", "mw/p/event/m",
-                                         "mw/p/telemetry/",  "mw/p",          "mw/p/other/m"};
-    static struct mw_bridge_intake intake;
+    static const char *const topics[] = {"mw/p/telemetry/m",
+                                         "mw/p/status/m",
+                                         "mw/p/event/m",
+                                         "mw/p/telemetry/",
+                                         "mw/p",
+                                         "mw/p/other/m",
+                                         "uns/m/a/b",
+                                         "uns/m",
+                                         "flat",
+                                         "spBv1.0/g/NBIRTH/n",
+                                         "spBv1.0/g/DBIRTH/n/d",
+                                         "spBv1.0/g/NDATA/n",
+                                         "spBv1.0/g/NDEATH/n",
+                                         "spBv1.0/g/DDATA/n/d",
+                                         "spBv1.0/g/DDEATH/n/d",
+                                         "spBv1.0/STATE/h"};
+    enum { FIRST_BIRTH = 9, LAST_BIRTH = 10 };
     static bool ready;
-    if (!ready) {
-        ready = mw_bridge_intake_init(&intake, "p", 1000000, mw_clock_system) == MW_OK;
-    }
+    ready = ready || prepare();
     if (size == 0 || !ready) {
         return 0;
     }
     struct mw_span topic = mw_span_of(topics[data[0] % (sizeof topics / sizeof *topics)]);
     struct mw_span payload = {(const char *)data + 1, size - 1};
+    intake.duplicate = false;
+    for (size_t i = FIRST_BIRTH; mw_span_is(topic, "spBv1.0/g/DDATA/n/d") && i <= LAST_BIRTH; i++) {
+        if (mw_bridge_intake_take(&intake, mw_span_of(topics[i]), payload, 1, 1) != MW_OK) {
+            abort();
+        }
+    }
     for (int i = 0; i < 2; i++) {
         if (mw_bridge_intake_take(&intake, topic, payload, 1, 1) != MW_OK ||
             mw_bridge_intake_seal(&intake) != MW_OK) {
@@ -41,7 +89,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             }
         }
         mw_bridge_intake_stored(&intake, on_ack, NULL);
+        intake.duplicate = true;
     }
+    mw_bridge_holder_clear(&foreign.holder);
+    foreign.holder.intake = &intake;
     mw_table_clear(&intake.devices, mw_bridge_device_free);
     return 0;
 }

@@ -1,11 +1,14 @@
 #!/bin/sh
 # core_symbols.sh NM ARCHIVE...: core/ has to run on a microcontroller, so it may call nothing but itself,
-# the square root, kissfft and what a compiler may call by itself (memory, strings, Arm's __aeabi_ arithmetic):
+# the square root, kissfft, nanopb and what a compiler may call by itself (memory, strings, Arm's __aeabi_ arithmetic):
 # no heap, no stdio, no other libm. Nor may it hold anything that a program could write to.
 set -u
 nm=$1
 shift
 allowed='bcmp memchr memcmp memcpy memmove memset strlen sqrt sqrtf kiss_fft_alloc kiss_fft kiss_fftr_alloc kiss_fftr _GLOBAL_OFFSET_TABLE_'
+allowed="$allowed pb_istream_from_buffer pb_read pb_skip_field pb_decode_tag pb_decode_varint pb_decode_varint32"
+allowed="$allowed pb_decode_fixed32 pb_decode_fixed64 pb_ostream_from_buffer pb_encode_tag pb_encode_varint"
+allowed="$allowed pb_encode_string pb_encode_fixed32 pb_encode_fixed64"
 failed=0
 
 defined=$("$nm" --defined-only "$@" | awk 'NF == 3 { print $3 }')

@@ -11,19 +11,26 @@
 
 static const size_t queue_default = 8U << 20;
 
-static mw_err copy_text(const char **text, const char *fallback, struct mw_error *error)
+/* size: bytes of the text, which may then hold NULs; 0: up to its NUL. */
+static mw_err copy_text(const char **text, size_t size, const char *fallback,
+                        struct mw_error *error)
 {
     const char *from = *text != NULL || fallback == NULL || fallback[0] == '\0' ? *text : fallback;
     *text = NULL;
     if (from == NULL) {
         return MW_OK;
     }
-    if (strlen(from) > MW_MQTT_TEXT_MAX) {
+    size = size == 0 ? strlen(from) : size;
+    if (size > MW_MQTT_TEXT_MAX) {
         return mw_error_set(error, MW_ERR_TOO_LARGE, "mqtt: a text is longer than %d bytes",
                             MW_MQTT_TEXT_MAX);
     }
-    *text = strdup(from);
-    return *text != NULL ? MW_OK : mw_error_set(error, MW_ERR_MEMORY, "mqtt: out of memory");
+    char *copy = calloc(1, size + 1);
+    if (copy != NULL) {
+        memcpy(copy, from, size);
+    }
+    *text = copy;
+    return copy != NULL ? MW_OK : mw_error_set(error, MW_ERR_MEMORY, "mqtt: out of memory");
 }
 
 static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options *options,
@@ -44,11 +51,13 @@ static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options 
         own->will_payload = NULL;
     } else if (own->will_payload == NULL) {
         own->will_payload = "";
+        own->will_size = 0;
     }
+    const size_t sizes[] = {0, 0, 0, 0, own->will_size};
     /* Each is a copy or NULL from here on, so that free may follow an error. */
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        mw_err failed = err == MW_OK ? copy_text(texts[i], fallbacks[i], error) : err;
+        mw_err failed = err == MW_OK ? copy_text(texts[i], sizes[i], fallbacks[i], error) : err;
         if (err != MW_OK) {
             *texts[i] = NULL;
         }

@@ -49,6 +49,8 @@ struct mw_mqtt_options {
                             * needs clean_session */
     const char *username, *password;       /* override the URL's; may be NULL */
     const char *will_topic, *will_payload; /* published by the broker when we vanish; may be NULL */
+    size_t will_size; /* bytes of will_payload, which may then hold NULs; 0: up to its NUL */
+    bool will_retain;
     bool clean_session;       /* false: the broker keeps what arrives while we are away */
     uint32_t session_expiry;  /* seconds for which it does; 0: for ever. In 5 only */
     uint16_t receive_maximum; /* QoS 1 messages that may wait for our acknowledgement; 0: as many as
@@ -70,7 +72,7 @@ struct mw_mqtt_options {
     void *context;
 };
 
-/* A user's texts in the URL may have %XX escapes. A will is published at QoS 1, not retained.
+/* A user's texts in the URL may have %XX escapes. A will is published at QoS 1.
  * Copies the options' texts, borrows the loop. Connecting goes on in the background; a refused
  * connection is tried again and logged once per kind of reason. The files for TLS are read now, so
  * that a wrong one is told at once, and again for each connection, so that a renewed certificate

@@ -165,7 +165,8 @@ static void test_will_is_published_when_a_client_vanishes(void **state)
     struct fixture *fixture = fixture_of(state);
     struct mw_mqtt_options options = options_of(fixture, "thing");
     options.will_topic = "status/thing";
-    options.will_payload = "gone";
+    options.will_payload = "gone, retained";
+    options.will_size = 4;
     struct seen thing;
     struct seen watcher;
     seen_new(&watcher, fixture->loop, options_of(fixture, "watcher"));

@@ -209,6 +209,8 @@ static void greet(struct mw_mqtt *client)
         .password = options->password,
         .will_topic = options->will_topic,
         .will_payload = options->will_payload,
+        .will_size = options->will_size,
+        .will_retain = options->will_retain,
         .keepalive = options->keepalive,
         .clean_session = options->clean_session,
         .session_expiry = !kept                          ? 0

@@ -104,8 +104,10 @@ struct mw_mqtt_connect {
     enum mw_mqtt_version version;
     const char *client_id;
     const char *username, *password;       /* NULL: none; a password needs a user */
-    const char *will_topic, *will_payload; /* NULL: none; QoS 1, not retained */
-    uint16_t keepalive;                    /* seconds */
+    const char *will_topic, *will_payload; /* NULL: none; QoS 1 */
+    size_t will_size;                      /* bytes of will_payload; 0: up to its NUL */
+    bool will_retain;
+    uint16_t keepalive; /* seconds */
     bool clean_session;
     /* In version 5; 0 is not sent and means what the standard says. */
     uint32_t session_expiry;  /* seconds that the session outlives the connection */

@@ -72,14 +72,16 @@ mw_err mw_mqtt_encode_connect(struct mw_buffer *out, const struct mw_mqtt_connec
     uint8_t properties[16];
     size_t properties_size = five ? connect_properties(connect, properties) : 0;
     size_t body = 10 + properties_size;
+    size_t sizes[5] = {0};
     unsigned all = connect->clean_session ? 0x02 : 0;
+    all |= connect->will_topic != NULL && connect->will_retain ? 0x20 : 0;
     for (size_t i = 0; i < 5; i++) {
         if (texts[i] != NULL) {
-            size_t size = strlen(texts[i]);
-            if (size > MW_MQTT_TEXT_MAX) {
+            sizes[i] = i == 2 && connect->will_size > 0 ? connect->will_size : strlen(texts[i]);
+            if (sizes[i] > MW_MQTT_TEXT_MAX) {
                 return MW_ERR_TOO_LARGE;
             }
-            body += 2 + size + (five && i == 1 ? 1 : 0);
+            body += 2 + sizes[i] + (five && i == 1 ? 1 : 0);
             all |= flags[i];
         }
     }
@@ -97,7 +99,7 @@ mw_err mw_mqtt_encode_connect(struct mw_buffer *out, const struct mw_mqtt_connec
             add_byte(out, 0); /* no properties of the will */
         }
         if (texts[i] != NULL) {
-            add_text(out, mw_span_of(texts[i]));
+            add_text(out, (struct mw_span){texts[i], sizes[i]});
         }
     }
     return MW_OK;

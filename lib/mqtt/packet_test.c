@@ -57,6 +57,13 @@ static void test_encodes_connect(void **state)
     assert_int_equal(mw_mqtt_encode_connect(&out, &whole), MW_OK);
     EXPECT(&out, "\x10\x1e\x00\x04MQTT\x04\xcc\x01\x02\x00\x02id\x00\x01w\x00\x04gone\x00\x01u"
                  "\x00\x02pw");
+    whole.will_retain = true;
+    whole.will_payload = "a\0b";
+    whole.will_size = 3;
+    assert_int_equal(mw_mqtt_encode_connect(&out, &whole), MW_OK);
+    EXPECT(&out, "\x10\x1d\x00\x04MQTT\x04\xec\x01\x02\x00\x02id\x00\x01w\x00\x03"
+                 "a\x00"
+                 "b\x00\x01u\x00\x02pw");
     whole.username = NULL; /* a password alone is not allowed */
     whole.will_topic = whole.will_payload = NULL;
     assert_int_equal(mw_mqtt_encode_connect(&out, &whole), MW_OK);

@@ -52,6 +52,9 @@ static bool same_value(const struct mw_option *option, const void *a, const void
 bool mw_plant_differs(const struct mw_plant *a, const struct mw_plant *b, const char *section)
 {
     size_t length = strlen(section);
+    if (strcmp(section, "topics") == 0) {
+        return !mw_topic_maps_equal(&a->topics, &b->topics);
+    }
     for (const struct mw_option *option = mw_plant_options; option->key != NULL; option++) {
         bool inside = strncmp(option->key, section, length) == 0 &&
                       (option->key[length] == '.' || option->key[length] == '\0');

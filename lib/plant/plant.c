@@ -35,6 +35,15 @@ const struct mw_option mw_plant_options[] = {
     {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
 
+    {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
+    {"sparkplug.host", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "identifier of this plant as a Sparkplug host, published as STATE; empty: not",
+     AT(sparkplug.host)},
+    {"sparkplug.publish", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "GROUP/NODE: scores are published as this Sparkplug edge node; empty: not",
+     AT(sparkplug.publish)},
+
     {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
      AT(http.enabled)},
     {"http.listen", MW_OPTION_STRING, NULL, 0, 0, "127.0.0.1", NULL, "address to bind",
@@ -52,12 +61,22 @@ const struct mw_option mw_plant_options[] = {
      AT(time.tolerance)},
 
     {"stream.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "stream of records; empty: sqlite in the data folder", AT(stream.url)},
+     "stream of records, kafka://host:port[,host:port]; empty: sqlite in the data folder",
+     AT(stream.url)},
     {"stream.retention_age", MW_OPTION_DURATION, NULL, 1e6, 36500 * DAY, "90d", NULL,
      "records older than this are removed; off: kept", AT(stream.retention_age)},
     {"stream.retention_size", MW_OPTION_SIZE, NULL, 1048576, 1e15, "8GiB", NULL,
-     "largest file of a writer; its oldest records are removed; off: any size",
+     "largest file of a writer, or topic of Kafka; its oldest records are removed; off: any size",
      AT(stream.retention_size)},
+    {"stream.create", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
+     "kafka: make topics that are missing", AT(stream.create)},
+    {"stream.partitions", MW_OPTION_INT, NULL, 1, 10000, "4", NULL,
+     "kafka: partitions of a topic that is made", AT(stream.partitions)},
+    {"stream.replication", MW_OPTION_INT, NULL, 0, 100, "0", NULL,
+     "kafka: copies of a topic that is made; 0: the cluster's default", AT(stream.replication)},
+    {"stream.config", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "kafka: file with options of librdkafka, for TLS and passwords; one name=value a line",
+     AT(stream.config)},
 
     {"model.kind", MW_OPTION_ENUM, "logistic|mlp|autoencoder", 0, 0, "logistic", NULL,
      "model to train; autoencoder needs no labels", AT(model.kind)},
@@ -245,8 +264,57 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     for (size_t i = 0; i < sizeof paths / sizeof *paths && err == MW_OK; i++) {
         err = resolve(paths[i], folder);
     }
+    if (err == MW_OK) {
+        err = resolve(&plant->stream.config, folder);
+    }
     free(folder);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
+}
+
+/* Keys below `topics` are the user's own names. */
+static const char *const free_prefixes[] = {"topics", NULL};
+
+static mw_err take_free(void *context, const char *key, const char *text, unsigned line,
+                        struct mw_error *error)
+{
+    (void)line;
+    struct mw_plant *plant = context;
+    return mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error);
+}
+
+/* An identifier of Sparkplug is one level of a topic. */
+static bool is_level(const char *text, size_t size)
+{
+    return size > 0 && memchr(text, '/', size) == NULL && memchr(text, '+', size) == NULL &&
+           memchr(text, '#', size) == NULL;
+}
+
+static mw_err check_sparkplug(const struct mw_plant *plant, const char *path,
+                              struct mw_error *error)
+{
+    const struct mw_list *groups = &plant->sparkplug.groups;
+    for (size_t i = 0; i < groups->n; i++) {
+        const char *group = groups->item[i];
+        if (strcmp(group, "+") == 0 ? groups->n > 1 : !is_level(group, strlen(group))) {
+            return mw_error_set(error, MW_ERR_PARSE,
+                                "%s: sparkplug.groups: %s: identifiers without /, + and #, or + "
+                                "alone, were expected",
+                                path, group);
+        }
+    }
+    const char *host = plant->sparkplug.host, *publish = plant->sparkplug.publish;
+    if (host[0] != '\0' && !is_level(host, strlen(host))) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: sparkplug.host: %s: an identifier without /, + and # was expected",
+                            path, host);
+    }
+    size_t group = strcspn(publish, "/");
+    if (publish[0] != '\0' && (publish[group] == '\0' || !is_level(publish, group) ||
+                               !is_level(publish + group + 1, strlen(publish + group + 1)))) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: sparkplug.publish: %s: GROUP/NODE was expected", path, publish);
+    }
+    return MW_OK;
 }
 
 /* What no single row of the table can say. */
@@ -264,15 +332,15 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "so no comparison could ever be made",
                             path, (long long)plant->watch.minimum, (long long)plant->watch.window);
     }
-    return MW_OK;
+    return check_sparkplug(plant, path, error);
 }
 
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     *plant = (struct mw_plant){0};
-    mw_err err = path == NULL
-                     ? mw_options_defaults(mw_plant_options, plant, error)
-                     : mw_options_read_yaml(mw_plant_options, plant, path, NULL, NULL, NULL, error);
+    mw_err err = path == NULL ? mw_options_defaults(mw_plant_options, plant, error)
+                              : mw_options_read_yaml(mw_plant_options, plant, path, free_prefixes,
+                                                     take_free, plant, error);
     if (err == MW_OK && path != NULL) {
         plant->file = realpath(path, NULL);
         err = plant->file == NULL ? mw_error_errno(error, MW_ERR_IO, "%s", path) : MW_OK;
@@ -293,6 +361,7 @@ void mw_plant_clear(struct mw_plant *plant)
 {
     free(plant->file);
     plant->file = NULL;
+    mw_topic_maps_clear(&plant->topics);
     mw_options_clear(mw_plant_options, plant);
 }
 
@@ -315,10 +384,60 @@ mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const cha
     return MW_OK;
 }
 
+static void add_text(char *uri, size_t capacity, size_t *size, const char *text, size_t length)
+{
+    if (*size + length < capacity) {
+        memcpy(uri + *size, text, length);
+        uri[*size + length] = '\0';
+    }
+    *size += length;
+}
+
+/* A path as the value of a query: what means something in a URI as %XX. */
+static void add_escaped(char *uri, size_t capacity, size_t *size, const char *text)
+{
+    char escaped[4];
+    for (; *text != '\0'; text++) {
+        bool plain = strchr("%&?#+=", *text) == NULL && *text > ' ' && *text < 127;
+        (void)snprintf(escaped, sizeof escaped, "%%%02X", (unsigned)(unsigned char)*text);
+        add_text(uri, capacity, size, plain ? text : escaped, plain ? 1 : 3);
+    }
+}
+
+static mw_err kafka_uri(const struct mw_plant *plant, char *uri, size_t capacity)
+{
+    const char *url = plant->stream.url;
+    const char *config = plant->stream.config;
+    char keys[256];
+    size_t hosts = strcspn(url, "?");
+    size_t size = 0;
+    int64_t age = plant->stream.retention_age;
+    int n = snprintf(keys, sizeof keys,
+                     "?create=%s&partitions=%lld&replication=%lld&retention_age=%lld"
+                     "&retention_size=%lld",
+                     plant->stream.create ? "true" : "false", (long long)plant->stream.partitions,
+                     (long long)plant->stream.replication, (long long)(age < 0 ? -1 : age / 1000),
+                     (long long)plant->stream.retention_size);
+    add_text(uri, capacity, &size, url, hosts);
+    add_text(uri, capacity, &size, keys, (size_t)n);
+    if (config != NULL && config[0] != '\0') {
+        add_text(uri, capacity, &size, "&config=", 8);
+        add_escaped(uri, capacity, &size, config);
+    }
+    if (url[hosts] == '?') {
+        add_text(uri, capacity, &size, "&", 1);
+        add_text(uri, capacity, &size, url + hosts + 1, strlen(url + hosts + 1));
+    }
+    return size < capacity ? MW_OK : MW_ERR_TOO_LARGE;
+}
+
 mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity)
 {
-    bool own = plant->stream.url == NULL || plant->stream.url[0] == '\0';
-    int n = own ? snprintf(uri, capacity, "sqlite:%s/stream", plant->data)
-                : snprintf(uri, capacity, "%s", plant->stream.url);
+    const char *url = plant->stream.url;
+    if (url != NULL && strncmp(url, "kafka:", 6) == 0) {
+        return kafka_uri(plant, uri, capacity);
+    }
+    int n = url == NULL || url[0] == '\0' ? snprintf(uri, capacity, "sqlite:%s/stream", plant->data)
+                                          : snprintf(uri, capacity, "%s", url);
     return n < 0 || (size_t)n >= capacity ? MW_ERR_TOO_LARGE : MW_OK;
 }

@@ -6,6 +6,7 @@
 #define MW_PLANT_PLANT_H
 
 #include "lib/base/options.h"
+#include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
 enum mw_model_scope { MW_SCOPE_PLANT, MW_SCOPE_MACHINE };
@@ -26,6 +27,14 @@ struct mw_plant {
         char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
+    struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
+
+    struct {
+        struct mw_list groups; /* whose edge nodes the bridge takes in; "+": all; empty: none */
+        char *host;            /* published as STATE; empty: not */
+        char *publish;         /* GROUP/NODE: scores are published as this edge node; empty: not */
+    } sparkplug;
+
     struct {
         bool enabled;
         char *listen;
@@ -44,7 +53,10 @@ struct mw_plant {
     struct {
         char *url;              /* empty: sqlite:<data>/stream */
         int64_t retention_age;  /* by time of append; -1: for ever */
-        int64_t retention_size; /* bytes a writer's file */
+        int64_t retention_size; /* bytes a writer's file; Kafka: a topic */
+        bool create;            /* Kafka: make topics that are missing, as the next two say */
+        int64_t partitions, replication; /* replication 0: the cluster's own default */
+        char *config;                    /* Kafka: file of librdkafka options; empty: none */
     } stream;
 
     struct {
@@ -161,7 +173,8 @@ void mw_plant_clear(struct mw_plant *plant);
 mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const char *name, char *path,
                      size_t capacity, struct mw_error *error);
 
-/* The stream's URI: stream.url or sqlite:<data>/stream. */
+/* The stream's URI: stream.url or sqlite:<data>/stream. For Kafka it holds the other keys of
+ * `stream` as well; what stream.url says itself has precedence. */
 mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity);
 
 #endif

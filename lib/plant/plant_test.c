@@ -121,9 +121,20 @@ static void stream_is_where_the_data_is_unless_named(void **state)
     assert_string_equal(uri, "sqlite:/tmp/x/stream");
     assert_int_equal(mw_plant_stream_uri(&place->plant, small, sizeof small), MW_ERR_TOO_LARGE);
     give(place, "stream: {url: 'kafka://host:9092'}\n");
-    snprintf(expected, sizeof expected, "kafka://host:9092");
     assert_int_equal(mw_plant_stream_uri(&place->plant, uri, sizeof uri), MW_OK);
+    assert_string_equal(uri, "kafka://host:9092?create=true&partitions=4&replication=0"
+                             "&retention_age=7776000000&retention_size=8589934592");
+    give(place, "stream: {url: 'kafka://a,b?partitions=7', create: false, replication: 3,\n"
+                "         retention_age: off, retention_size: off, config: 'a b&c'}\n");
+    assert_int_equal(mw_plant_stream_uri(&place->plant, uri, sizeof uri), MW_OK);
+    snprintf(expected, sizeof expected,
+             "kafka://a,b?create=false&partitions=4&replication=3&retention_age=-1"
+             "&retention_size=-1&config=%s/a%%20b%%26c&partitions=7",
+             place->folder);
     assert_string_equal(uri, expected);
+    for (size_t i = 0; i < strlen(expected); i++) {
+        assert_int_equal(mw_plant_stream_uri(&place->plant, uri, i), MW_ERR_TOO_LARGE);
+    }
 }
 
 static void what_no_row_can_say_is_checked(void **state)
@@ -152,8 +163,11 @@ static void changes_are_found_by_section(void **state)
          "level2: {enabled: false}\n",
          "level2"},
         {"model: {hidden: [5, 4], features: [a, b], kind: mlp}\nwatch: {psi: 0.2}\n", "model"},
+        {"model: {hidden: [5, 4], features: [a, b]}\nwatch: {psi: 0.2}\ntopics: {a: b}\n",
+         "topics"},
     };
-    static const char *const sections[] = {"model", "watch", "plant", "level2", "broker", "data"};
+    static const char *const sections[] = {"model",  "watch", "plant", "level2",
+                                           "broker", "data",  "topics"};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         assert_int_equal(read_text(place, &other, changes[i].text), MW_OK);
         for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {

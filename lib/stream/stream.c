@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct mw_stream_backend *const backends[] = {&mw_stream_sqlite};
+static const struct mw_stream_backend *const backends[] = {&mw_stream_sqlite, &mw_stream_kafka};
 
 static bool name_ok(const char *name)
 {
@@ -84,9 +84,17 @@ static mw_err settle(struct mw_stream *stream, mw_err err)
     return err;
 }
 
+bool mw_stream_ended(const struct mw_stream *stream)
+{
+    return stream->ended;
+}
+
 mw_err mw_stream_begin(struct mw_stream *stream, struct mw_error *error)
 {
     mw_err err = check_transaction(stream, false, error);
+    if (err == MW_OK && stream->ended) {
+        err = mw_error_set(error, MW_ERR_STATE, "the stream has to be opened again to write");
+    }
     if (err == MW_OK) {
         err = stream->backend->begin(stream, error);
         stream->in_transaction = err == MW_OK;

@@ -1,24 +1,30 @@
 /* stream.h - an ordered, durable, replayable log of records by topic and offset.
  *
- * A stream is opened by URI: sqlite:FOLDER here, kafka://host:port/... later. A topic is the kind
+ * A stream is opened by URI: sqlite:FOLDER or kafka://host:port (kafka_url.h). A topic is the kind
  * of its records ("telemetry"); the backend puts "mw.<plant>." before it where names are shared. A
- * topic has partitions; an offset is (partition, offset); a key's records stay in one partition, in
- * order.
+ * topic has partitions; an offset is (partition, offset); the records that a writer gives a key
+ * stay in one partition, in order.
  *
  * Writing happens in transactions: mw_stream_begin, any number of mw_stream_append and
  * mw_stream_put, mw_stream_commit. A commit that has returned is as durable as the log promises
- * (SQLite: WAL with full sync). Appends, puts and a reader's position commit as one, so a kill
- * between input and output neither loses nor doubles. mw_stream_put keeps only the newest value of
- * a key (a compacted topic).
+ * (SQLite: WAL with full sync; Kafka: on the in-sync replicas). Appends, puts and a reader's
+ * position commit as one, so a kill between input and output neither loses nor doubles.
+ * mw_stream_put keeps only the newest value of a key (a compacted topic).
  *
  * SQLite: one file a writer (`FOLDER/<writer>.db`), because one transaction spans several topics;
  * the file is the writer's partition of each topic it writes. Its group's positions live in it too.
  * One active process a writer, by a lock. Readers of other files never block the writer.
  *
+ * Kafka: a topic is shared by its writers and divided by key. A writer is a transactional id and a
+ * consumer group of one member; who opens it later takes it over, and the one before can commit
+ * nothing any more. What a commit has stored becomes visible to others a few milliseconds after it
+ * has returned, topic by topic. Topics that are missing are made, unless the URI says otherwise.
+ *
  * An offset is never used twice, whatever retention removed. Names of plants, writers and topics
  * match [a-z0-9-]{1,63}. Two readers of one topic on one stream would share a position: open one.
  *
- * Not thread-safe: one handle, one thread. Nothing waits, except for the disk.
+ * Not thread-safe: one handle, one thread. Nothing waits, except for the disk or the brokers, and
+ * for these 15 seconds at most.
  */
 #ifndef MW_STREAM_STREAM_H
 #define MW_STREAM_STREAM_H
@@ -43,8 +49,9 @@ struct mw_stream_options {
 };
 
 /* Opens; a folder that is missing is made. BUSY when another process holds that writer; VERSION
- * when a file is newer than this program; UNSUPPORTED for another scheme; ARGUMENT for a name that
- * does not match; CORRUPT for a file that is no stream. */
+ * when a file is newer than this program; UNSUPPORTED for another scheme; ARGUMENT for a name or an
+ * option that is wrong; CORRUPT for a file that is no stream. Kafka: NET when no broker answers,
+ * DENIED when it refuses us. */
 mw_err mw_stream_open(struct mw_stream **stream, const struct mw_stream_options *options,
                       struct mw_error *error);
 void mw_stream_close(
@@ -63,7 +70,8 @@ struct mw_stream_record {
 /* A transaction. After an error from append, put or commit the transaction is rolled back whole and
  * over (the next call is begin), and its content has to be given again. STATE for a call out of
  * turn, or on a stream without a writer. FULL when the disk is: nothing of it is stored, what was
- * committed before is safe, and a later transaction works once there is space. */
+ * committed before is safe, and a later transaction works once there is space. NET when brokers did
+ * not answer. */
 mw_err mw_stream_begin(struct mw_stream *stream, struct mw_error *error);
 mw_err mw_stream_append(struct mw_stream *stream, const char *topic, struct mw_span key,
                         struct mw_span value, struct mw_error *error);
@@ -74,9 +82,13 @@ mw_err mw_stream_put(struct mw_stream *stream, const char *topic, struct mw_span
 mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
                         struct mw_error *error);
 void mw_stream_rollback(struct mw_stream *stream);
+/* Whether this handle can write no more: another process has taken its writer over, or nobody knows
+ * what became of a commit (Kafka). Opening it again - a new process, usually - settles that: what
+ * was committed then shows in its positions and compacted keys. */
+bool mw_stream_ended(const struct mw_stream *stream);
 
-/* Reads a compacted key; NOT_FOUND. *value is valid until the next call on this stream. Sees only
- * this writer's own file with SQLite unless `writer` names another one. */
+/* Outside a transaction. Reads a compacted key; NOT_FOUND. *value is valid until the next call on
+ * this stream. Sees only what this writer has put, unless `writer` names another one. */
 mw_err mw_stream_get(struct mw_stream *stream, const char *writer, const char *topic,
                      struct mw_span key, struct mw_span *value, struct mw_error *error);
 /* Visits every key of a compacted topic of a writer, in key order; fn returns false to stop. */
@@ -89,14 +101,17 @@ enum mw_stream_start { MW_STREAM_EARLIEST, MW_STREAM_LATEST };
 /* Reads topics (n of them, names copied). With a stream that has a writer the reader's group is
  * that writer, and it starts behind its committed position, else at `start`. Without one it always
  * starts at `start`. Records that one append order put in one partition come in that order; across
- * partitions and topics the order is by time of append, as far as known at the poll. */
+ * partitions and topics the order is by time of append, as far as known at the poll; what had been
+ * committed when the reader was opened is known. */
 mw_err mw_stream_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,
                              const char *const *topics, size_t n, enum mw_stream_start start,
                              struct mw_error *error);
 void mw_stream_reader_close(struct mw_stream_reader *reader);
 
 /* Fetches up to max records (at most 4,096) and moves the position in memory. *count 0: nothing
- * new. mw_stream_reader_rewind goes back to the committed position (after a rollback). */
+ * new, and all has been read that was committed when the reader was opened or when mw_stream_get or
+ * mw_stream_visit last looked, whichever was later. mw_stream_reader_rewind goes back to the
+ * committed position (after a rollback). */
 mw_err mw_stream_poll(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
                       size_t *count, struct mw_error *error);
 mw_err mw_stream_reader_rewind(struct mw_stream_reader *reader, struct mw_error *error);
@@ -114,7 +129,8 @@ void mw_stream_reader_drain(struct mw_stream_reader *reader);
  * of a topic is in the writer's compacted topic MW_STREAM_REMOVED under the topic's name, a decimal
  * number, so that an account can tell what is gone from what never came. The room is used again,
  * the file does not shrink. Does a bounded piece of work a call; *more says that there is more to
- * do. */
+ * do. Kafka: does nothing; brokers remove by themselves, as the topic says, and a visit of
+ * MW_STREAM_REMOVED, of whatever writer, gives how many records it can have been at most. */
 mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
                         bool *more, struct mw_error *error);
 

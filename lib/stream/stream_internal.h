@@ -49,6 +49,7 @@ struct mw_stream {
     const struct mw_stream_backend *backend; /* set by stream.c after open */
     bool writable;                           /* set by stream.c: a writer was named */
     bool in_transaction;
+    bool ended; /* set by the backend: mw_stream_ended */
 };
 
 struct mw_stream_reader {
@@ -56,5 +57,6 @@ struct mw_stream_reader {
 };
 
 extern const struct mw_stream_backend mw_stream_sqlite;
+extern const struct mw_stream_backend mw_stream_kafka;
 
 #endif

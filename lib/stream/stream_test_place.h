@@ -109,6 +109,21 @@ static inline mw_err place_open(const struct place *place, const char *writer,
     return mw_stream_open(stream, &options, error);
 }
 
+static inline struct mw_stream *place_must_open(const struct place *place, const char *writer,
+                                                struct mw_stream **stream)
+{
+    assert_ok(place_open(place, writer, stream, &why));
+    return *stream;
+}
+
+/* Puts NAME=VALUE behind the URI. */
+static inline void place_add_option(struct place *place, const char *option)
+{
+    size_t used = strlen(place->uri);
+    (void)snprintf(place->uri + used, sizeof(place->uri) - used, "%c%s",
+                   strchr(place->uri, '?') == NULL ? '?' : '&', option);
+}
+
 static inline struct mw_stream_reader *place_read(struct mw_stream *stream, const char *topic,
                                                   enum mw_stream_start start)
 {

@@ -25,6 +25,11 @@ PLANTS = (
     ("watch: {window: 30\n", ("plant.yaml:2", "'}'")),
     ("watch: {window: 30, minimum: 50}\n", ("watch.minimum", "watch.window")),
     ("columns: {features: [a, b], names: [c]}\n", ("columns.names", "columns.features")),
+    ("topics:\n  uns: a/+/{device}\n", ("plant.yaml:2", "topics.uns", "+ and #")),
+    ("topics:\n  a: x/{device}\n  b: x/{machine}\n", ("plant.yaml:3", "topics.b", "topics.a")),
+    ("topics:\n  a: mw/{device}\n", ("plant.yaml:2", "mw is Millwright's")),
+    ("sparkplug: {publish: x}\n", ("plant.yaml", "sparkplug.publish", "GROUP/NODE")),
+    ("sparkplug: {groups: [a/b]}\n", ("plant.yaml", "sparkplug.groups", "a/b")),
 )
 
 

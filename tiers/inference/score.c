@@ -38,6 +38,9 @@ static void step(struct score_role *role)
         mw_log(MW_LOG_INFO, NULL, "scoring goes on", MW_KI("records", count));
     }
     role->failing = err != MW_OK;
+    if (mw_stream_ended(role->scorer->stream)) { /* only a new process finds out what is stored */
+        mw_loop_stop(role->role.loop);
+    }
     /* Between two batches the loop sees its signals. */
     mw_loop_set_timer(role->role.loop, role->poll, count > 0 ? SOON : POLL_EVERY, 0);
 }

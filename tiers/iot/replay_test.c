@@ -94,7 +94,7 @@ static void all_rows_and_events_are_stored(void **state)
     assert_ok(replay(&scene, "rows.csv", 0, &result, error));
     assert_each_once(&scene, 12000);
     assert_int_equal(scene.bridge->events, 3);
-    assert_string_equal(scene.bridge->last_event, "d2-row-3999-failure");
+    assert_non_null(strstr(scene.bridge->last_event, "-row-3999-failure")); /* whosever came last */
     assert_int_equal(result.rows, 12000);
     assert_int_equal(result.sent, 12000);
     assert_int_equal(result.present, 0);

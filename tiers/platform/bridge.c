@@ -5,6 +5,8 @@
 #include "lib/mqtt/client.h"
 #include "lib/plant/broker.h"
 #include "lib/stream/stream.h"
+#include "tiers/platform/bridge_foreign.h"
+#include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_outgoing.h"
 
 #include <stdio.h>
@@ -27,6 +29,8 @@ struct bridge {
     struct mw_stream *stream;
     struct mw_bridge_intake intake;
     struct mw_bridge_outgoing outgoing;
+    struct mw_bridge_foreign foreign;
+    struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
     char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
@@ -87,6 +91,10 @@ static void pause_intake(struct bridge *bridge, const struct mw_error *error)
         bridge->delay = RETRY_FIRST;
     } else {
         bridge->delay = bridge->delay * 2 > RETRY_MOST ? RETRY_MOST : bridge->delay * 2;
+    }
+    if (mw_stream_ended(bridge->stream)) { /* only a new process finds out what is stored */
+        mw_loop_stop(bridge->role.loop);
+        return;
     }
     mw_loop_set_timer(bridge->role.loop, bridge->retry, bridge->delay, 0);
 }
@@ -175,6 +183,7 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
         bridge->let_go = true;
         return;
     }
+    bridge->intake.duplicate = message->duplicate;
     mw_err err = mw_bridge_intake_take(&bridge->intake, message->topic, message->payload,
                                        mw_mqtt_connection(bridge->mqtt), message->id);
     if (err != MW_OK) {
@@ -189,9 +198,10 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
 
 static void on_connect(void *context, bool session_present)
 {
-    (void)context;
+    struct bridge *bridge = context;
     mw_log(MW_LOG_INFO, NULL, "connected to the broker",
            MW_KS("session", session_present ? "kept" : "new"));
+    mw_bridge_foreign_state(&bridge->foreign, true);
 }
 
 static void on_disconnect(void *context, const char *reason)
@@ -232,11 +242,12 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
         .on_disconnect = on_disconnect,
         .context = bridge,
     };
+    mw_bridge_foreign_will(&bridge->foreign, &options);
     mw_err err = mw_mqtt_new(&bridge->mqtt, bridge->role.loop, &options, error);
     for (size_t i = 0; i < 3 && err == MW_OK; i++) {
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
-    return err;
+    return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
 }
 
 /* ---- the stream's other direction, timers ---- */
@@ -341,6 +352,13 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
         err = mw_plant_path(bridge->plant, "artifacts", NULL, artifacts, sizeof artifacts, error);
     }
     struct mw_bridge_sender sender = {publish, has_room, bridge};
+    if (err == MW_OK) {
+        err =
+            mw_bridge_foreign_init(&bridge->foreign, bridge->plant, &bridge->intake, sender, error);
+    }
+    if (err == MW_OK) {
+        err = mw_bridge_foreign_load(&bridge->foreign, bridge->stream, error);
+    }
     return err == MW_OK ? mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake,
                                                   bridge->stream, sender, artifacts, error)
                         : err;
@@ -390,6 +408,11 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         err = add_watches(bridge, error);
     }
+    const char *publish_as = plant->sparkplug.publish;
+    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0') {
+        err = mw_bridge_node_new(&bridge->node, plant, bridge->role.loop, &bridge->address,
+                                 &bridge->intake, bridge->stream, error);
+    }
     return err == MW_OK ? connect_broker(bridge, error) : err;
 }
 
@@ -408,7 +431,12 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
             store_round(&bridge);
         }
     }
+    if (bridge.mqtt != NULL) {
+        mw_bridge_foreign_state(&bridge.foreign, false);
+    }
+    mw_bridge_node_free(bridge.node);
     mw_mqtt_free(bridge.mqtt);
+    mw_bridge_foreign_clear(&bridge.foreign);
     mw_bridge_outgoing_clear(&bridge.outgoing);
     mw_bridge_intake_clear(&bridge.intake);
     mw_stream_close(bridge.stream);

@@ -188,6 +188,17 @@ static mw_err take_unnumbered(struct mw_bridge_intake *intake, struct mw_bridge_
     return err;
 }
 
+mw_err mw_bridge_keep_telemetry(struct mw_bridge_intake *intake, struct mw_bridge_device *device)
+{
+    const struct mw_telemetry *telemetry = &intake->telemetry;
+    size_t room = telemetry->n_features * (MW_FEATURE_NAME_MAX + MW_NUMBER_TEXT);
+    struct record record = {.text = {NULL, room},
+                            .device = telemetry->device,
+                            .machine = telemetry->machine,
+                            .time = telemetry->time};
+    return take_unnumbered(intake, device, &record);
+}
+
 static mw_err take_numbered(struct mw_bridge_intake *intake, struct mw_bridge_device *device,
                             const struct record *record, const struct mw_bridge_dead *dead)
 {
@@ -250,6 +261,27 @@ static mw_err take_telemetry(struct mw_bridge_intake *intake, struct mw_span top
     return err;
 }
 
+mw_err mw_bridge_take_records(struct mw_bridge_intake *intake, struct mw_span topic,
+                              struct mw_span payload)
+{
+    struct mw_why why = {"device is missing, or not a name of a-z, 0-9 and -", 0};
+    struct mw_span name, none = {NULL, 0};
+    if (mw_wire_open(intake->parser, payload, &why) != MW_OK) {
+        return bury_message(intake, topic, none, payload, &why);
+    }
+    mw_err err = MW_OK;
+    size_t n = mw_wire_count(intake->parser);
+    for (size_t i = 0; i < n && err == MW_OK; i++) {
+        if (mw_wire_get(intake->parser, i, "device", &name) != MW_OK || !mw_name_valid(name)) {
+            err = bury_message(intake, topic, none, mw_wire_item(intake->parser, i), &why);
+            continue;
+        }
+        struct mw_bridge_device *device = mw_bridge_device(&intake->devices, name);
+        err = device == NULL ? MW_ERR_MEMORY : take_record(intake, topic, device, i);
+    }
+    return err;
+}
+
 /* ---- events ---- */
 
 /* Whoever sent an event keeps it until told that it is on disk, be it as a dead letter. */
@@ -286,12 +318,17 @@ static mw_err take_events(struct mw_bridge_intake *intake, struct mw_span topic,
 
 /* ---- messages ---- */
 
+static bool has_prefix(const struct mw_bridge_intake *intake, struct mw_span topic)
+{
+    return topic.size > intake->prefix_size &&
+           memcmp(topic.data, intake->prefix, intake->prefix_size) == 0;
+}
+
 /* "<prefix><kind>/<device>" into its two last parts. */
 static bool split_topic(const struct mw_bridge_intake *intake, struct mw_span topic,
                         struct mw_span *kind, struct mw_span *device)
 {
-    if (topic.size <= intake->prefix_size ||
-        memcmp(topic.data, intake->prefix, intake->prefix_size) != 0) {
+    if (!has_prefix(intake, topic)) {
         return false;
     }
     const char *at = topic.data + intake->prefix_size;
@@ -309,6 +346,9 @@ static mw_err dispatch(struct mw_bridge_intake *intake, struct mw_span topic,
 {
     struct mw_why why = {"the topic is not mw/<plant>/<kind>/<device>", 0};
     struct mw_span kind, device = {NULL, 0};
+    if (!has_prefix(intake, topic) && intake->others.take != NULL) {
+        return intake->others.take(intake->others.context, topic, payload);
+    }
     if (!split_topic(intake, topic, &kind, &device)) {
         device = (struct mw_span){NULL, 0};
         return bury_message(intake, topic, device, payload, &why);
@@ -354,7 +394,7 @@ mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake)
         mw_bridge_round_close(&intake->round);
         d->changed = false;
     }
-    return MW_OK;
+    return intake->others.seal == NULL ? MW_OK : intake->others.seal(intake->others.context);
 }
 
 static void print_ack(const struct mw_bridge_device *device, mw_bridge_ack_fn *fn, void *context)

@@ -23,11 +23,23 @@ struct mw_bridge_hooks {
     void *context;
 };
 
+/* Who reads topics that are not Millwright's own (bridge_foreign.h). NULL: nobody, and such a
+ * message is a dead letter. */
+struct mw_bridge_others {
+    /* Takes one message. MEMORY. */
+    mw_err (*take)(void *context, struct mw_span topic, struct mw_span payload);
+    /* Adds what has to be remembered to the round. */
+    mw_err (*seal)(void *context);
+    void *context;
+};
+
 struct mw_bridge_counts {
     uint64_t messages, records, sketches, unnumbered, events, statuses;
-    uint64_t dead;  /* dead letters */
-    uint64_t again; /* numbers that had been taken before */
-    uint64_t ahead; /* numbers that came too early */
+    uint64_t dead;     /* dead letters */
+    uint64_t again;    /* numbers that had been taken before */
+    uint64_t ahead;    /* numbers that came too early */
+    uint64_t gaps;     /* in the numbers of Sparkplug edge nodes */
+    uint64_t rebirths; /* asked for */
 };
 
 struct mw_bridge_intake {
@@ -36,6 +48,8 @@ struct mw_bridge_intake {
     int64_t tolerance; /* microseconds; -1: any time is believed */
     struct mw_clock clock;
     struct mw_bridge_hooks hooks;
+    struct mw_bridge_others others;
+    bool duplicate; /* the message that is being taken may have come before (MQTT's DUP) */
 
     struct mw_table devices;          /* struct mw_bridge_device, owned */
     struct mw_bridge_device *touched; /* in this round, linked by next_touched */
@@ -84,6 +98,14 @@ struct mw_bridge_dead {
     uint32_t where;
 };
 mw_err mw_bridge_bury(struct mw_bridge_intake *intake, const struct mw_bridge_dead *dead);
+
+/* Puts intake->telemetry, which has no number, into the round as a record of the device. MEMORY. */
+mw_err mw_bridge_keep_telemetry(struct mw_bridge_intake *intake, struct mw_bridge_device *device);
+
+/* Takes one record or several of Millwright's own form that came on a topic of another layout: each
+ * says itself whose it is. MEMORY. */
+mw_err mw_bridge_take_records(struct mw_bridge_intake *intake, struct mw_span topic,
+                              struct mw_span payload);
 
 /* The status kind of messages (bridge_status.c); the parser has opened the payload. */
 mw_err mw_bridge_take_status(struct mw_bridge_intake *intake, struct mw_span topic,

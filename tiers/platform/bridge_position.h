@@ -41,6 +41,8 @@ struct mw_bridge_device {
     int64_t last_seq; /* newest number given out in status_boot; -1: none */
     char reported[MW_DIGEST_TEXT], refused[MW_DIGEST_TEXT];
 
+    struct mw_bridge_held *held; /* of a device of another layout (bridge_held.h); borrowed */
+
     /* Of the running round. */
     bool changed; /* its position has to be written */
     bool answer;  /* it gets an ack once the round is stored */

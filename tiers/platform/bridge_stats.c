@@ -25,6 +25,8 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"dead", counts->dead},
         {"again", counts->again},
         {"ahead", counts->ahead},
+        {"gaps", counts->gaps},
+        {"rebirths", counts->rebirths},
         {"pending", mw_bridge_intake_pending(intake)},
         {"positions", intake->devices.count},
         {"updates", outgoing->updates},

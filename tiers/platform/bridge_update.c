@@ -24,8 +24,8 @@ static struct mw_store *store_of(struct mw_bridge_outgoing *outgoing)
 
 void mw_bridge_queue_update(struct mw_bridge_outgoing *outgoing, struct mw_bridge_device *device)
 {
-    if (device->queued) {
-        return;
+    if (device->queued || device->held != NULL) {
+        return; /* a device of another layout would not understand */
     }
     device->queued = true;
     device->next_queued = NULL;

@@ -95,6 +95,9 @@ mw_err mw_serve_commit(struct mw_serve *serve, struct mw_error *error)
         }
     }
     serve->stuck = err != MW_OK;
+    if (mw_stream_ended(serve->stream)) { /* only a new process finds out what is stored */
+        mw_loop_stop(serve->role.loop);
+    }
     return err;
 }
 

@@ -32,6 +32,9 @@ mw_err mw_learn_append(struct mw_learn *learn, const char *topic, struct mw_span
     if (err != MW_OK) { /* else no later one could begin */
         mw_stream_rollback(learn->out);
     }
+    if (mw_stream_ended(learn->out)) { /* only a new process finds out what is stored */
+        mw_loop_stop(learn->role.loop);
+    }
     return err;
 }
 

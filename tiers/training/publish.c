@@ -195,33 +195,12 @@ static mw_err make_record(const struct mw_publish_options *options, const struct
     return *text == NULL ? mw_error_set(error, MW_ERR_MEMORY, "out of memory") : MW_OK;
 }
 
-/* Another publisher holds the writer for moments only: asks again every 50 ms. */
-static mw_err open_writer(const struct mw_plant *plant, int64_t patience, struct mw_stream **stream,
+static mw_err append_once(const struct mw_stream_options *where,
+                          const struct mw_publish_options *options, const char *text,
                           struct mw_error *error)
 {
-    static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-    char uri[PATH_MAX];
-    struct mw_stream_options options = {.uri = uri, .plant = plant->plant, .writer = "publish"};
-    int64_t until = mw_clock_monotonic() + patience;
-    mw_err err = mw_plant_stream_uri(plant, uri, sizeof uri);
-    if (err != MW_OK) {
-        return mw_error_set(error, err, "stream.url: too long");
-    }
-    while ((err = mw_stream_open(stream, &options, error)) == MW_ERR_BUSY &&
-           mw_clock_monotonic() < until) {
-        (void)nanosleep(&pause, NULL);
-    }
-    if (err == MW_OK && error != NULL) {
-        *error = (struct mw_error){0}; /* what an attempt before said */
-    }
-    return err;
-}
-
-static mw_err append(const struct mw_plant *plant, const struct mw_publish_options *options,
-                     const char *text, struct mw_error *error)
-{
     struct mw_stream *stream = NULL;
-    mw_err err = open_writer(plant, options->patience, &stream, error);
+    mw_err err = mw_stream_open(&stream, where, error);
     err = err == MW_OK ? mw_stream_begin(stream, error) : err;
     if (err == MW_OK) {
         err =
@@ -229,6 +208,29 @@ static mw_err append(const struct mw_plant *plant, const struct mw_publish_optio
     }
     err = err == MW_OK ? mw_stream_commit(stream, NULL, error) : err;
     mw_stream_close(stream);
+    return err;
+}
+
+/* Another publisher holds the writer for moments only, or has taken it from us (Kafka), in which
+ * case nothing of ours is stored: tries again every 50 ms. */
+static mw_err append(const struct mw_plant *plant, const struct mw_publish_options *options,
+                     const char *text, struct mw_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    char uri[PATH_MAX];
+    struct mw_stream_options where = {.uri = uri, .plant = plant->plant, .writer = "publish"};
+    int64_t until = mw_clock_monotonic() + options->patience;
+    mw_err err = mw_plant_stream_uri(plant, uri, sizeof uri);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "stream.url: too long");
+    }
+    while ((err = append_once(&where, options, text, error)) == MW_ERR_BUSY &&
+           mw_clock_monotonic() < until) {
+        (void)nanosleep(&pause, NULL);
+    }
+    if (err == MW_OK && error != NULL) {
+        *error = (struct mw_error){0}; /* what an attempt before said */
+    }
     return err;
 }
 

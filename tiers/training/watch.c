@@ -56,6 +56,9 @@ static void on_look(void *context)
             mw_log(MW_LOG_ERROR, NULL, "cannot follow the stream", MW_KS("reason", error.text));
             mw_stream_rollback(role->stream);
             mw_stream_reader_rewind(role->reader, NULL);
+            if (mw_stream_ended(role->stream)) { /* only a new process finds out what is stored */
+                mw_loop_stop(role->role.loop);
+            }
             return;
         }
     } while (n > 0 && mw_clock_monotonic() < end);

@@ -1,10 +1,11 @@
 #!/bin/sh
-# kissfft-source.sh FOLDER: fetches Debian's source package of kissfft and unpacks it as FOLDER, for targets
-# that Debian has no library for. apt checks its signature. The system's package lists stay as they
-# are: a list and a cache of our own are used and removed.
+# debian-source.sh PACKAGE FOLDER: fetches Debian's source package and unpacks it as FOLDER, for targets that
+# Debian has no library for. apt checks its signature. The system's package lists stay as they are: a
+# list and a cache of our own are used and removed.
 set -eu
-folder=$1
-[ ! -f "$folder/kiss_fft.c" ] || exit 0
+package=$1
+folder=$2
+[ ! -f "$folder/debian/control" ] || exit 0
 # The mirror that this machine uses already.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' \
     'Component: main' 2>/dev/null | head -n 1)
@@ -16,14 +17,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
 echo "deb-src [signed-by=$keyring] $mirror bookworm main" >"$work/sources.list"
-echo "Fetching the source package of kissfft from $mirror"
+echo "Fetching the source package of $package from $mirror"
 fetch() {
     apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User="$(id -un)" "$@"
 }
-if ! { fetch update && cd "$work/source" && fetch source kissfft; } >"$work/log" 2>&1; then
+if ! { fetch update && cd "$work/source" && fetch source "$package"; } >"$work/log" 2>&1; then
     tail -n 20 "$work/log" >&2
     exit 1
 fi
-cp -R "$work"/source/kissfft-*/. "$folder"
-[ -f "$folder/kiss_fft.c" ] || { echo "the source package has no kiss_fft.c" >&2; exit 1; }
+cp -R "$work/source/$package"-*/. "$folder"

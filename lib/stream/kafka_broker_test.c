@@ -1,0 +1,309 @@
+/* What only Kafka has, on a real one: MILLWRIGHT_STREAM_URI=kafka://host:port, or `make
+ * check-kafka`, which starts one. */
+#include "lib/stream/kafka_library.h"
+#include "lib/stream/stream_test_place.h"
+
+#include <dlfcn.h>
+
+static void test_a_broker_that_is_away_is_an_error(void **state)
+{
+    (void)state;
+    struct mw_stream *stream = NULL;
+    struct mw_error error = {0};
+    struct mw_stream_options options = {.uri = "kafka://127.0.0.1:1", .plant = "p", .writer = "w"};
+    assert_int_equal(mw_stream_open(&stream, &options, &error), MW_ERR_NET);
+    assert_null(stream);
+    assert_non_null(strstr(error.text, "127.0.0.1:1"));
+    assert_non_null(strstr(error.text, "refused")); /* the reason, and not only that it took long */
+}
+
+static void test_who_comes_later_fences_the_writer(void **state)
+{
+    struct mw_stream *zombie = NULL;
+    struct mw_stream *heir = NULL;
+    struct mw_error error = {0};
+    place_append(place_must_open(*state, "score", &zombie), "score", 0, 5);
+    assert_ok(mw_stream_begin(zombie, &why));
+    assert_ok(mw_stream_append(zombie, "score", mw_span_of("key"), mw_span_of("666"), &why));
+    assert_ok(mw_stream_put(zombie, "count", mw_span_of("k"), mw_span_of("666"), &why));
+
+    assert_ok(place_open(*state, "score", &heir, &why));
+    assert_false(mw_stream_ended(zombie));
+    assert_int_equal(mw_stream_commit(zombie, NULL, &error), MW_ERR_BUSY);
+    assert_non_null(strstr(error.text, "\"score\""));
+    assert_true(mw_stream_ended(zombie));
+    assert_int_equal(mw_stream_begin(zombie, NULL), MW_ERR_STATE);
+
+    place_append(heir, "score", 5, 5);
+    assert_false(mw_stream_ended(heir));
+    struct mw_stream_reader *reader = place_read(heir, "score", MW_STREAM_EARLIEST);
+    struct mw_span value;
+    (void)place_expect(reader, 0, 10);
+    place_expect_nothing(reader);
+    assert_int_equal(mw_stream_get(heir, NULL, "count", mw_span_of("k"), &value, NULL),
+                     MW_ERR_NOT_FOUND);
+    mw_stream_reader_close(reader);
+    mw_stream_close(heir);
+    mw_stream_close(zombie);
+}
+
+static void test_topics_are_not_made_when_that_is_not_wanted(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *stream = NULL;
+    struct mw_stream_reader *reader = NULL;
+    struct mw_error error = {0};
+    const char *topic = "telemetry";
+    place_add_option(place, "create=false");
+    assert_ok(place_open(place, "bridge", &stream, &why));
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_int_equal(mw_stream_append(stream, topic, mw_span_of("k"), mw_span_of("1"), &error),
+                     MW_ERR_NOT_FOUND);
+    assert_non_null(strstr(error.text, "telemetry"));
+    assert_non_null(strstr(error.text, "stream.create"));
+    assert_int_equal(mw_stream_reader_open(&reader, stream, &topic, 1, MW_STREAM_EARLIEST, NULL),
+                     MW_ERR_NOT_FOUND);
+    assert_false(mw_stream_ended(stream));
+    mw_stream_close(stream);
+}
+
+#define KEYS 16
+
+static void append_keys(struct mw_stream *stream, int first, int n)
+{
+    assert_ok(mw_stream_begin(stream, &why));
+    for (int i = first; i < first + n; i++) {
+        char key[16];
+        char text[16];
+        (void)snprintf(key, sizeof(key), "motor-%d", i % KEYS);
+        (void)snprintf(text, sizeof(text), "%d", i);
+        assert_ok(mw_stream_append(stream, "telemetry", mw_span_of(key), mw_span_of(text), &why));
+    }
+    assert_ok(mw_stream_commit(stream, NULL, &why));
+}
+
+static void test_a_key_keeps_its_partition_and_its_order(void **state)
+{
+    struct mw_stream *bridge = NULL;
+    struct mw_stream *score = NULL;
+    place_add_option(*state, "partitions=5");
+    assert_ok(place_open(*state, "bridge", &bridge, &why));
+    append_keys(bridge, 0, 500);
+    append_keys(bridge, 500, 500);
+    uint32_t partition[KEYS];
+    uint32_t used = 0;
+    int next = 0;
+    while (next < 1000) { /* in four lives, each goes on where the last one's commit was */
+        assert_ok(place_open(*state, "score", &score, &why));
+        struct mw_stream_reader *reader = place_read(score, "telemetry", MW_STREAM_EARLIEST);
+        for (int end = next + 250; next < end;) {
+            struct mw_stream_record records[50];
+            size_t n = place_poll(reader, records, 50);
+            for (size_t i = 0; i < n; i++, next++) { /* all known: merged by time */
+                assert_int_equal(number_of(records[i].value), next);
+                partition[next % KEYS] =
+                    next < KEYS ? records[i].partition : partition[next % KEYS];
+                assert_int_equal(records[i].partition, partition[next % KEYS]);
+                used |= 1U << records[i].partition;
+            }
+            assert_true(next <= end);
+        }
+        assert_ok(mw_stream_begin(score, &why));
+        assert_ok(mw_stream_commit(score, reader, &why));
+        struct mw_stream_record record;
+        size_t n = 0;
+        assert_ok(mw_stream_poll(reader, &record, 1, &n, &why)); /* and never committed */
+        mw_stream_reader_close(reader);
+        mw_stream_close(score);
+    }
+    assert_true((used & (used - 1)) != 0);
+    mw_stream_close(bridge);
+}
+
+static bool count_key(void *context, struct mw_span key, struct mw_span value)
+{
+    int *n = context;
+    char expected[16];
+    (void)snprintf(expected, sizeof(expected), "device-%05d", *n);
+    assert_true(mw_span_is(key, expected));
+    assert_int_equal(number_of(value), *n + (*n % 7 == 0 ? 1000000 : 0));
+    ++*n;
+    return true;
+}
+
+static void test_many_compacted_keys(void **state)
+{
+    struct mw_stream *bridge = NULL;
+    struct mw_stream *other = NULL;
+    struct mw_span value;
+    assert_ok(place_open(*state, "bridge", &bridge, &why));
+    for (int round = 0; round < 2; round++) {
+        assert_ok(mw_stream_begin(bridge, &why));
+        for (int i = 0; i < 5000; i++) {
+            char key[16];
+            char text[16];
+            (void)snprintf(key, sizeof(key), "device-%05d", i);
+            (void)snprintf(text, sizeof(text), "%d", round == 0 ? i : 1000000 + i);
+            if (round == 0 || i % 7 == 0) {
+                assert_ok(
+                    mw_stream_put(bridge, "position", mw_span_of(key), mw_span_of(text), &why));
+            }
+        }
+        assert_ok(mw_stream_commit(bridge, NULL, &why));
+        if (round == 0) { /* from here on in memory, and kept up with */
+            assert_ok(
+                mw_stream_get(bridge, NULL, "position", mw_span_of("device-00007"), &value, &why));
+            assert_true(mw_span_is(value, "7"));
+        }
+    }
+    assert_ok(mw_stream_get(bridge, NULL, "position", mw_span_of("device-00007"), &value, &why));
+    assert_true(mw_span_is(value, "1000007"));
+    assert_ok(place_open(*state, NULL, &other, &why));
+    struct mw_stream *const readers[] = {bridge, other, other};
+    for (size_t i = 0; i < 3; i++) {
+        int n = 0;
+        assert_ok(mw_stream_visit(readers[i], "bridge", "position", count_key, &n, &why));
+        assert_int_equal(n, 5000);
+    }
+    mw_stream_close(other);
+    mw_stream_close(bridge);
+}
+
+/* More than librdkafka's queue takes at once. */
+static void test_a_transaction_of_any_length(void **state)
+{
+    struct mw_stream *bridge = NULL;
+    assert_ok(place_open(*state, "bridge", &bridge, &why));
+    place_append(bridge, "telemetry", 0, 250000);
+    struct mw_stream_reader *reader = place_read(bridge, "telemetry", MW_STREAM_EARLIEST);
+    (void)place_expect(reader, 0, 250000);
+    place_expect_nothing(reader);
+    mw_stream_reader_close(reader);
+    mw_stream_close(bridge);
+}
+
+/* What retention does, at once: removes all before an offset. */
+static void remove_before(const char *topic, int64_t offset)
+{
+    char text[256];
+    char hosts[256];
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
+    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
+    (void)snprintf(hosts, sizeof(hosts), "%s",
+                   getenv("MILLWRIGHT_STREAM_URI") + strlen("kafka://"));
+    hosts[strcspn(hosts, "/?")] = '\0';
+    rd_kafka_conf_t *conf = mw_kafka.conf_new();
+    assert_int_equal(mw_kafka.conf_set(conf, "bootstrap.servers", hosts, text, sizeof(text)),
+                     RD_KAFKA_CONF_OK);
+    rd_kafka_t *handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(handle);
+    rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(1);
+    mw_kafka.topic_partition_list_add(list, topic, 0)->offset = offset;
+    rd_kafka_DeleteRecords_t *request = make(list);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
+    submit(handle, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mw_kafka.event_destroy(event);
+    mw_kafka.queue_destroy(queue);
+    end(request);
+    mw_kafka.topic_partition_list_destroy(list);
+    mw_kafka.destroy_flags(handle, 0);
+    (void)dlclose(library);
+}
+
+static bool take_removal(void *context, struct mw_span key, struct mw_span value)
+{
+    char *text = context;
+    size_t used = strlen(text);
+    (void)snprintf(text + used, 64 - used, "%.*s=%.*s ", (int)key.size, key.data, (int)value.size,
+                   value.data);
+    return true;
+}
+
+static void test_what_brokers_removed_is_known(void **state)
+{
+    const struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    char name[128];
+    char text[64] = "";
+    place_add_option(*state, "partitions=1");
+    assert_ok(place_open(place, "bridge", &bridge, &why));
+    place_append(bridge, "telemetry", 0, 100);
+    place_append(bridge, "dead", 0, 10);
+    struct mw_stream_reader *old = place_read(bridge, "telemetry", MW_STREAM_EARLIEST);
+    (void)place_expect(old, 0, 10);
+    assert_ok(mw_stream_visit(bridge, NULL, MW_STREAM_REMOVED, take_removal, text, &why));
+    assert_string_equal(text, "");
+    assert_ok(mw_stream_begin(bridge, &why));
+    assert_ok(mw_stream_commit(bridge, old, &why));
+    mw_stream_reader_close(old);
+
+    (void)snprintf(name, sizeof(name), "mw.%s.telemetry", place->plant);
+    remove_before(name, 40);
+    assert_ok(mw_stream_visit(bridge, NULL, MW_STREAM_REMOVED, take_removal, text, &why));
+    assert_string_equal(text, "telemetry=40 ");
+    /* A group whose position is gone goes on with what is left. */
+    struct mw_stream_reader *reader = place_read(bridge, "telemetry", MW_STREAM_EARLIEST);
+    (void)place_expect(reader, 40, 60);
+    place_expect_nothing(reader);
+    mw_stream_reader_close(reader);
+    mw_stream_close(bridge);
+}
+
+/* A partition that has no leader yet refuses a first batch; the one behind it must not overtake. */
+static void test_new_topics_take_all_of_their_first_transaction(void **state)
+{
+    struct mw_stream *bridge = NULL;
+    char *large = calloc(1, 300000);
+    assert_non_null(large);
+    assert_ok(place_open(*state, "bridge", &bridge, &why));
+    for (int i = 0; i < 40; i++) {
+        char topic[16];
+        (void)snprintf(topic, sizeof(topic), "topic-%d", i);
+        assert_ok(mw_stream_begin(bridge, &why));
+        for (int j = 0; j < 12; j++) {
+            (void)snprintf(large, 16, "%d", j);
+            assert_ok(mw_stream_append(bridge, topic, mw_span_of("key"),
+                                       (struct mw_span){large, 300000}, &why));
+        }
+        assert_ok(mw_stream_commit(bridge, NULL, &why));
+        struct mw_stream_reader *reader = place_read(bridge, topic, MW_STREAM_EARLIEST);
+        for (int j = 0; j < 12; j++) {
+            struct mw_stream_record record;
+            assert_int_equal(place_poll(reader, &record, 1), 1);
+            assert_int_equal(atoi(record.value.data), j);
+        }
+        mw_stream_reader_close(reader);
+    }
+    free(large);
+    mw_stream_close(bridge);
+}
+
+int main(void)
+{
+    const char *uri = getenv("MILLWRIGHT_STREAM_URI");
+    if (uri == NULL || strncmp(uri, "kafka:", 6) != 0) {
+        print_message("skipped: MILLWRIGHT_STREAM_URI is not kafka://host:port\n");
+        return 77;
+    }
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_broker_that_is_away_is_an_error),
+        TEST(test_who_comes_later_fences_the_writer),
+        TEST(test_topics_are_not_made_when_that_is_not_wanted),
+        TEST(test_a_key_keeps_its_partition_and_its_order),
+        TEST(test_many_compacted_keys),
+        TEST(test_a_transaction_of_any_length),
+        TEST(test_what_brokers_removed_is_known),
+        TEST(test_new_topics_take_all_of_their_first_transaction),
+    };
+    return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);
+}

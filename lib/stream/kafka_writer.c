@@ -1,0 +1,184 @@
+/* kafka_writer.c - transactions: records, compacted keys and positions, all or nothing. */
+#include "lib/stream/kafka_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The handle is of no use any more: its writer was taken over, or nobody knows what became of a
+ * transaction. Opening it again settles both. */
+static mw_err end(struct mw_kafka *stream, mw_err err)
+{
+    stream->base.ended = true;
+    return err;
+}
+
+static mw_err fail_call(struct mw_kafka *stream, rd_kafka_error_t *failed, const char *what,
+                        struct mw_error *error)
+{
+    bool fatal = mw_kafka.error_is_fatal(failed) != 0;
+    mw_err err = mw_kafka_fail_error(stream, error, failed, what);
+    return fatal || err == MW_ERR_BUSY ? end(stream, err) : err;
+}
+
+mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
+{
+    struct mw_kafka *stream = (struct mw_kafka *)base;
+    rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client);
+    return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
+}
+
+/* Microseconds, growing: two records of a writer never have the same. */
+static int64_t next_time(struct mw_kafka *stream)
+{
+    int64_t now = mw_clock_utc();
+    stream->last = now > stream->last ? now : stream->last + 1;
+    return stream->last;
+}
+
+/* Queues a record; waits while the queue is full. value.data NULL deletes a compacted key. */
+static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topic,
+                      struct mw_span key, struct mw_span value, struct mw_error *error)
+{
+    int64_t time = next_time(stream);
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    unsigned char us[2] = {(unsigned char)(time % 1000 >> 8), (unsigned char)(time % 1000)};
+    rd_kafka_vu_t part[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = time / 1000},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {.ptr = (void *)(uintptr_t)(key.size == 0 ? "" : key.data), .size = key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)value.data, .size = value.size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER,
+         .u.header = {.name = MW_KAFKA_TIME_HEADER, .val = us, .size = sizeof(us)}},
+    };
+    for (;;) {
+        rd_kafka_error_t *failed =
+            mw_kafka.produceva(stream->client, part, sizeof(part) / sizeof(part[0]));
+        if (failed == NULL) {
+            return MW_OK;
+        }
+        if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+            mw_clock_monotonic() > limit) {
+            return fail_call(stream, failed, "cannot append", error);
+        }
+        mw_kafka.error_destroy(failed);
+        (void)mw_kafka.poll(stream->client, 10);
+    }
+}
+
+mw_err mw_kafka_append(struct mw_stream *base, const char *topic, struct mw_span key,
+                       struct mw_span value, struct mw_error *error)
+{
+    struct mw_kafka *stream = (struct mw_kafka *)base;
+    struct mw_kafka_topic *found = NULL;
+    char name[MW_KAFKA_NAME];
+    mw_kafka_topic_name(stream, NULL, topic, name);
+    mw_err err = mw_kafka_topic_find(stream, name, true, false, false, &found, error);
+    value.data = value.size == 0 ? "" : value.data;
+    return err == MW_OK ? produce(stream, found, key, value, error) : err;
+}
+
+mw_err mw_kafka_put(struct mw_stream *base, const char *topic, struct mw_span key,
+                    struct mw_span value, struct mw_error *error)
+{
+    struct mw_kafka *stream = (struct mw_kafka *)base;
+    struct mw_kafka_topic *found = NULL;
+    char name[MW_KAFKA_NAME];
+    mw_kafka_topic_name(stream, stream->writer, topic, name);
+    mw_err err = mw_kafka_topic_find(stream, name, true, true, false, &found, error);
+    value.data = value.size == 0 ? NULL : value.data;
+    err = err == MW_OK ? produce(stream, found, key, value, error) : err;
+    if (err == MW_OK && mw_kafka_state_note(stream, topic, key, value) != MW_OK) {
+        err = mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    return err;
+}
+
+/* --- the end of a transaction --- */
+
+static int time_left(int64_t limit)
+{
+    int64_t left = (limit - mw_clock_monotonic()) / (MW_SECOND / 1000);
+    return left > 0 ? (int)left : 0;
+}
+
+/* Whether a call that failed should be made again; rests a moment before. */
+static bool again(const rd_kafka_error_t *failed, int64_t limit)
+{
+    if (!mw_kafka.error_is_retriable(failed) || time_left(limit) == 0) {
+        return false;
+    }
+    mw_kafka_rest();
+    return true;
+}
+
+static mw_err send_positions(struct mw_kafka *stream, struct mw_stream_reader *reader,
+                             int64_t limit, struct mw_error *error)
+{
+    rd_kafka_topic_partition_list_t *moved = NULL;
+    mw_err err = mw_kafka_reader_moved(reader, &moved, error);
+    if (err != MW_OK || moved == NULL) {
+        return err;
+    }
+    char group[MW_KAFKA_NAME];
+    (void)snprintf(group, sizeof(group), "mw.%s.%s", stream->plant, stream->writer);
+    rd_kafka_consumer_group_metadata_t *metadata = mw_kafka.consumer_group_metadata_new(group);
+    rd_kafka_error_t *failed = NULL;
+    while ((failed = mw_kafka.send_offsets_to_transaction(stream->client, moved, metadata,
+                                                          time_left(limit))) != NULL &&
+           again(failed, limit)) {
+        mw_kafka.error_destroy(failed);
+    }
+    mw_kafka.consumer_group_metadata_destroy(metadata);
+    mw_kafka.topic_partition_list_destroy(moved);
+    return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot commit a position", error);
+}
+
+mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
+                       struct mw_error *error)
+{
+    struct mw_kafka *stream = (struct mw_kafka *)base;
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    mw_err err = reader == NULL ? MW_OK : send_positions(stream, reader, limit, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    rd_kafka_error_t *failed = NULL;
+    /* A call that timed out is taken up again by the next. */
+    while ((failed = mw_kafka.commit_transaction(stream->client, time_left(limit))) != NULL &&
+           again(failed, limit)) {
+        mw_kafka.error_destroy(failed);
+    }
+    if (failed != NULL) {
+        /* The request may have got there: neither committed nor aborted for sure. */
+        bool unknown = mw_kafka.error_is_retriable(failed) != 0;
+        err = fail_call(stream, failed, "cannot commit", error);
+        return unknown ? end(stream, err) : err;
+    }
+    mw_kafka_state_apply(stream);
+    if (reader != NULL) {
+        mw_kafka_reader_stored(reader);
+    }
+    return MW_OK;
+}
+
+void mw_kafka_rollback(struct mw_stream *base)
+{
+    struct mw_kafka *stream = (struct mw_kafka *)base;
+    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    mw_kafka_state_drop(stream);
+    if (stream->base.ended) {
+        return;
+    }
+    rd_kafka_error_t *failed = NULL;
+    while ((failed = mw_kafka.abort_transaction(stream->client, time_left(limit))) != NULL) {
+        bool retry = again(failed, limit);
+        mw_kafka.error_destroy(failed);
+        if (!retry) {
+            (void)end(stream, MW_ERR_IO);
+            return;
+        }
+    }
+}

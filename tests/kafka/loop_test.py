@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""The loop with its records in a real Kafka: nothing lost, nothing doubled, whoever is killed."""
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "loop"))
+from cluster import Cluster  # noqa: E402
+from kill_test import TEXT, Killer  # noqa: E402
+from plant import Plant, account, check, check_numbers, main, say, wait  # noqa: E402
+
+SEED = 20
+KILLS = 10  # seconds
+ONE = "partitions: 3"
+THREE = "partitions: 3, replication: 3"
+
+
+def make_plant(program, cluster, name, topics):
+    text = TEXT.replace("plant: kill\n", f"plant: {name}\n")
+    return Plant(program, text + f'stream: {{url: "kafka://{cluster.bootstrap}", {topics}}}\n')
+
+
+def scored(plant, n):
+    return lambda: plant.ledger()["total"]["scored"] > n
+
+
+def stored(plant, n):
+    return lambda: plant.ledger()["total"]["stored"] > n
+
+
+def count_committed(cluster, topic):
+    """As kcat sees it, which knows nothing of Millwright."""
+    done = subprocess.run(["kcat", "-b", cluster.bootstrap, "-C", "-t", topic, "-o", "beginning",
+                           "-e", "-q", "-X", "isolation.level=read_committed", "-f", "%k\n"],
+                          capture_output=True, check=True)
+    return done.stdout.count(b"\n")
+
+
+def judge(plant, cluster, name):
+    total = account(plant, more_than=2000)
+    check(check_numbers(plant) == total["stored"], "the ledger counts otherwise than the stream")
+    seen = count_committed(cluster, f"mw.{name}.telemetry")
+    seen += count_committed(cluster, f"mw.{name}.sketch")
+    check(seen == total["stored"], f"kcat sees {seen} records, the ledger {total['stored']}")
+    check(not os.path.exists(plant.path("stream")), "there is a stream on the disk as well")
+    plant.check_log()
+    return total
+
+
+def whole_loop(program):
+    cluster = Cluster()
+    plant = make_plant(program, cluster, "whole", ONE)
+    plant.start()
+    wait(scored(plant, 200), "the first model to score", limit=180, pause=0.2)
+    took = plant.stop()
+    say(f"stopped in {took:.1f} s")
+    total = judge(plant, cluster, "whole")
+    check(total["suppressed"] > 0, "no model was at work on the things")
+    cluster.close()
+
+
+def killed_at_random(program):
+    cluster = Cluster()
+    plant = make_plant(program, cluster, "killed", ONE)
+    plant.start()
+    seed = int(os.environ.get("MW_SEED", SEED))
+    killer = Killer(plant, seed)
+    killer.kill(KILLS)
+    wait(scored(plant, 50), "the first model to score", limit=180, pause=0.2)
+    killer.kill(KILLS)
+    killer.all_back()
+    before = plant.ledger()["total"]["stored"]
+    wait(stored(plant, before + 200), "new records after the kills", limit=180, pause=0.2)
+    say(f"seed {seed}, killed: " +
+        ", ".join(f"{role} {n}" for role, n in killer.counts.items()))
+    plant.stop()
+    judge(plant, cluster, "killed")
+    cluster.close()
+
+
+def kafka_killed(program):
+    """Its only node, with SIGKILL: everybody waits, and goes on when it is back."""
+    cluster = Cluster()
+    plant = make_plant(program, cluster, "away", ONE)
+    plant.start()
+    wait(stored(plant, 500), "the first records", limit=180)
+    for _ in range(2):
+        cluster.kill(0)
+        time.sleep(2)  # that it is away for a while is what is tested
+        cluster.start(0)
+        cluster.wait(0)
+        before = plant.ledger()["total"]["stored"]
+        wait(stored(plant, before + 500), "records after Kafka came back", limit=120, pause=0.2)
+    plant.stop()
+    judge(plant, cluster, "away")
+    cluster.close()
+
+
+def node_lost(program):
+    """One of three, with SIGKILL, the others one after another: the plant goes on without it."""
+    cluster = Cluster(3)
+    plant = make_plant(program, cluster, "three", THREE)
+    plant.start()
+    wait(stored(plant, 300), "the first records", limit=180)
+    for node in range(3):
+        before = plant.ledger()["total"]["stored"]
+        cluster.kill(node)
+        begin = time.monotonic()
+        wait(stored(plant, before + 300), f"records without node {node + 1}", limit=120, pause=0.2)
+        say(f"without node {node + 1}: 300 new records after {time.monotonic() - begin:.1f} s")
+        cluster.start(node)
+        cluster.wait(node)
+    plant.stop()
+    judge(plant, cluster, "three")
+    cluster.close()
+
+
+def secured(program):
+    """A password over TLS and client certificates work; what does not says why."""
+    cluster = Cluster(secure=True)
+    tls = f"ssl.ca.location={cluster.path(0, 'ca.pem')}\n"
+    plain = f"security.protocol=sasl_ssl\nsasl.mechanism=PLAIN\nsasl.username=mill\n{tls}"
+    config = "config: kafka.properties"
+    plant = make_plant(program, cluster, "secured", config)
+    options = os.path.join(plant.folder, "kafka.properties")
+
+    def use(port, text):
+        with open(options, "w") as file:
+            file.write(text)
+        os.chmod(options, 0o600)
+        plant.write(plant_text.replace(f":{cluster.ports[0]}", f":{port}"))
+
+    with open(plant.config) as file:
+        plant_text = file.read()
+    use(cluster.sasl, plain + "sasl.password=grist\n")
+    plant.start()
+    wait(stored(plant, 500), "records over SASL and TLS", limit=180)
+    plant.stop()
+    stored_ones = account(plant)["stored"]
+    use(cluster.ssl, f"security.protocol=ssl\n{tls}"
+                     f"ssl.certificate.location={cluster.path(0, 'client.pem')}\n"
+                     f"ssl.key.location={cluster.path(0, 'client.key')}\n")
+    check(account(plant)["stored"] == stored_ones, "another account over client certificates")
+
+    for port, text, word in ((cluster.sasl, plain + "sasl.password=chaff\n", "uthentication"),
+                             (cluster.ssl, f"security.protocol=ssl\n{tls}", "ertificate"),
+                             (cluster.sasl, plain.replace("PLAIN", "SCRAM-SHA-256"), "SCRAM")):
+        use(port, text)
+        done = plant.run("ledger", "-c", plant.config, status=None)
+        say(done.err.strip())
+        check(done.returncode in (1, 2) and word in done.err and "grist" not in done.err,
+              f"exit status {done.returncode}, '{word}' was expected in: {done.err}")
+    plant.check_log()
+    cluster.close()
+
+
+if __name__ == "__main__":
+    main(whole_loop, killed_at_random, kafka_killed, node_lost, secured)

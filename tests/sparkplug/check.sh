@@ -1,0 +1,17 @@
+#!/bin/sh
+# check.sh BUILD: the bridge against pysparkplug, as edge node and as host, in a virtual environment of its own
+# (build/sparkplug, made once). The last line reads 'N passed, N failed, N skipped'.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+environment=$here/../../build/sparkplug
+wanted=$here/requirements.txt
+if ! cmp -s "$wanted" "$environment/installed.txt"; then
+    echo "Installing from PyPI in build/sparkplug: $(grep -v '^#' "$wanted" | tr '\n' ' ')"
+    if ! { python3 -m venv "$environment" &&
+        "$environment/bin/pip" install -q --disable-pip-version-check -r "$wanted" &&
+        cp "$wanted" "$environment/installed.txt"; }; then
+        echo "0 passed, 1 failed, 0 skipped"
+        exit 1
+    fi
+fi
+exec "$environment/bin/python" -B "$here/check_sparkplug.py" "$1/millwright"
