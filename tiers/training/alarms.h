@@ -4,8 +4,8 @@
  * repair or inspection that found a fault, follows on its machine within the horizon. So a
  * machine's run of successive positive records ends at a breakdown, or at the action that prevented
  * one. It is counted at the run's last record, which is earlier than the true time by less than two
- * records are apart; a lead time is too short by as much, and never longer than the horizon. Two
- * breakdowns without a negative record between them are one run.
+ * records are apart; a lead time is too short by as much, and no longer than the horizon. Two
+ * breakdowns without a negative record between them are one run, which may be longer.
  *
  * Alarms are counted among the held-out records alone, in stretches that no other record of the
  * machine interrupts. A breakdown counts when its last record is held out; should its run begin on
