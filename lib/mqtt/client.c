@@ -53,11 +53,11 @@ static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options 
         own->will_payload = "";
         own->will_size = 0;
     }
-    const size_t sizes[] = {0, 0, 0, 0, own->will_size};
     /* Each is a copy or NULL from here on, so that free may follow an error. */
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        mw_err failed = err == MW_OK ? copy_text(texts[i], sizes[i], fallbacks[i], error) : err;
+        size_t size = texts[i] == &own->will_payload ? own->will_size : 0;
+        mw_err failed = err == MW_OK ? copy_text(texts[i], size, fallbacks[i], error) : err;
         if (err != MW_OK) {
             *texts[i] = NULL;
         }
