@@ -1,5 +1,6 @@
 #include "tiers/iot/model_slot.h"
 
+#include "core/wire/message.h"
 #include "lib/artifact/baselines.h"
 #include "lib/artifact/trust.h"
 #include "lib/base/log.h"
@@ -15,6 +16,7 @@ struct mw_model_slot {
     struct mw_runner *active; /* what runs: during a trial still what ran before */
     struct mw_slots slots;
     struct mw_model_fetch fetch;
+    char rollout[MW_NAME_MAX + 1]; /* of the newest order; may be empty */
     char refused[MW_DIGEST_TEXT];
     char reason[256];
     struct mw_baselines *baselines;
@@ -203,6 +205,7 @@ static void start_fetch(struct mw_model_slot *slot, const char *bundle, const ch
 {
     struct mw_error error = {0};
     uint64_t version = 0;
+    slot->refused[0] = '\0'; /* an order before this one was about something else */
     mw_err err = verify(slot, bundle, targets, &version, &error);
     if (err != MW_OK) {
         refuse(slot, bundle, error.text);
@@ -259,6 +262,9 @@ static void on_desired(struct mw_model_slot *slot, const json_t *desired)
 {
     const json_t *wish = json_object_get(desired, "bundle");
     const char *bundle = json_string_value(wish);
+    const char *rollout = json_string_value(json_object_get(desired, "rollout"));
+    bool named = rollout != NULL && mw_name_valid(mw_span_of(rollout));
+    snprintf(slot->rollout, sizeof slot->rollout, "%s", named ? rollout : "");
     take_baselines(slot, json_object_get(desired, "baseline"));
     if (json_is_null(wish) || (bundle != NULL && bundle[0] == '\0')) {
         run_none(slot);
@@ -419,9 +425,9 @@ void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *js
     char *text = reason == NULL ? NULL : json_dumps(reason, JSON_ENCODE_ANY);
     mw_buffer_printf(json,
                      ",\"reported\":{\"bundle\":\"%s\",\"version\":%llu,\"refused\":\"%s\","
-                     "\"reason\":%s}",
+                     "\"rollout\":\"%s\",\"reason\":%s}",
                      active_digest(slot), (unsigned long long)slot->slots.floor, slot->refused,
-                     text == NULL ? "\"\"" : text);
+                     slot->rollout, text == NULL ? "\"\"" : text);
     free(text);
     json_decref(reason);
 }

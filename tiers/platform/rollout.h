@@ -115,10 +115,12 @@ void mw_rollout_record(struct mw_rollout_engine *engine, struct mw_span device,
 void mw_rollout_gone(struct mw_rollout_engine *engine, struct mw_span device);
 void mw_rollout_score(struct mw_rollout_engine *engine, struct mw_span device, struct mw_span model,
                       float score, double p, int64_t now);
-/* bundle and refused may be empty; all are cut to what they can be. */
+/* bundle and refused may be empty; all are cut to what they can be. `rollout` is the roll-out whose
+ * order was refused, empty when the thing does not tell: a status goes on telling of an old refusal
+ * until the thing has heard of the next order, and then says nothing about that one. */
 void mw_rollout_reported(struct mw_rollout_engine *engine, struct mw_span device,
                          struct mw_span bundle, struct mw_span refused, struct mw_span reason,
-                         int64_t now);
+                         struct mw_span rollout, int64_t now);
 /* serves: the device that the scorer speaks of, "*" for all that have no entry of their own. */
 void mw_rollout_scorer_reported(struct mw_rollout_engine *engine, struct mw_span serves,
                                 struct mw_span bundle, struct mw_span refused,

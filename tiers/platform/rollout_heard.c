@@ -152,10 +152,27 @@ static void note_refusal(struct mw_rollout_engine *engine, struct mw_span who, b
     }
 }
 
+/* Was it the order of another roll-out of this bundle that was refused? */
+static bool is_stale(const struct mw_rollout_engine *engine, struct mw_span refused,
+                     struct mw_span answers)
+{
+    bool stale = false;
+    for (size_t i = 0; i < engine->n_rollouts; i++) {
+        const struct mw_rollout *rollout = &engine->rollout[i];
+        if (mw_rollout_is_active(rollout) && mw_span_is(refused, rollout->bundle)) {
+            stale = stale || !mw_span_is(answers, rollout->id);
+        }
+    }
+    return stale && answers.size > 0;
+}
+
 void mw_rollout_reported(struct mw_rollout_engine *engine, struct mw_span device,
                          struct mw_span bundle, struct mw_span refused, struct mw_span reason,
-                         int64_t now)
+                         struct mw_span rollout, int64_t now)
 {
+    if (is_stale(engine, refused, rollout)) {
+        refused.size = 0;
+    }
     struct mw_rollout_thing *thing =
         mw_rollout_seen(engine, device, (struct mw_span){NULL, 0}, now);
     if (thing == NULL) {

@@ -90,7 +90,7 @@ static const struct mw_span nothing = {NULL, 0};
 static void report(struct fleet *fleet, const char *device, const char *bundle)
 {
     mw_rollout_reported(&fleet->engine, mw_span_of(device), mw_span_of(bundle), nothing, nothing,
-                        fleet->now);
+                        nothing, fleet->now);
 }
 
 static void scorer_serves_all(struct fleet *fleet, const char *bundle)
@@ -194,7 +194,7 @@ static void refusal_takes_back(void **state)
     start(fleet, B);
     assert_stage(fleet, MW_ROLLOUT_CANARY, "m1=b/canary ");
     mw_rollout_reported(&fleet->engine, mw_span_of("m1"), mw_span_of(A), mw_span_of(B),
-                        mw_span_of("golden vector 3"), fleet->now);
+                        mw_span_of("golden vector 3"), nothing, fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback ");
     assert_string_equal(newest(fleet)->reason, "m1 refused it: golden vector 3");
     assert_string_equal(mw_rollout_in_use(&fleet->engine, ""), A);
@@ -302,9 +302,39 @@ static void stalled_rollout_can_be_taken_back(void **state)
     fleet->now += 61 * SECOND;
     mw_rollout_tick(&fleet->engine, fleet->now);
     fleet->sent[0] = '\0';
-    mw_rollout_reported(&fleet->engine, mw_span_of("m2"), nothing, mw_span_of(A), nothing,
+    mw_rollout_reported(&fleet->engine, mw_span_of("m2"), nothing, mw_span_of(A), nothing, nothing,
                         fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "*=-/rollback m1=-/rollback ");
+}
+
+/* What was refused when another roll-out asked for it is no answer to this one. */
+static void an_old_refusal_does_not_count(void **state)
+{
+    struct fleet *fleet = *state;
+    struct mw_span a = mw_span_of(A), b = mw_span_of(B);
+    with_bundle(fleet, A);
+    start(fleet, B);
+    struct mw_span first = mw_span_of(newest(fleet)->id);
+    for (int i = 1; i <= 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "m%d", i);
+        mw_rollout_reported(&fleet->engine, mw_span_of(name), a, b, nothing, first, fleet->now);
+    }
+    assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_ROLLED_BACK);
+    char old[MW_ROLLOUT_ID];
+    memcpy(old, newest(fleet)->id, sizeof old);
+    start(fleet, B);
+    for (int i = 1; i <= 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "m%d", i);
+        mw_rollout_reported(&fleet->engine, mw_span_of(name), a, b, nothing, mw_span_of(old),
+                            fleet->now);
+    }
+    assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_CANARY);
+    struct mw_span canary = mw_span_of(newest(fleet)->canary[0]);
+    mw_rollout_reported(&fleet->engine, canary, a, b, nothing, mw_span_of(newest(fleet)->id),
+                        fleet->now);
+    assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_ROLLED_BACK);
 }
 
 static void many_refusals_in_all_take_back(void **state)
@@ -316,10 +346,10 @@ static void many_refusals_in_all_take_back(void **state)
     score(fleet, "m1", B, 10, 0.1F, 1);
     fleet->sent[0] = '\0';
     mw_rollout_reported(&fleet->engine, mw_span_of("m2"), mw_span_of(A), mw_span_of(B), nothing,
-                        fleet->now);
+                        nothing, fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ALL, "");
     mw_rollout_reported(&fleet->engine, mw_span_of("m3"), mw_span_of(A), mw_span_of(B), nothing,
-                        fleet->now);
+                        nothing, fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "*=a/rollback m1=a/rollback ");
     assert_string_equal(mw_rollout_in_use(&fleet->engine, ""), A);
 }
@@ -346,7 +376,7 @@ static void superseded_canary_is_not_forgotten(void **state)
     mw_rollout_gone(&fleet->engine, mw_span_of("m1"));
     start(fleet, C);
     mw_rollout_reported(&fleet->engine, mw_span_of("m2"), mw_span_of(A), mw_span_of(C),
-                        mw_span_of("golden vectors"), fleet->now);
+                        mw_span_of("golden vectors"), nothing, fleet->now);
     assert_stage(fleet, MW_ROLLOUT_ROLLED_BACK, "m1=a/rollback m2=c/canary m2=a/rollback ");
 }
 
@@ -577,6 +607,7 @@ int main(void)
         TEST(gone_things_are_not_waited_for),
         TEST(nobody_alive),
         TEST(straggler_does_not_hold_up_for_ever),
+        TEST(an_old_refusal_does_not_count),
         TEST(many_refusals_in_all_take_back),
         TEST(newer_bundle_supersedes),
         TEST(superseded_canary_is_not_forgotten),

@@ -152,7 +152,8 @@ static void take_status(struct mw_serve *serve, const struct mw_stream_record *r
         mw_rollout_scorer_reported(&serve->engine, serves, bundle, refused, reason,
                                    record->appended);
     } else if (mw_serve_thing(serve, device) != NULL) {
-        mw_rollout_reported(&serve->engine, device, bundle, refused, reason, record->appended);
+        mw_rollout_reported(&serve->engine, device, bundle, refused, reason,
+                            get(serve->inner, "rollout"), record->appended);
     }
 }
 
