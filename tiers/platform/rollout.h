@@ -67,6 +67,7 @@ struct mw_rollout_thing {
     bool gone;    /* its will was published */
     bool carrier; /* it reports bundles, so it runs models itself */
     char reported[MW_DIGEST_TEXT], refused[MW_DIGEST_TEXT], reason[MW_ROLLOUT_REASON];
+    char refused_in[MW_ROLLOUT_ID];      /* the roll-out whose order it refused; empty: not told */
     char model[MW_DIGEST_TEXT];          /* of its newest score */
     struct mw_rollout_evidence evidence; /* under that model */
     uint64_t unscored;                   /* records since its newest score */

@@ -189,7 +189,8 @@ static struct spread spread_of(const struct mw_rollout_engine *engine,
             continue;
         }
         spread.alive++;
-        if (strcmp(thing->refused, rollout->bundle) == 0) {
+        if (strcmp(thing->refused, rollout->bundle) == 0 &&
+            (thing->refused_in[0] == '\0' || strcmp(thing->refused_in, rollout->id) == 0)) {
             spread.refused++;
         } else if (strcmp(thing->reported, rollout->bundle) != 0) {
             spread.waiting++;

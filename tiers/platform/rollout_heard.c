@@ -136,13 +136,15 @@ void mw_rollout_score(struct mw_rollout_engine *engine, struct mw_span device, s
 
 /* A refusal takes back at once what is still with the first things, or with one machine. */
 static void note_refusal(struct mw_rollout_engine *engine, struct mw_span who, bool scorer,
-                         struct mw_span refused, struct mw_span why, int64_t now)
+                         struct mw_span refused, struct mw_span why, struct mw_span answers,
+                         int64_t now)
 {
     for (size_t i = 0; i < engine->n_rollouts; i++) {
         struct mw_rollout *rollout = &engine->rollout[i];
         bool ours = scorer || is_canary(rollout, who);
         bool early = rollout->stage == MW_ROLLOUT_CANARY || rollout->machine[0] != '\0' || scorer;
-        if (ours && early && mw_rollout_is_active(rollout) &&
+        bool this_order = answers.size == 0 || mw_span_is(answers, rollout->id);
+        if (ours && early && this_order && mw_rollout_is_active(rollout) &&
             mw_span_is(refused, rollout->bundle)) {
             char reason[MW_ROLLOUT_REASON];
             snprintf(reason, sizeof reason, "%.*s refused it: %.*s", (int)who.size, who.data,
@@ -152,27 +154,10 @@ static void note_refusal(struct mw_rollout_engine *engine, struct mw_span who, b
     }
 }
 
-/* Was it the order of another roll-out of this bundle that was refused? */
-static bool is_stale(const struct mw_rollout_engine *engine, struct mw_span refused,
-                     struct mw_span answers)
-{
-    bool stale = false;
-    for (size_t i = 0; i < engine->n_rollouts; i++) {
-        const struct mw_rollout *rollout = &engine->rollout[i];
-        if (mw_rollout_is_active(rollout) && mw_span_is(refused, rollout->bundle)) {
-            stale = stale || !mw_span_is(answers, rollout->id);
-        }
-    }
-    return stale && answers.size > 0;
-}
-
 void mw_rollout_reported(struct mw_rollout_engine *engine, struct mw_span device,
                          struct mw_span bundle, struct mw_span refused, struct mw_span reason,
                          struct mw_span rollout, int64_t now)
 {
-    if (is_stale(engine, refused, rollout)) {
-        refused.size = 0;
-    }
     struct mw_rollout_thing *thing =
         mw_rollout_seen(engine, device, (struct mw_span){NULL, 0}, now);
     if (thing == NULL) {
@@ -181,9 +166,10 @@ void mw_rollout_reported(struct mw_rollout_engine *engine, struct mw_span device
     thing->carrier = true;
     copy(thing->reported, sizeof thing->reported, bundle);
     copy(thing->refused, sizeof thing->refused, refused);
+    copy(thing->refused_in, sizeof thing->refused_in, rollout);
     copy(thing->reason, sizeof thing->reason, reason);
     if (refused.size > 0) {
-        note_refusal(engine, device, false, refused, reason, now);
+        note_refusal(engine, device, false, refused, reason, rollout, now);
     }
     mw_rollout_judge(engine, now);
 }
@@ -193,7 +179,8 @@ void mw_rollout_scorer_reported(struct mw_rollout_engine *engine, struct mw_span
                                 struct mw_span reason, int64_t now)
 {
     if (refused.size > 0) {
-        note_refusal(engine, mw_span_of("the scorer"), true, refused, reason, now);
+        note_refusal(engine, mw_span_of("the scorer"), true, refused, reason,
+                     (struct mw_span){NULL, 0}, now);
     }
     if (note_scorer(engine, serves, bundle)) {
         mw_rollout_judge(engine, now);

@@ -331,9 +331,15 @@ static void an_old_refusal_does_not_count(void **state)
                             fleet->now);
     }
     assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_CANARY);
-    struct mw_span canary = mw_span_of(newest(fleet)->canary[0]);
-    mw_rollout_reported(&fleet->engine, canary, a, b, nothing, mw_span_of(newest(fleet)->id),
-                        fleet->now);
+    report(fleet, "m1", B);
+    score(fleet, "m1", B, 10, 0.1F, 1);
+    assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_ALL);
+    for (int i = 2; i <= 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "m%d", i);
+        mw_rollout_reported(&fleet->engine, mw_span_of(name), a, b, nothing,
+                            mw_span_of(newest(fleet)->id), fleet->now);
+    }
     assert_int_equal(newest(fleet)->stage, MW_ROLLOUT_ROLLED_BACK);
 }
 
