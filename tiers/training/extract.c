@@ -147,7 +147,9 @@ static mw_err label_record(void *context, const struct mw_telemetry *record, boo
 /* --- the split --- */
 
 /* How many of the labelled records train: of the fresh ones the newest share validates, and more,
- * up to half, while a class has less than half of its share there. */
+ * up to half, while a class has less than half of its share there; and beyond that while it has
+ * less than a quarter, as when the last failure lies long back: without both classes nothing is
+ * judged. */
 static uint64_t find_border(const struct mw_extract_job *job)
 {
     double share = job->plant->model.validation_share;
@@ -162,12 +164,16 @@ static uint64_t find_border(const struct mw_extract_job *job)
     uint64_t least = (uint64_t)((double)labelled * share);
     uint64_t most = labelled / 2 > least ? labelled / 2 : least;
     double wanted[2] = {(double)fresh[0] * share / 2, (double)fresh[1] * share / 2};
-    for (size_t i = job->n; i > 0 && newer < most; i--) {
+    for (size_t i = job->n; i > 0; i--) {
         int8_t label = job->row[i - 1].label;
+        bool some = (double)count[0] >= wanted[0] / 2 && (double)count[1] >= wanted[1] / 2;
+        if (newer >= most && some) {
+            break;
+        }
         bool enough = (double)count[0] >= wanted[0] && (double)count[1] >= wanted[1];
         if (label >= 0) {
             bool shared = 4 * count[label] >= 3 * total[label]; /* training needs some too */
-            if (newer >= least && (enough || shared)) {
+            if (newer >= least && (enough || (shared && some))) {
                 break;
             }
             count[label]++;

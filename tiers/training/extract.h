@@ -7,8 +7,9 @@
  *
  * split is "train" or "validation". What was stored last validates: the newest share of the
  * labelled records by order of arrival, so a candidate is judged on the newest data. The share
- * grows, to half at most, until it has its part of each class too. Records of a machine that was
- * split in two lie at least a horizon apart across the border. weight is 1/p. time is in seconds.
+ * grows, to half as a rule, until it has its part of each class too; beyond that only for want of
+ * one. Records of a machine that was split in two lie at least a horizon apart across the border.
+ * weight is 1/p. time is in seconds.
  *
  * With `fresh` the plant has moved: machines with enough healthy records since then get new
  * baselines, which the candidate's bundle carries, and records from then on are mapped by those.

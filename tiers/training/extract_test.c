@@ -136,6 +136,29 @@ static void test_the_border_looks_for_both_classes(void **state)
     mw_dataset_clear(&set);
 }
 
+/* The last failure lies far back: the border goes to it, or nothing could be judged. */
+static void test_the_border_goes_to_the_last_failures(void **state)
+{
+    struct test_plant *test = *state;
+    struct mw_dataset set = {0};
+    for (int round = 0; round < 4; round++) {
+        double start = round * 1000;
+        for (int t = 0; t < 500; t += 10) {
+            test_plant_record(test, "m-1", start + t, 1, t, 0, "");
+        }
+        test_plant_event(test, "m-1", "failure", NULL, start + 500);
+        test_plant_event(test, "m-1", "repair", NULL, start + 600);
+    }
+    for (int t = 5000; t < 15000; t += 10) {
+        test_plant_record(test, "m-1", t, 1, t, 0, "");
+    }
+    test_plant_commit(test);
+    extract_to(test, everything, &set);
+    assert_true(result.validation_positives > 0);
+    assert_true(result.positives - result.validation_positives > result.validation_positives);
+    mw_dataset_clear(&set);
+}
+
 static void test_baselines_map_onto_the_reference(void **state)
 {
     struct test_plant *test = *state;
@@ -356,6 +379,7 @@ int main(void)
         ROW(test_labels_follow_from_events),
         ROW(test_the_newest_validate_a_horizon_apart),
         ROW(test_the_border_looks_for_both_classes),
+        ROW(test_the_border_goes_to_the_last_failures),
         ROW(test_baselines_map_onto_the_reference),
         ROW(test_a_move_takes_baselines_anew),
         ROW(test_after_a_move_healthy_is_what_came_since),
