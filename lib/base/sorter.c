@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum {
-    FAN = 16,               /* runs of one level that become one of the next */
-    RUNS_MOST = FAN * 16,   /* 15 levels of 15 runs are more than a disk holds */
-    HEAD = 2,               /* an entry: size of the key, size of the value, key, value */
+    FAN = 16,             /* runs of one level that become one of the next */
+    RUNS_MOST = FAN * 16, /* 15 levels of 15 runs are more than a disk holds */
+    HEAD = 2,             /* an entry: size of the key, size of the value, key, value */
     ENTRY_MOST = HEAD + 2 * MW_SORTER_MOST
 };
 
@@ -129,9 +129,8 @@ static void free_run(struct run *run)
 static mw_err write_entry(struct run *run, const unsigned char *entry, struct mw_error *error)
 {
     size_t size = size_of(entry);
-    return fwrite(entry, 1, size, run->file) == size
-               ? MW_OK
-               : fail(error, "cannot write a temporary file");
+    return fwrite(entry, 1, size, run->file) == size ? MW_OK
+                                                     : fail(error, "cannot write a temporary file");
 }
 
 static mw_err begin_reading(struct run *run, struct mw_error *error)

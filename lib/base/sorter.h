@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MW_SORTER_MOST 255     /* bytes of a key, and of a value */
-#define MW_SORTER_LEAST 4096   /* bytes of memory */
+#define MW_SORTER_MOST 255   /* bytes of a key, and of a value */
+#define MW_SORTER_LEAST 4096 /* bytes of memory */
 
 struct mw_sorter;
 

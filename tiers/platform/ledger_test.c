@@ -109,18 +109,43 @@ static void put_position(struct place *place, const char *device, unsigned boot,
     assert_int_equal(mw_stream_commit(place->bridge, NULL, NULL), MW_OK);
 }
 
+struct rows {
+    const struct mw_ledger_row *row;
+    size_t n, at;
+};
+
+static mw_err compare_row(void *context, const struct mw_ledger_row *row, struct mw_error *error)
+{
+    struct rows *rows = context;
+    (void)error;
+    assert_true(rows->at < rows->n);
+    assert_true(mw_ledger_balances(row));
+    assert_memory_equal(row, &rows->row[rows->at++], sizeof *row);
+    return MW_OK;
+}
+
+/* Accounts in both ways, which have to agree. */
 static struct mw_ledger_row total_of(struct place *place, size_t devices)
 {
-    struct mw_ledger_row *rows = NULL, total;
+    struct mw_ledger *ledger = NULL;
+    struct mw_ledger_row *row = NULL, total, whole;
     struct mw_error error = {0};
-    size_t n = 0;
-    assert_int_equal(mw_ledger_read(&place->plant, &rows, &n, &total, &error), MW_OK);
-    assert_int_equal(n, devices);
-    for (size_t i = 0; i < n; i++) {
-        assert_true(mw_ledger_balances(&rows[i]));
-        assert_true(i == 0 || strcmp(rows[i - 1].device, rows[i].device) < 0);
+    struct rows rows = {0};
+    assert_int_equal(mw_ledger_open(&ledger, &place->plant, &error), MW_OK);
+    for (bool more = true; more;) {
+        assert_int_equal(mw_ledger_advance(ledger, 7, &more, &error), MW_OK);
     }
-    free(rows);
+    assert_int_equal(mw_ledger_rows(ledger, &row, &rows.n, &total), MW_OK);
+    mw_ledger_close(ledger);
+    assert_int_equal(rows.n, devices);
+    for (size_t i = 1; i < rows.n; i++) {
+        assert_true(strcmp(row[i - 1].device, row[i].device) < 0);
+    }
+    rows.row = row;
+    assert_int_equal(mw_ledger_read(&place->plant, compare_row, &rows, &whole, &error), MW_OK);
+    assert_int_equal(rows.at, rows.n);
+    assert_memory_equal(&whole, &total, sizeof total);
+    free(row);
     assert_true(mw_ledger_balances(&total));
     return total;
 }
@@ -304,6 +329,39 @@ static void what_age_removed_is_not_missing(void **state)
     assert_int_equal(total.published, 20);
 }
 
+/* Device i of many: record i % 3 is nowhere, and the last one came twice. */
+static void write_many(struct place *place, unsigned devices, unsigned records)
+{
+    assert_int_equal(mw_stream_begin(place->bridge, NULL), MW_OK);
+    for (unsigned n = 0; n <= records; n++) {
+        for (unsigned i = 0; i < devices; i++) {
+            char name[32], text[160];
+            if (n == i % 3) {
+                continue;
+            }
+            snprintf(name, sizeof name, "device-%u", i);
+            snprintf(text, sizeof text, "{\"v\":1,\"device\":\"%s\",\"boot\":1,\"seq\":%u}", name,
+                     n < records ? n : records - 1);
+            assert_int_equal(mw_stream_append(place->bridge, "telemetry", mw_span_of(name),
+                                              mw_span_of(text), NULL),
+                             MW_OK);
+        }
+    }
+    assert_int_equal(mw_stream_commit(place->bridge, NULL, NULL), MW_OK);
+}
+
+/* Past what the account by sorting keeps in memory. */
+static void many_devices(void **state)
+{
+    struct place *place = *state;
+    write_many(place, 20000, 6);
+    struct mw_ledger_row total = total_of(place, 20000);
+    assert_int_equal(total.published, 6 * 20000);
+    assert_int_equal(total.stored, 5 * 20000);
+    assert_int_equal(total.missing, 20000);
+    assert_int_equal(total.doubled, 20000);
+}
+
 static void goes_on_with_what_comes(void **state)
 {
     struct place *place = *state;
@@ -402,6 +460,7 @@ int main(void)
         TEST(lost_is_missing_wherever_the_log_begins),
         TEST(what_age_removed_is_not_missing),
         TEST(goes_on_with_what_comes),
+        TEST(many_devices),
         cmocka_unit_test(book_counts_like_an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
