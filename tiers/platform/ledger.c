@@ -9,12 +9,14 @@
 struct entry {
     struct mw_table_key key;
     struct mw_ledger_device device;
-    char name[MW_NAME_MAX + 1];
+    char name[];
 };
 
 struct mw_ledger {
     struct mw_ledger_source source;
     struct mw_table devices; /* struct entry */
+    struct entry **list;     /* n_listed of them, by name; made anew when there are more */
+    size_t n_listed;
 };
 
 static void entry_free(void *entry)
@@ -29,7 +31,7 @@ static struct entry *entry_of(struct mw_ledger *ledger, struct mw_span name)
     if (entry != NULL) {
         return entry;
     }
-    entry = calloc(1, sizeof *entry);
+    entry = calloc(1, sizeof *entry + name.size + 1);
     if (entry == NULL) {
         return NULL;
     }
@@ -62,35 +64,45 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const struct entry *const *)a)->name, (*(const struct entry *const *)b)->name);
 }
 
-mw_err mw_ledger_rows(struct mw_ledger *ledger, struct mw_ledger_row **rows, size_t *n,
-                      struct mw_ledger_row *total)
+/* Devices do not go, so that the list is whole when it is as long as the table. */
+static mw_err list_devices(struct mw_ledger *ledger)
 {
-    *total = (struct mw_ledger_row){0};
-    *n = 0;
-    *rows = calloc(ledger->devices.count + 1, sizeof **rows);
-    const struct entry **list = calloc(ledger->devices.count + 1, sizeof(const struct entry *));
-    if (*rows == NULL || list == NULL) {
-        free(*rows);
-        free(list);
-        *rows = NULL;
+    size_t at = 0;
+    if (ledger->n_listed == ledger->devices.count) {
+        return MW_OK;
+    }
+    void *list = realloc(ledger->list, ledger->devices.count * sizeof *ledger->list);
+    if (list == NULL) {
         return MW_ERR_MEMORY;
     }
-    size_t at = 0, devices = 0;
-    while ((list[devices] = mw_table_next(&ledger->devices, &at)) != NULL) {
-        devices++;
+    ledger->list = list;
+    for (size_t i = 0; i < ledger->devices.count; i++) {
+        ledger->list[i] = mw_table_next(&ledger->devices, &at);
     }
-    qsort(list, devices, sizeof *list, by_name);
+    ledger->n_listed = ledger->devices.count;
+    qsort(ledger->list, ledger->n_listed, sizeof *ledger->list, by_name);
+    return MW_OK;
+}
+
+mw_err mw_ledger_rows(struct mw_ledger *ledger, mw_ledger_row_fn *fn, void *context,
+                      struct mw_ledger_row *total, struct mw_error *error)
+{
     struct mw_ledger_removed removed = {ledger->source.removed, ledger->source.removed_dead};
-    for (size_t i = 0; i < devices; i++) {
-        struct mw_ledger_row *row = &(*rows)[*n];
-        if (mw_ledger_device_account(&list[i]->device, &removed, row)) {
-            mw_ledger_add_row(total, row);
-            strcpy(row->device, list[i]->name);
-            (*n)++;
+    struct mw_ledger_row row;
+    *total = (struct mw_ledger_row){0};
+    mw_err err = list_devices(ledger);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "out of memory");
+    }
+    for (size_t i = 0; i < ledger->n_listed && err == MW_OK; i++) {
+        const struct entry *entry = ledger->list[i];
+        if (mw_ledger_device_account(&entry->device, &removed, &row)) {
+            mw_ledger_add_row(total, &row);
+            strcpy(row.device, entry->name);
+            err = fn == NULL ? MW_OK : fn(context, &row, error);
         }
     }
-    free(list);
-    return MW_OK;
+    return err;
 }
 
 mw_err mw_ledger_open(struct mw_ledger **ledger, const struct mw_plant *plant,
@@ -115,6 +127,7 @@ void mw_ledger_close(struct mw_ledger *ledger)
     if (ledger != NULL) {
         mw_ledger_source_fini(&ledger->source);
         mw_table_clear(&ledger->devices, entry_free);
+        free(ledger->list);
         free(ledger);
     }
 }

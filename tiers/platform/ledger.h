@@ -58,9 +58,9 @@ void mw_ledger_close(struct mw_ledger *ledger);
 mw_err mw_ledger_advance(struct mw_ledger *ledger, size_t records, bool *more,
                          struct mw_error *error);
 
-/* The rows in the order of device names (*rows is the caller's to free) and their sum. MEMORY. */
-mw_err mw_ledger_rows(struct mw_ledger *ledger, struct mw_ledger_row **rows, size_t *n,
-                      struct mw_ledger_row *total);
+/* What has been read so far, as mw_ledger_read gives it. MEMORY, or fn's error. */
+mw_err mw_ledger_rows(struct mw_ledger *ledger, mw_ledger_row_fn *fn, void *context,
+                      struct mw_ledger_row *total, struct mw_error *error);
 
 /* True when the row's equation holds. */
 bool mw_ledger_balances(const struct mw_ledger_row *row);

@@ -114,8 +114,7 @@ static bool read_event(struct mw_ledger_source *source, const struct mw_stream_r
 {
     *device = record->key;
     *event = (struct mw_ledger_event){.appended = record->appended};
-    if (!mw_name_valid(record->key) ||
-        mw_wire_open(source->parser, record->value, NULL) != MW_OK) {
+    if (!mw_name_valid(record->key) || mw_wire_open(source->parser, record->value, NULL) != MW_OK) {
         return false;
     }
     if (strcmp(record->topic, "telemetry") == 0) {

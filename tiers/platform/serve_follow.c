@@ -70,6 +70,26 @@ static int64_t get_time(const struct mw_wire_parser *parser, const char *key)
 
 /* ---- records and scores ---- */
 
+void mw_serve_thing_free(void *thing)
+{
+    free(((struct mw_serve_thing *)thing)->weight);
+    free(thing);
+}
+
+static void remember_weight(struct mw_serve_thing *thing, uint64_t seq, uint32_t boot,
+                            struct mw_span p)
+{
+    float weight = 1;
+    if (thing->weight == NULL) {
+        thing->weight = calloc(MW_SERVE_WEIGHTS, sizeof *thing->weight);
+    }
+    if (thing->weight != NULL) {
+        (void)mw_number_parse_f32(p, &weight);
+        thing->weight[seq % MW_SERVE_WEIGHTS] =
+            (struct mw_serve_weight){seq, boot, p.size == 0 ? 1 : weight};
+    }
+}
+
 static void take_telemetry(struct mw_serve *serve, struct mw_span device)
 {
     const struct mw_wire_parser *parser = serve->parser;
@@ -83,12 +103,9 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
         memcpy(thing->machine, machine.data, machine.size);
         thing->machine[machine.size] = '\0';
     }
-    uint64_t seq = get_u64(parser, "seq");
-    float weight = 1;
-    (void)mw_number_parse_f32(p, &weight);
-    thing->weight[seq % MW_SERVE_WEIGHTS].seq = seq;
-    thing->weight[seq % MW_SERVE_WEIGHTS].boot = (uint32_t)get_u64(parser, "boot");
-    thing->weight[seq % MW_SERVE_WEIGHTS].p = p.size == 0 ? 1 : weight;
+    if (serve->plant->level2.enabled) {
+        remember_weight(thing, get_u64(parser, "seq"), (uint32_t)get_u64(parser, "boot"), p);
+    }
     thing->time = get_time(parser, "time");
     thing->received = get_time(parser, "received");
     thing->records++;
@@ -100,7 +117,8 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
 static double weight_of(const struct mw_serve_thing *thing, uint32_t boot, uint64_t seq)
 {
     size_t at = (size_t)(seq % MW_SERVE_WEIGHTS);
-    bool same = thing->weight[at].seq == seq && thing->weight[at].boot == boot;
+    bool same =
+        thing->weight != NULL && thing->weight[at].seq == seq && thing->weight[at].boot == boot;
     return same ? (double)thing->weight[at].p : 0;
 }
 

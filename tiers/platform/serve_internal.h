@@ -13,9 +13,15 @@
 
 #include <jansson.h>
 
-#define MW_SERVE_WEIGHTS                                                    \
-    128 /* newest records of a thing whose p is remembered for their scores \
-         */
+/* Newest records of a thing whose p is remembered for their scores. */
+#define MW_SERVE_WEIGHTS 128
+
+/* A record of a thing. */
+struct mw_serve_weight {
+    uint64_t seq;
+    uint32_t boot;
+    float p;
+};
 
 /* A thing as the page shows it. */
 struct mw_serve_thing {
@@ -27,11 +33,8 @@ struct mw_serve_thing {
     bool scored;
     float score;
     char model[MW_DIGEST_TEXT];
-    struct {
-        uint64_t seq;
-        uint32_t boot;
-        float p;
-    } weight[MW_SERVE_WEIGHTS]; /* by seq modulo the size */
+    struct mw_serve_weight
+        *weight; /* by seq modulo MW_SERVE_WEIGHTS; NULL: none; only with level 2 */
 };
 
 /* A machine of which something was heard. A device may speak for many. */
@@ -64,15 +67,16 @@ struct mw_serve {
     uint64_t n_records, n_scores, n_alarms, n_events;
 
     struct mw_ledger *ledger;
-    struct mw_ledger_row *rows, total;
-    size_t n_rows;
-    bool accounted; /* rows are there */
+    struct mw_ledger_row total;
+    bool accounted; /* total is there */
+    bool current;   /* the ledger has been read to its end, which total is of */
     int64_t asked;  /* monotonic, when somebody last wanted the account */
 };
 
 /* serve_follow.c: one record of the stream. */
 void mw_serve_take(struct mw_serve *serve, const struct mw_stream_record *record);
 struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span name);
+void mw_serve_thing_free(void *thing);
 /* Loads what an earlier run kept: rollouts, newest drift and model; and the bridge's positions. */
 mw_err mw_serve_load(struct mw_serve *serve, struct mw_error *error);
 
@@ -84,7 +88,7 @@ void mw_serve_account(struct mw_serve *serve, int64_t microseconds);
 
 /* serve_state.c: what is shown. NULL: out of memory. */
 json_t *mw_serve_state(struct mw_serve *serve, size_t limit);
-json_t *mw_serve_ledger(struct mw_serve *serve);
+mw_err mw_serve_ledger(struct mw_serve *serve, struct mw_buffer *out);
 mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out);
 
 /* serve_api.c: the handler of the HTTP server; context is the serve. */
