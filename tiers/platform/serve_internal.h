@@ -13,15 +13,17 @@
 
 #include <jansson.h>
 
-/* Newest records of a thing whose p is remembered for their scores. */
-#define MW_SERVE_WEIGHTS 128
-
-/* A record of a thing. */
+/* A record of a thing, until its score comes. */
 struct mw_serve_weight {
     uint64_t seq;
     uint32_t boot;
-    float p;
+    float p; /* 0: it has its score */
 };
+
+/* Newest records of a thing whose p is remembered for their scores, with a scorer that keeps up and
+ * at most; powers of two. */
+#define MW_SERVE_WEIGHTS_FIRST 4
+#define MW_SERVE_WEIGHTS 128
 
 /* A thing as the page shows it. */
 struct mw_serve_thing {
@@ -33,8 +35,8 @@ struct mw_serve_thing {
     bool scored;
     float score;
     char model[MW_DIGEST_TEXT];
-    struct mw_serve_weight
-        *weight; /* by seq modulo MW_SERVE_WEIGHTS; NULL: none; only with level 2 */
+    struct mw_serve_weight *weight; /* by seq modulo n_weights; none without level 2 */
+    uint32_t n_weights;
 };
 
 /* A machine of which something was heard. A device may speak for many. */
