@@ -25,7 +25,7 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"dead", counts->dead},
         {"again", counts->again},
         {"ahead", counts->ahead},
-        {"pending", mw_bridge_intake_pending(intake)},
+        {"pending", intake->pending},
         {"positions", intake->devices.count},
         {"updates", outgoing->updates},
         {"parts", outgoing->parts},
