@@ -65,4 +65,16 @@ typedef bool mw_store_visit_fn(void *context, const char *tag, const char *diges
 mw_err mw_store_visit(struct mw_store *store, mw_store_visit_fn *fn, void *context,
                       struct mw_error *error);
 
+/* Removes the blobs that nothing leads to: no tag, no signed target (trust.h) and none of the n
+ * `roots`, which are digests of manifests; and that were put, or put again, before `before`
+ * (microseconds UTC), so that what is being published is left alone. Blobs are all that goes:
+ * tags and metadata stay as they are. A store whose metadata or manifests cannot be read is not
+ * touched. */
+struct mw_swept {
+    size_t blobs;
+    uint64_t bytes;
+};
+mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                      int64_t before, struct mw_swept *swept, struct mw_error *error);
+
 #endif
