@@ -65,11 +65,10 @@ typedef bool mw_store_visit_fn(void *context, const char *tag, const char *diges
 mw_err mw_store_visit(struct mw_store *store, mw_store_visit_fn *fn, void *context,
                       struct mw_error *error);
 
-/* Removes the blobs that nothing leads to: no tag, no signed target (trust.h) and none of the n
- * `roots`, which are digests of manifests; and that were put, or put again, before `before`
- * (microseconds UTC), so that what is being published is left alone. Blobs are all that goes:
- * tags and metadata stay as they are. A store whose metadata or manifests cannot be read is not
- * touched. */
+/* Removes the blobs that nothing leads to - no tag and none of the n `roots`, which are digests of
+ * manifests - and that were put, or put again, before `before` (microseconds UTC), so that what is
+ * being put together is left alone. With neither tags nor roots nothing is removed, nor when a
+ * manifest cannot be read. For a store with signed metadata: mw_trust_sweep. */
 struct mw_swept {
     size_t blobs;
     uint64_t bytes;

@@ -145,8 +145,8 @@ static mw_err remove_rest(const struct mw_store *store, const struct kept *kept,
     return MW_OK;
 }
 
-mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
-                      int64_t before, struct mw_swept *swept, struct mw_error *error)
+static mw_err sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                    bool targets, int64_t before, struct mw_swept *swept, struct mw_error *error)
 {
     struct kept kept = {0};
     int lock;
@@ -159,7 +159,9 @@ mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT
         keep(&kept, roots[i]);
     }
     err = mw_store_visit(store, keep_tagged, &kept, error);
-    err = err == MW_OK ? keep_targets(store, &kept, error) : err;
+    if (err == MW_OK && targets) {
+        err = keep_targets(store, &kept, error);
+    }
     sort_once(&kept);
     size_t manifests = kept.n;
     for (size_t i = 0; err == MW_OK && i < manifests; i++) {
@@ -180,4 +182,16 @@ mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT
         *error = (struct mw_error){0}; /* what a manifest said that is not there */
     }
     return err;
+}
+
+mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                      int64_t before, struct mw_swept *swept, struct mw_error *error)
+{
+    return sweep(store, roots, n, false, before, swept, error);
+}
+
+mw_err mw_trust_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                      int64_t before, struct mw_swept *swept, struct mw_error *error)
+{
+    return sweep(store, roots, n, true, before, swept, error);
 }

@@ -28,8 +28,7 @@ static void sign(const struct place *place, const char *name, const char *manife
 {
     struct mw_buffer text = {0};
     assert_ok(mw_store_get(place->store, manifest, &text, error));
-    assert_ok(
-        mw_trust_sign(place->store, place->keys, name, manifest, text.size, NULL, error));
+    assert_ok(mw_trust_sign(place->store, place->keys, name, manifest, text.size, NULL, error));
     mw_buffer_free(&text);
 }
 
@@ -47,10 +46,10 @@ static void test_what_is_named_stays(void **state)
     assert_ok(mw_store_tag(place->store, "plant", manifest[0], error));
     sign(place, "bundle/plant/0", manifest[1]);
 
-    assert_ok(mw_store_sweep(place->store, NULL, 0, mw_clock_utc() - 3600 * MW_SECOND, &swept,
+    assert_ok(mw_trust_sweep(place->store, NULL, 0, mw_clock_utc() - 3600 * MW_SECOND, &swept,
                              error)); /* all of it is young */
     assert_int_equal(swept.blobs, 0);
-    assert_ok(mw_store_sweep(place->store, (const char(*)[MW_DIGEST_TEXT]) & manifest[2], 1, LATER,
+    assert_ok(mw_trust_sweep(place->store, (const char(*)[MW_DIGEST_TEXT]) & manifest[2], 1, LATER,
                              &swept, error));
     for (int i = 0; i < 4; i++) {
         assert_int_equal(has(place, manifest[i]), i < 3);
@@ -63,7 +62,7 @@ static void test_what_is_named_stays(void **state)
     /* A name that moves lets go of what it named. */
     put(place, "newer", manifest[3], part[3]);
     sign(place, "bundle/plant/0", manifest[3]);
-    assert_ok(mw_store_sweep(place->store, NULL, 0, LATER, &swept, error));
+    assert_ok(mw_trust_sweep(place->store, NULL, 0, LATER, &swept, error));
     assert_int_equal(swept.blobs, 4); /* signed and running, each with its part */
     assert_true(has(place, part[0]) && has(place, part[3]));
     assert_ok(mw_trust_verify(place->store, manifest[3], error));
@@ -78,14 +77,29 @@ static void test_a_damaged_store_is_not_touched(void **state)
     put(place, "tagged", manifest, part);
     assert_ok(mw_store_put(place->store, "loose", 5, loose, error));
     assert_ok(mw_store_tag(place->store, "plant", manifest, error));
-    assert_refused(mw_store_sweep(place->store, NULL, 0, LATER, &swept, error), MW_ERR_SIGNATURE,
+    assert_refused(mw_trust_sweep(place->store, NULL, 0, LATER, &swept, error), MW_ERR_SIGNATURE,
                    "root"); /* nothing says what is signed */
     assert_ok(mw_trust_init(place->store, place->keys, error));
     (void)snprintf(name, sizeof name, "blobs/sha256/%s", manifest + 7);
     place_write(place_path(place, name), "{}", 2);
-    assert_refused(mw_store_sweep(place->store, NULL, 0, LATER, &swept, error), MW_ERR_CORRUPT,
+    assert_refused(mw_trust_sweep(place->store, NULL, 0, LATER, &swept, error), MW_ERR_CORRUPT,
                    "another hash");
     assert_true(has(place, part) && has(place, loose));
+}
+
+static void test_without_metadata_roots_count(void **state)
+{
+    struct place *place = *state;
+    char manifest[2][MW_DIGEST_TEXT], part[2][MW_DIGEST_TEXT];
+    struct mw_swept swept;
+    put(place, "active", manifest[0], part[0]);
+    put(place, "long ago", manifest[1], part[1]);
+    assert_ok(mw_store_sweep(place->store, NULL, 0, LATER, &swept, error));
+    assert_int_equal(swept.blobs, 0);
+    assert_ok(mw_store_sweep(place->store, (const char(*)[MW_DIGEST_TEXT])manifest, 1, LATER,
+                             &swept, error));
+    assert_int_equal(swept.blobs, 2);
+    assert_true(has(place, manifest[0]) && has(place, part[0]));
 }
 
 int main(void)
@@ -94,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_what_is_named_stays),
         ROW(test_a_damaged_store_is_not_touched),
+        ROW(test_without_metadata_roots_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -409,3 +409,17 @@ void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *js
     free(text);
     json_decref(reason);
 }
+
+size_t mw_model_slot_bundles(const struct mw_model_slot *slot,
+                             char digest[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT])
+{
+    const char *const wanted[MW_MODEL_SLOT_BUNDLES] = {active_digest(slot), slot->previous,
+                                                       slot->trial, slot->fetch.bundle};
+    size_t n = 0;
+    for (size_t i = 0; i < MW_MODEL_SLOT_BUNDLES; i++) {
+        if (mw_digest_valid(mw_span_of(wanted[i]))) {
+            memcpy(digest[n++], wanted[i], MW_DIGEST_TEXT);
+        }
+    }
+    return n;
+}

@@ -244,7 +244,7 @@ static void sweep(const struct mw_plant *plant, struct mw_store *store)
     struct mw_error error = {0};
     mw_err err = mw_in_use_all(plant, &used, &n, &error);
     if (err == MW_OK) {
-        err = mw_store_sweep(store, (const char(*)[MW_DIGEST_TEXT])used, n,
+        err = mw_trust_sweep(store, (const char(*)[MW_DIGEST_TEXT])used, n,
                              mw_clock_utc() - UNUSED_FOR, &swept, &error);
     }
     free(used);
