@@ -1,4 +1,5 @@
-/* thing_sweep.c - keeps the store of a host's models from growing with every model that ever ran. */
+/* thing_sweep.c - keeps the store of a host's models from growing with every model that ever ran.
+ */
 #include "tiers/iot/thing_device.h"
 
 #include "lib/base/clock.h"

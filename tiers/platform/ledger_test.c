@@ -120,8 +120,10 @@ static mw_err keep_row(void *context, const struct mw_ledger_row *row, struct mw
     (void)error;
     assert_true(mw_ledger_balances(row));
     assert_true(rows->n == 0 || strcmp(rows->row[rows->n - 1].device, row->device) < 0);
-    rows->row = realloc(rows->row, (rows->n + 1) * sizeof *row);
-    assert_non_null(rows->row);
+    if ((rows->n & (rows->n - 1)) == 0) { /* room for twice as many, or for the first */
+        rows->row = realloc(rows->row, (2 * rows->n + 1) * sizeof *row);
+        assert_non_null(rows->row);
+    }
     rows->row[rows->n++] = *row;
     return MW_OK;
 }
