@@ -6,7 +6,7 @@ PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev 
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnanopb-dev liblbfgs-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
-BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv

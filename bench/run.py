@@ -10,6 +10,8 @@ replay    a recording through the whole loop at full speed, with a deployed mode
 engine    one inference of a 24-50-40-1 int8 perceptron
 stream    durable appends and reads against plain inserts and selects with the same settings; medians
           of five rounds, whose disks are never equally busy
+ledger    `millwright ledger` over a stream of 20 records and scores a device, for 1,000 and 100,000
+          devices, against counts by device alone: SQL that groups, and a Python dict of sets
 latency   from a record's publication to its command at the demo's load, alone and beside busy loops,
           against a message, two durable writes and the answer, in the same conditions
 demo      the figures of `millwright demo --once`, one minute; its latency beside a message and its answer
@@ -52,6 +54,14 @@ class Bench:
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]}: status {done.returncode}: {done.stderr.strip()[-500:]}")
         return done.stdout
+
+    def measure(self, *command):
+        """What a command prints, its wall time and its peak memory. Asked by `time`, which is small: a
+        child's peak begins with that of the process it was forked from."""
+        report = self.work / "time"
+        out = self.run("/usr/bin/time", "-f", "%e %M", "-o", report, *command)
+        seconds, kib = report.read_text().split()
+        return out, {"seconds": float(seconds), "mb": int(kib) / 1024}
 
     def program(self, name, *arguments):
         return json.loads(self.run(self.build / "bench" / f"bench_{name}", *arguments))
@@ -175,6 +185,31 @@ def part_stream(bench):
     bench.versions["SQLite"] = r["sqlite"]
 
 
+def part_ledger(bench):
+    records = 20
+    for devices in (1000, 100000):
+        with tempfile.TemporaryDirectory(dir=bench.work) as folder:
+            made = bench.program("ledger", f"{folder}/data", devices, records)
+            config = pathlib.Path(folder) / "plant.yaml"
+            config.write_text("plant: bench\ndata: data\n")
+            out, ours = bench.measure(bench.millwright, "ledger", "-c", config, "--json")
+            peers = {how: bench.measure(sys.executable, HERE / "ledger_peer.py", how, f"{folder}/data/stream")
+                     for how in ("sql", "dict")}
+        account = json.loads(out)
+        count = made["records"] + made["scores"]
+        whole = {"devices": devices, "stored": made["records"], "scored": made["scores"]}
+        for said in ({"devices": len(account["devices"]), "stored": account["total"]["stored"],
+                      "scored": account["total"]["scored"]}, *(json.loads(peer[0]) for peer in peers.values())):
+            if said != whole:
+                print(f"the accounts differ: {said} and {whole}")
+        what = f"ledger, {devices:,} devices, {count:,} records"
+        for how, peer in (("sql", "SQLite: SELECT count(*), count(DISTINCT ..) GROUP BY key"),
+                          ("dict", "Python: a dict of sets of numbers")):
+            theirs = peers[how][1]
+            bench.add(what, count / ours["seconds"], "records/s", peer, count / theirs["seconds"])
+            bench.add(f"{what}: memory", ours["mb"], "MB", peer, theirs["mb"], True)
+
+
 def part_latency(bench):
     for condition, result in latency.measure(bench).items():
         ours, peer = result["commands"], result["turns"]
@@ -209,7 +244,7 @@ def part_demo(bench):
 
 
 PARTS = {"logistic": part_logistic, "engine": part_engine, "stream": part_stream,
-         "replay": part_replay, "latency": part_latency, "demo": part_demo}
+         "ledger": part_ledger, "replay": part_replay, "latency": part_latency, "demo": part_demo}
 
 
 def cpu_name():

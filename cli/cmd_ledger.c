@@ -19,33 +19,11 @@ static const struct mw_option options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-static mw_err print_json(const struct mw_ledger_row *rows, size_t n,
-                         const struct mw_ledger_row *total, struct mw_error *error)
-{
-    struct mw_buffer out = {0};
-    mw_err err = mw_buffer_printf(
-        &out, "{\"v\":1,\"balanced\":%s,\"total\":", mw_ledger_balances(total) ? "true" : "false");
-    if (err == MW_OK) {
-        err = mw_ledger_print_row(total, &out);
-    }
-    if (err == MW_OK) {
-        err = mw_buffer_printf(&out, ",\"devices\":[");
-    }
-    for (size_t i = 0; i < n && err == MW_OK; i++) {
-        err = i > 0 ? mw_buffer_add(&out, ",", 1) : MW_OK;
-        if (err == MW_OK) {
-            err = mw_ledger_print_row(&rows[i], &out);
-        }
-    }
-    if (err == MW_OK) {
-        err = mw_buffer_add(&out, "]}", 2);
-    }
-    if (err == MW_OK) {
-        puts(out.data);
-    }
-    mw_buffer_free(&out);
-    return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
-}
+/* Rows are printed as they come, so that a large plant takes no more memory than a small one. */
+struct printer {
+    bool json, begun;
+    struct mw_buffer text;
+};
 
 static void print_line(const char *name, const struct mw_ledger_row *row)
 {
@@ -64,14 +42,44 @@ static void note(const char *text, unsigned long long count)
     }
 }
 
-static void print_text(const struct mw_ledger_row *rows, size_t n,
-                       const struct mw_ledger_row *total)
+static mw_err print_json_row(struct printer *printer, const char *before,
+                             const struct mw_ledger_row *row, struct mw_error *error)
 {
-    printf("%-20s %10s %10s %8s %6s %8s %8s %8s %11s %10s\n", "device", "published", "stored",
-           "pending", "dead", "dropped", "missing", "doubled", "suppressed", "scored");
-    for (size_t i = 0; i < n; i++) {
-        print_line(rows[i].device, &rows[i]);
+    mw_buffer_clear(&printer->text);
+    if (mw_ledger_print_row(row, &printer->text) != MW_OK) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
+    printf("%s%s", before, printer->text.data);
+    return MW_OK;
+}
+
+static void begin(struct printer *printer)
+{
+    if (printer->json) {
+        printf("{\"v\":1,\"devices\":[");
+    } else {
+        printf("%-20s %10s %10s %8s %6s %8s %8s %8s %11s %10s\n", "device", "published", "stored",
+               "pending", "dead", "dropped", "missing", "doubled", "suppressed", "scored");
+    }
+    printer->begun = true;
+}
+
+static mw_err print_row(void *context, const struct mw_ledger_row *row, struct mw_error *error)
+{
+    struct printer *printer = context;
+    const char *comma = printer->begun ? "," : "";
+    if (!printer->begun) {
+        begin(printer);
+    }
+    if (printer->json) {
+        return print_json_row(printer, comma, row, error);
+    }
+    print_line(row->device, row);
+    return MW_OK;
+}
+
+static void print_end(const struct mw_ledger_row *total)
+{
     print_line("total", total);
     printf("\npublished = stored + pending + dead + dropped + missing%s\n",
            mw_ledger_balances(total) ? "" : ": DOES NOT HOLD");
@@ -85,24 +93,38 @@ static void print_text(const struct mw_ledger_row *rows, size_t n,
     note("dead letters carry no number", total->dead_unnumbered);
 }
 
+static mw_err print_total(struct printer *printer, const struct mw_ledger_row *total,
+                          struct mw_error *error)
+{
+    if (!printer->begun) {
+        begin(printer);
+    }
+    if (!printer->json) {
+        print_end(total);
+        return MW_OK;
+    }
+    printf("],\"balanced\":%s,", mw_ledger_balances(total) ? "true" : "false");
+    mw_err err = print_json_row(printer, "\"total\":", total, error);
+    puts("}");
+    return err;
+}
+
 static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
     struct mw_plant plant;
-    struct mw_ledger_row *rows = NULL, total;
-    size_t n_rows = 0;
+    struct mw_ledger_row total;
+    struct printer printer = {.json = v->json};
     (void)n;
     (void)argv;
     if (mw_plant_read(&plant, v->config, error) != MW_OK) {
         return 2;
     }
-    mw_err err = mw_ledger_read(&plant, &rows, &n_rows, &total, error);
-    if (err == MW_OK && v->json) {
-        err = print_json(rows, n_rows, &total, error);
-    } else if (err == MW_OK) {
-        print_text(rows, n_rows, &total);
+    mw_err err = mw_ledger_read(&plant, print_row, &printer, &total, error);
+    if (err == MW_OK) {
+        err = print_total(&printer, &total, error);
     }
-    free(rows);
+    mw_buffer_free(&printer.text);
     mw_plant_clear(&plant);
     if (err != MW_OK) {
         return 1;

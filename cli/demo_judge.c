@@ -145,10 +145,8 @@ static mw_err judge_models(struct mw_demo *demo)
 
 static mw_err read_ledger(struct mw_demo *demo)
 {
-    struct mw_ledger_row *rows = NULL, total = {0};
-    size_t n = 0;
-    mw_err err = mw_ledger_read(&demo->plant, &rows, &n, &total, demo->error);
-    free(rows);
+    struct mw_ledger_row total = {0};
+    mw_err err = mw_ledger_read(&demo->plant, NULL, NULL, &total, demo->error);
     demo->figures.published = total.published;
     demo->figures.stored = total.stored;
     demo->figures.pending = total.pending;

@@ -189,16 +189,19 @@ mw_err mw_store_put(struct mw_store *store, const void *data, size_t size,
     if (digest[0] == '\0') {
         return mw_error_set(error, MW_ERR_MEMORY, "SHA-256: out of memory");
     }
+    int lock;
     mw_err err = blob_path(store, digest, path, sizeof path, error);
-    if (err != MW_OK || blob_is(path, data, size)) {
+    if (err == MW_OK) {
+        err = mw_store_lock(store, &lock, error);
+    }
+    if (err != MW_OK) {
         return err;
     }
-    int lock;
-    err = mw_store_lock(store, &lock, error);
-    if (err == MW_OK) {
+    /* One that is there is as good as new, for mw_store_sweep too. */
+    if (!blob_is(path, data, size) || utimensat(AT_FDCWD, path, NULL, 0) != 0) {
         err = mw_file_write(path, data, size, 0644, error);
-        mw_store_unlock(lock);
     }
+    mw_store_unlock(lock);
     return err;
 }
 

@@ -65,4 +65,15 @@ typedef bool mw_store_visit_fn(void *context, const char *tag, const char *diges
 mw_err mw_store_visit(struct mw_store *store, mw_store_visit_fn *fn, void *context,
                       struct mw_error *error);
 
+/* Removes the blobs that nothing leads to - no tag and none of the n `roots`, which are digests of
+ * manifests - and that were put, or put again, before `before` (microseconds UTC), so that what is
+ * being put together is left alone. With neither tags nor roots nothing is removed, nor when a
+ * manifest cannot be read. For a store with signed metadata: mw_trust_sweep. */
+struct mw_swept {
+    size_t blobs;
+    uint64_t bytes;
+};
+mw_err mw_store_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                      int64_t before, struct mw_swept *swept, struct mw_error *error);
+
 #endif

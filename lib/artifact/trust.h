@@ -44,6 +44,11 @@ mw_err mw_trust_root(struct mw_store *store, struct mw_buffer *root, struct mw_e
 mw_err mw_trust_verify_targets(struct mw_span root, struct mw_span targets, const char *digest,
                                uint64_t *version, struct mw_error *error);
 
+/* mw_store_sweep that also keeps all that targets list. Metadata stays as it is; when it cannot be
+ * checked nothing is removed. */
+mw_err mw_trust_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,
+                      int64_t before, struct mw_swept *swept, struct mw_error *error);
+
 /* Key id (hex SHA-256) that signed targets last, for people. */
 mw_err mw_trust_signer(struct mw_store *store, char keyid[MW_DIGEST_TEXT], struct mw_error *error);
 

@@ -431,3 +431,22 @@ void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *js
     free(text);
     json_decref(reason);
 }
+
+size_t mw_model_slot_bundles(const struct mw_model_slot *slot,
+                             char digest[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT])
+{
+    char held[MW_SLOTS][MW_DIGEST_TEXT];
+    for (uint8_t i = 0; i < MW_SLOTS; i++) {
+        bool empty = slot->slots.slot[i].state == MW_SLOT_EMPTY;
+        mw_model_slots_digest(&slot->slots, empty ? MW_SLOT_NONE : i, held[i]);
+    }
+    const char *const wanted[MW_MODEL_SLOT_BUNDLES] = {active_digest(slot), held[0], held[1],
+                                                       slot->fetch.bundle};
+    size_t n = 0;
+    for (size_t i = 0; i < MW_MODEL_SLOT_BUNDLES; i++) {
+        if (mw_digest_valid(mw_span_of(wanted[i]))) {
+            memcpy(digest[n++], wanted[i], MW_DIGEST_TEXT);
+        }
+    }
+    return n;
+}

@@ -70,6 +70,13 @@ struct mw_runner *mw_model_slot_runner(struct mw_model_slot *slot);
 const struct mw_baseline *mw_model_slot_baseline(const struct mw_model_slot *slot,
                                                  const char *machine);
 
+/* The manifests of the bundles that the slot may still want from the store: in use, what its two
+ * slots hold (in use, before it or on trial), fetched last; one may be there twice. Gives how many,
+ * at most MW_MODEL_SLOT_BUNDLES. */
+#define MW_MODEL_SLOT_BUNDLES 4
+size_t mw_model_slot_bundles(const struct mw_model_slot *slot,
+                             char digest[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT]);
+
 /* Adds ,"reported":{...} to a status. */
 void mw_model_slot_status(const struct mw_model_slot *slot, struct mw_buffer *json);
 

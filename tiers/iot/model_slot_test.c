@@ -549,6 +549,37 @@ static void none_may_be_desired(void **state)
     end(&scene);
 }
 
+static void the_store_keeps_what_the_slot_may_want(void **state)
+{
+    struct scene scene;
+    char needed[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT], found[MW_DIGEST_TEXT];
+    struct mw_swept swept;
+    begin(&scene, state);
+    publish(&scene, 1, 0.5F);
+    publish(&scene, 2, 0.25F);
+    for (int i = 0; i < 3; i++) {
+        fetch(&scene, i);
+    }
+    size_t n = mw_model_slot_bundles(scene.slot, needed);
+    bool before = false;
+    for (size_t i = 0; i < n; i++) {
+        before = before || strcmp(needed[i], scene.digest[1]) == 0;
+        assert_string_not_equal(needed[i], scene.digest[0]);
+    }
+    assert_string_equal(needed[0], scene.digest[2]);
+    assert_true(before);
+    assert_ok(mw_store_sweep(scene.store, (const char(*)[MW_DIGEST_TEXT])needed, n,
+                             mw_clock_utc() + 3600 * MW_SECOND, &swept, error));
+    assert_true(swept.blobs > 0);
+    assert_refused(mw_store_resolve(scene.store, scene.digest[0], found, error), MW_ERR_NOT_FOUND,
+                   scene.digest[0]);
+    restart(&scene);
+    assert_runs(&scene, scene.digest[2], 0.25F);
+    fetch(&scene, 1);
+    assert_runs(&scene, scene.digest[1], 0.5F);
+    end(&scene);
+}
+
 static void baselines_survive(void **state)
 {
     struct scene scene;
@@ -583,6 +614,7 @@ int main(void)
         TEST(an_older_programs_outbox_is_read),
         TEST(a_damaged_bundle_falls_back),
         TEST(none_may_be_desired),
+        TEST(the_store_keeps_what_the_slot_may_want),
         TEST(baselines_survive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

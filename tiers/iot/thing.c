@@ -15,6 +15,7 @@
 
 #define WAITING_MAX 256 /* records a device that may wait before the simulation does */
 #define BURST 8         /* ticks a round of the loop while catching up */
+#define SWEEP_GAP (24 * 3600 * MW_SECOND)
 
 struct thing {
     const struct mw_plant *plant;
@@ -34,7 +35,8 @@ struct thing {
     struct mw_error error; /* of the tick in progress */
     bool failed;
     bool event_added;
-    int64_t due; /* monotonic; of the next tick at speed */
+    int64_t due;   /* monotonic; of the next tick at speed */
+    int64_t swept; /* monotonic, when the store was; 0: not yet */
 };
 
 /* --- what the world tells --- */
@@ -249,6 +251,10 @@ static void on_second(void *context)
         mw_thing_device_tick(thing->device[i], now);
     }
     send_events(thing); /* what has not had its ack yet */
+    if (thing->swept == 0 || now - thing->swept > SWEEP_GAP) {
+        mw_thing_sweep(thing->store, thing->device, thing->n);
+        thing->swept = now;
+    }
     mw_thing_report_write(thing->report, thing->device, thing->n, mw_world_time(thing->world),
                           &thing->latency);
 }

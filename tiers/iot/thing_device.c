@@ -240,3 +240,9 @@ const char *mw_thing_device_bundle(const struct mw_thing_device *device)
     const struct mw_runner *runner = mw_model_slot_runner(device->slot);
     return runner == NULL ? "" : runner->bundle.digest;
 }
+
+size_t mw_thing_device_bundles(const struct mw_thing_device *device,
+                               char digest[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT])
+{
+    return mw_model_slot_bundles(device->slot, digest);
+}

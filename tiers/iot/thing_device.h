@@ -6,6 +6,7 @@
 #include "lib/artifact/store.h"
 #include "lib/plant/plant.h"
 #include "tiers/iot/latency.h"
+#include "tiers/iot/model_slot.h"
 #include "tiers/iot/outbox.h"
 #include "tiers/iot/uplink.h"
 
@@ -64,6 +65,14 @@ void mw_thing_device_tick(struct mw_thing_device *device, int64_t now_monotonic)
 uint64_t mw_thing_device_waiting(const struct mw_thing_device *device);
 const struct mw_outbox_device *mw_thing_device_numbers(const struct mw_thing_device *device);
 const char *mw_thing_device_name(const struct mw_thing_device *device);
+
+/* As mw_model_slot_bundles. */
+size_t mw_thing_device_bundles(const struct mw_thing_device *device,
+                               char digest[MW_MODEL_SLOT_BUNDLES][MW_DIGEST_TEXT]);
+
+/* Removes from the store that these devices share what none of them may still want
+ * (thing_sweep.c). Call at the start and about daily; logs what goes wrong. */
+void mw_thing_sweep(struct mw_store *store, struct mw_thing_device *const *device, unsigned n);
 const char *mw_thing_device_bundle(const struct mw_thing_device *device); /* "" without one */
 
 #endif

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOG_MOST (64 << 20) /* bytes of truth.jsonl and of twins.jsonl */
+
 struct mw_thing_report {
     const struct mw_plant *plant;
     FILE *truth, *twins; /* twins NULL: not asked for */
@@ -56,6 +58,29 @@ mw_err mw_thing_report_new(struct mw_thing_report **out, const struct mw_plant *
     return MW_OK;
 }
 
+/* A plant may be simulated for years: a log that has grown long becomes the one before, and that
+ * one goes. */
+static void bound_log(const struct mw_thing_report *report, const char *name, FILE **file)
+{
+    char path[PATH_MAX], before[PATH_MAX + 2];
+    if (ftello(*file) < LOG_MOST ||
+        mw_plant_path(report->plant, "things", name, path, sizeof path, NULL) != MW_OK) {
+        return;
+    }
+    snprintf(before, sizeof before, "%s.1", path);
+    if (rename(path, before) != 0) {
+        return;
+    }
+    FILE *fresh = fopen(path, "ae");
+    if (fresh == NULL) {
+        (void)rename(before, path);
+        return;
+    }
+    setvbuf(fresh, NULL, _IOLBF, 1024);
+    fclose(*file);
+    *file = fresh;
+}
+
 void mw_thing_report_free(struct mw_thing_report *report)
 {
     if (report != NULL) {
@@ -82,6 +107,7 @@ void mw_thing_report_truth(struct mw_thing_report *report, const struct mw_world
             truth->name, mw_motor_fault_name(truth->fault), seconds(truth->started),
             seconds(truth->breakdown), truth->saved ? "true" : "false",
             seconds(truth->saved ? truth->stopped : 0), seconds(mw_clock_utc()));
+    bound_log(report, "truth.jsonl", &report->truth);
 }
 
 void mw_thing_report_change(struct mw_thing_report *report, int64_t time,
@@ -109,6 +135,7 @@ void mw_thing_report_twin(struct mw_thing_report *report, const struct mw_world_
         fprintf(report->twins, "%s\"%s\":%s", i == 0 ? "" : ",", mw_motor_feature_names[i], number);
     }
     fputs("}}\n", report->twins);
+    bound_log(report, "twins.jsonl", &report->twins);
 }
 
 void mw_thing_report_pace(struct mw_thing_report *report, bool fast)

@@ -9,11 +9,13 @@
 
 struct mw_thing_report;
 
-/* Appends to data/things/truth.jsonl:
+/* Appends to data/things/truth.jsonl (64 MiB, then it is moved to truth.jsonl.1, over the one
+ * there):
  *   {"truth":{"machine","fault","started","breakdown","saved","stopped","told"}}
  *   {"change":{"time","kind","machine","value"}}
  *   {"paced":{"time","wall"}} when the simulation has caught up and speed holds
- * and, with simulate.twins, to data/things/twins.jsonl what the twins of stopped machines measure:
+ * and, with simulate.twins, to data/things/twins.jsonl, likewise, what the twins of stopped
+ * machines measure:
  *   {"machine","time","features":{name:value}}
  * Times are seconds; `told` and `wall` are the wall clock's. */
 mw_err mw_thing_report_new(struct mw_thing_report **report, const struct mw_plant *plant,

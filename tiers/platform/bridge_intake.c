@@ -424,11 +424,26 @@ static void print_receipts(struct mw_bridge_intake *intake, mw_bridge_ack_fn *fn
     mw_buffer_free(&text);
 }
 
+/* What the newest status promises and has not come yet. */
+static uint64_t pending_of(const struct mw_bridge_device *device)
+{
+    if (!device->heard || device->last_seq < 0) {
+        return 0;
+    }
+    uint64_t end = (uint64_t)device->last_seq + 1;
+    bool same = device->known && device->boot == device->status_boot;
+    bool ahead = !device->known || device->status_boot > device->boot;
+    return ahead ? end : same && end > device->next ? end - device->next : 0;
+}
+
 void mw_bridge_intake_stored(struct mw_bridge_intake *intake, mw_bridge_ack_fn *fn, void *context)
 {
     while (intake->touched != NULL) {
         struct mw_bridge_device *device = intake->touched;
+        uint64_t pending = pending_of(device);
         intake->touched = device->next_touched;
+        intake->pending += pending - device->pending;
+        device->pending = pending;
         if (device->answer) {
             print_ack(device, fn, context);
         }
@@ -438,21 +453,4 @@ void mw_bridge_intake_stored(struct mw_bridge_intake *intake, mw_bridge_ack_fn *
     }
     print_receipts(intake, fn, context);
     mw_bridge_round_clear(&intake->round);
-}
-
-uint64_t mw_bridge_intake_pending(const struct mw_bridge_intake *intake)
-{
-    uint64_t pending = 0;
-    size_t at = 0;
-    const struct mw_bridge_device *device;
-    while ((device = mw_table_next(&intake->devices, &at)) != NULL) {
-        if (!device->heard || device->last_seq < 0) {
-            continue;
-        }
-        uint64_t end = (uint64_t)device->last_seq + 1;
-        bool same = device->known && device->boot == device->status_boot;
-        bool ahead = !device->known || device->status_boot > device->boot;
-        pending += ahead ? end : same && end > device->next ? end - device->next : 0;
-    }
-    return pending;
 }

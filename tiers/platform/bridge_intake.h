@@ -53,6 +53,7 @@ struct mw_bridge_intake {
 
     struct mw_table devices;          /* struct mw_bridge_device, owned */
     struct mw_bridge_device *touched; /* in this round, linked by next_touched */
+    uint64_t pending; /* what statuses promise and has not been stored yet, over all devices */
     struct mw_bridge_round round;
     struct mw_bridge_counts counts;
 
@@ -80,9 +81,6 @@ mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake);
  * cumulative ack a device, one a stored event - hands it to fn, and ends the round. */
 typedef void mw_bridge_ack_fn(void *context, const char *device, struct mw_span json);
 void mw_bridge_intake_stored(struct mw_bridge_intake *intake, mw_bridge_ack_fn *fn, void *context);
-
-/* What the statuses promise and has not come yet, over all devices. */
-uint64_t mw_bridge_intake_pending(const struct mw_bridge_intake *intake);
 
 /* For the parts of the intake among themselves: puts a device on the round's list. */
 void mw_bridge_touch(struct mw_bridge_intake *intake, struct mw_bridge_device *device, bool changed,

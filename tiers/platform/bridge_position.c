@@ -12,7 +12,7 @@ struct mw_bridge_device *mw_bridge_device(struct mw_table *devices, struct mw_sp
     if (device != NULL || name.size > MW_NAME_MAX) {
         return device;
     }
-    device = calloc(1, sizeof *device);
+    device = calloc(1, sizeof *device + name.size + 1);
     if (device == NULL) {
         return NULL;
     }
@@ -31,6 +31,7 @@ void mw_bridge_device_free(void *device)
     struct mw_bridge_device *d = device;
     if (d != NULL) {
         free(d->machines);
+        free(d->refused);
         free(d);
     }
 }

@@ -24,7 +24,6 @@
 
 struct mw_bridge_device {
     struct mw_table_key key;
-    char name[MW_NAME_MAX + 1];
 
     /* The position; boot and next mean nothing until known. */
     bool known;
@@ -39,7 +38,9 @@ struct mw_bridge_device {
     bool heard, gone;
     uint32_t status_boot;
     int64_t last_seq; /* newest number given out in status_boot; -1: none */
-    char reported[MW_DIGEST_TEXT], refused[MW_DIGEST_TEXT];
+    uint64_t pending; /* of the intake's sum: what the status promises and has not come */
+    char reported[MW_DIGEST_TEXT];
+    char *refused; /* a digest; NULL while it has never refused one */
 
     struct mw_bridge_held *held; /* of a device of another layout (bridge_held.h); borrowed */
 
@@ -55,6 +56,8 @@ struct mw_bridge_device {
     bool queued;      /* in the list of those to be told */
     struct mw_bridge_device *next_queued;
     int64_t update_sent; /* monotonic */
+
+    char name[];
 };
 
 /* The device of that name, made when it is new. NULL when memory is out. */

@@ -27,7 +27,7 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"ahead", counts->ahead},
         {"gaps", counts->gaps},
         {"rebirths", counts->rebirths},
-        {"pending", mw_bridge_intake_pending(intake)},
+        {"pending", intake->pending},
         {"positions", intake->devices.count},
         {"updates", outgoing->updates},
         {"parts", outgoing->parts},

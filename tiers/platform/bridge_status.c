@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "tiers/platform/json_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static mw_err get_u64(const struct mw_wire_parser *parser, const char *key, uint64_t *value)
@@ -31,6 +32,16 @@ static void copy_digest(const struct mw_wire_parser *parser, const char *key,
         memcpy(digest, text.data, text.size);
         digest[text.size] = '\0';
     }
+}
+
+/* Few things ever refuse a bundle. Without memory it is as if this one had not, and it is told
+ * again. */
+static void copy_refused(const struct mw_wire_parser *parser, struct mw_bridge_device *device)
+{
+    char digest[MW_DIGEST_TEXT];
+    copy_digest(parser, "refused", digest);
+    free(device->refused);
+    device->refused = digest[0] == '\0' ? NULL : strdup(digest);
 }
 
 /* Numbers that the thing has given up are passed over, or it would wait for ever. */
@@ -56,7 +67,7 @@ static void read_reported(struct mw_bridge_intake *intake, struct mw_bridge_devi
         return;
     }
     copy_digest(intake->inner, "bundle", device->reported);
-    copy_digest(intake->inner, "refused", device->refused);
+    copy_refused(intake->inner, device);
 }
 
 static void take_numbers(struct mw_bridge_intake *intake, struct mw_bridge_device *device)

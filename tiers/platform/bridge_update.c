@@ -127,7 +127,7 @@ static bool is_told(struct mw_bridge_outgoing *outgoing, const struct mw_bridge_
     }
     bool none = bundle.size == 0 || mw_span_is(bundle, "null");
     bool runs = none ? device->reported[0] == '\0' : mw_span_is(bundle, device->reported);
-    return runs || mw_span_is(bundle, device->refused) ||
+    return runs || (device->refused != NULL && mw_span_is(bundle, device->refused)) ||
            mw_clock_monotonic() - device->update_sent < UPDATE_GAP;
 }
 

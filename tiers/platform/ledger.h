@@ -36,6 +36,16 @@ struct mw_ledger_row {
     uint64_t dead_unnumbered; /* dead letters without a number */
 };
 
+/* The whole account: a row a device to fn (NULL: none are wanted), in the order of their names, and
+ * at the end their sum. Memory is the same for any number of devices and records: what does not
+ * fit into some megabytes is sorted in temporary files (lib/base/sorter.h). Ends with fn's error.
+ */
+typedef mw_err mw_ledger_row_fn(void *context, const struct mw_ledger_row *row,
+                                struct mw_error *error);
+mw_err mw_ledger_read(const struct mw_plant *plant, mw_ledger_row_fn *fn, void *context,
+                      struct mw_ledger_row *total, struct mw_error *error);
+
+/* An account that goes on with what comes; it keeps what it has read of each device. */
 struct mw_ledger;
 
 /* Opens the plant's stream for reading. */
@@ -44,20 +54,18 @@ mw_err mw_ledger_open(struct mw_ledger **ledger, const struct mw_plant *plant,
 void mw_ledger_close(struct mw_ledger *ledger);
 
 /* Reads up to `records` more records. *more false: what there was has been read, and rows make
- * sense; later calls go on with what has come since. */
+ * sense; later calls go on with what has come since. After an error only close is left. */
 mw_err mw_ledger_advance(struct mw_ledger *ledger, size_t records, bool *more,
                          struct mw_error *error);
 
-/* The rows in the order of device names (*rows is the caller's to free) and their sum. MEMORY. */
-mw_err mw_ledger_rows(struct mw_ledger *ledger, struct mw_ledger_row **rows, size_t *n,
-                      struct mw_ledger_row *total);
-
-/* All of it at once. */
-mw_err mw_ledger_read(const struct mw_plant *plant, struct mw_ledger_row **rows, size_t *n,
+/* What has been read so far, as mw_ledger_read gives it. MEMORY, or fn's error. */
+mw_err mw_ledger_rows(struct mw_ledger *ledger, mw_ledger_row_fn *fn, void *context,
                       struct mw_ledger_row *total, struct mw_error *error);
 
 /* True when the row's equation holds. */
 bool mw_ledger_balances(const struct mw_ledger_row *row);
+
+void mw_ledger_add_row(struct mw_ledger_row *total, const struct mw_ledger_row *row);
 
 /* Appends the row as JSON, the device's name first unless it is a total. */
 struct mw_buffer;

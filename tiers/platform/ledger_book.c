@@ -67,11 +67,104 @@ static struct mw_ledger_page *page_of(struct mw_ledger_boot *boot, uint64_t inde
     return page;
 }
 
+/* ---- settling ---- */
+
+static unsigned ones(uint64_t bits)
+{
+    return (unsigned)__builtin_popcountll(bits);
+}
+
+/* The first of the settled runs that ends behind the page of that index. */
+static size_t settled_place(const struct mw_ledger_boot *boot, uint64_t index)
+{
+    size_t low = 0, high = boot->n_settled;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (boot->settled[middle].end <= index) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool is_settled(const struct mw_ledger_boot *boot, uint64_t index)
+{
+    size_t i = settled_place(boot, index);
+    return i < boot->n_settled && boot->settled[i].first <= index;
+}
+
+/* Nothing of the page is open; *telemetry is how much of it has a score. */
+static bool is_complete(const struct mw_ledger_page *page, uint64_t *telemetry)
+{
+    *telemetry = 0;
+    for (size_t w = 0; w < MW_LEDGER_WORDS; w++) {
+        uint64_t scored = page->bits[MW_LEDGER_SCORED][w];
+        if (page->bits[MW_LEDGER_STORED][w] != UINT64_MAX ||
+            page->bits[MW_LEDGER_TELEMETRY][w] != scored || page->bits[MW_LEDGER_DEAD][w] != 0 ||
+            page->bits[MW_LEDGER_REFUSED][w] != 0) {
+            return false;
+        }
+        *telemetry += ones(scored);
+    }
+    return true;
+}
+
+/* Puts the page of that index, of which nothing is open, to the settled ones. False: no memory for
+ * it, so it stays. */
+static bool add_settled(struct mw_ledger_boot *boot, uint64_t index, uint64_t telemetry)
+{
+    size_t i = settled_place(boot, index);
+    struct mw_ledger_settled *runs = boot->settled;
+    bool before = i > 0 && runs[i - 1].end == index;
+    bool behind = i < boot->n_settled && runs[i].first == index + 1;
+    if (before && behind) {
+        runs[i - 1].end = runs[i].end;
+        runs[i - 1].telemetry += telemetry + runs[i].telemetry;
+        memmove(&runs[i], &runs[i + 1], (--boot->n_settled - i) * sizeof *runs);
+    } else if (before) {
+        runs[i - 1].end++;
+        runs[i - 1].telemetry += telemetry;
+    } else if (behind) {
+        runs[i].first--;
+        runs[i].telemetry += telemetry;
+    } else {
+        runs = realloc(runs, (boot->n_settled + 1) * sizeof *runs);
+        if (runs == NULL) {
+            return false;
+        }
+        boot->settled = runs;
+        memmove(&runs[i + 1], &runs[i], (boot->n_settled++ - i) * sizeof *runs);
+        runs[i] = (struct mw_ledger_settled){index, index + 1, telemetry};
+    }
+    return true;
+}
+
+/* Settles the page in that place if nothing of it is open. */
+static void settle(struct mw_ledger_boot *boot, size_t i)
+{
+    uint64_t telemetry;
+    if (is_complete(boot->page[i], &telemetry) &&
+        add_settled(boot, boot->page[i]->index, telemetry)) {
+        free(boot->page[i]);
+        memmove(&boot->page[i], &boot->page[i + 1], (--boot->n_pages - i) * sizeof(void *));
+    }
+}
+
 mw_err mw_ledger_book_mark(struct mw_ledger_book *book, uint32_t boot, uint64_t seq,
                            enum mw_ledger_mark mark, bool *again)
 {
     struct mw_ledger_boot *entry = mw_ledger_book_boot(book, boot);
-    struct mw_ledger_page *page = entry == NULL ? NULL : page_of(entry, seq / MW_LEDGER_PAGE);
+    uint64_t index = seq / MW_LEDGER_PAGE;
+    if (entry == NULL) {
+        return MW_ERR_MEMORY;
+    }
+    if (is_settled(entry, index)) {
+        *again = mark != MW_LEDGER_DEAD && mark != MW_LEDGER_REFUSED;
+        return MW_OK;
+    }
+    struct mw_ledger_page *page = page_of(entry, index);
     if (page == NULL) {
         return MW_ERR_MEMORY;
     }
@@ -82,15 +175,15 @@ mw_err mw_ledger_book_mark(struct mw_ledger_book *book, uint32_t boot, uint64_t 
     if ((mark == MW_LEDGER_STORED || mark == MW_LEDGER_DEAD) && seq >= entry->end) {
         entry->end = seq + 1;
     }
+    /* A stored number is called telemetry right after, so its page is not looked at before. */
+    if (mark == MW_LEDGER_SCORED || at == 0) {
+        size_t place = place_of(entry, index);
+        settle(entry, mark == MW_LEDGER_SCORED || place == 0 ? place : place - 1);
+    }
     return MW_OK;
 }
 
 /* ---- counting ---- */
-
-static unsigned ones(uint64_t bits)
-{
-    return (unsigned)__builtin_popcountll(bits);
-}
 
 /* How scores lie among the telemetry, over the pages of all boots in order. */
 struct scores {
@@ -137,6 +230,34 @@ static void count_page(const struct mw_ledger_page *page, struct mw_ledger_count
     }
 }
 
+static void count_settled(const struct mw_ledger_settled *settled, struct mw_ledger_count *count,
+                          struct scores *scores)
+{
+    count->stored += (settled->end - settled->first) * MW_LEDGER_PAGE;
+    count->scored += settled->telemetry;
+    if (settled->telemetry > 0) {
+        scores->between += scores->behind;
+        scores->behind = 0;
+        scores->begun = true;
+    }
+}
+
+/* Pages and what was settled, in the order of their numbers. */
+static void count_boot(const struct mw_ledger_boot *boot, struct mw_ledger_count *count,
+                       struct scores *scores)
+{
+    size_t s = 0;
+    for (size_t p = 0; p < boot->n_pages; p++) {
+        while (s < boot->n_settled && boot->settled[s].first < boot->page[p]->index) {
+            count_settled(&boot->settled[s++], count, scores);
+        }
+        count_page(boot->page[p], count, scores);
+    }
+    while (s < boot->n_settled) {
+        count_settled(&boot->settled[s++], count, scores);
+    }
+}
+
 void mw_ledger_book_count(const struct mw_ledger_book *book, bool has_position, uint32_t boot,
                           uint64_t next, struct mw_ledger_count *count)
 {
@@ -145,9 +266,7 @@ void mw_ledger_book_count(const struct mw_ledger_book *book, bool has_position, 
     for (size_t i = 0; i < book->n_boots; i++) {
         const struct mw_ledger_boot *entry = &book->boot[i];
         uint64_t found = count->stored + count->dead;
-        for (size_t p = 0; p < entry->n_pages; p++) {
-            count_page(entry->page[p], count, &scores);
-        }
+        count_boot(entry, count, &scores);
         found = count->stored + count->dead - found;
         /* All below `taken` must have been found. What an older boot had given out beyond that may
          * have got new numbers in a later one, so it is not asked for by number. */
@@ -172,6 +291,7 @@ void mw_ledger_book_clear(struct mw_ledger_book *book)
             free(book->boot[i].page[p]);
         }
         free(book->boot[i].page);
+        free(book->boot[i].settled);
     }
     free(book->boot);
     *book = (struct mw_ledger_book){0};

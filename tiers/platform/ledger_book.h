@@ -1,7 +1,10 @@
 /* ledger_book.h - which numbers of a device were stored, could not be read, and were scored.
  *
- * Six bits a number, in pages, so a million records take three quarters of a megabyte. Pure: no
- * files. */
+ * Six bits a number, in pages. A page that is settled - every number of it stored, and all that is
+ * telemetry scored - shrinks to a count, and those that adjoin to one of them, so that a book does
+ * not grow with the records of a device of which all is well. The one thing that a settled page
+ * forgets is which of its numbers were sketches: a score for one of those counts as a second one.
+ * Pure: no files. */
 #ifndef MW_PLATFORM_LEDGER_BOOK_H
 #define MW_PLATFORM_LEDGER_BOOK_H
 
@@ -11,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MW_LEDGER_PAGE 1024 /* numbers */
+#define MW_LEDGER_PAGE 256 /* numbers */
 #define MW_LEDGER_WORDS (MW_LEDGER_PAGE / 64)
 
 enum mw_ledger_mark {
@@ -29,6 +32,12 @@ struct mw_ledger_page {
     uint64_t bits[MW_LEDGER_MARKS][MW_LEDGER_WORDS];
 };
 
+/* Pages that are settled. */
+struct mw_ledger_settled {
+    uint64_t first, end; /* indexes of pages; end: one behind the last */
+    uint64_t telemetry;  /* numbers with a score; the others were sketches */
+};
+
 /* The numbers of one boot of a device. */
 struct mw_ledger_boot {
     uint32_t boot;
@@ -36,6 +45,8 @@ struct mw_ledger_boot {
     uint64_t end;                 /* one behind the highest number stored or dead */
     struct mw_ledger_page **page; /* by index, ascending */
     size_t n_pages, capacity;
+    struct mw_ledger_settled *settled; /* ascending */
+    size_t n_settled;
 };
 
 struct mw_ledger_book {

@@ -109,18 +109,52 @@ static void put_position(struct place *place, const char *device, unsigned boot,
     assert_int_equal(mw_stream_commit(place->bridge, NULL, NULL), MW_OK);
 }
 
+struct rows {
+    struct mw_ledger_row *row;
+    size_t n, at;
+};
+
+static mw_err keep_row(void *context, const struct mw_ledger_row *row, struct mw_error *error)
+{
+    struct rows *rows = context;
+    (void)error;
+    assert_true(mw_ledger_balances(row));
+    assert_true(rows->n == 0 || strcmp(rows->row[rows->n - 1].device, row->device) < 0);
+    if ((rows->n & (rows->n - 1)) == 0) { /* room for twice as many, or for the first */
+        rows->row = realloc(rows->row, (2 * rows->n + 1) * sizeof *row);
+        assert_non_null(rows->row);
+    }
+    rows->row[rows->n++] = *row;
+    return MW_OK;
+}
+
+static mw_err compare_row(void *context, const struct mw_ledger_row *row, struct mw_error *error)
+{
+    struct rows *rows = context;
+    (void)error;
+    assert_true(rows->at < rows->n);
+    assert_memory_equal(row, &rows->row[rows->at++], sizeof *row);
+    return MW_OK;
+}
+
+/* Accounts in both ways, which have to agree. */
 static struct mw_ledger_row total_of(struct place *place, size_t devices)
 {
-    struct mw_ledger_row *rows = NULL, total;
+    struct mw_ledger *ledger = NULL;
+    struct mw_ledger_row total, whole;
     struct mw_error error = {0};
-    size_t n = 0;
-    assert_int_equal(mw_ledger_read(&place->plant, &rows, &n, &total, &error), MW_OK);
-    assert_int_equal(n, devices);
-    for (size_t i = 0; i < n; i++) {
-        assert_true(mw_ledger_balances(&rows[i]));
-        assert_true(i == 0 || strcmp(rows[i - 1].device, rows[i].device) < 0);
+    struct rows rows = {0};
+    assert_int_equal(mw_ledger_open(&ledger, &place->plant, &error), MW_OK);
+    for (bool more = true; more;) {
+        assert_int_equal(mw_ledger_advance(ledger, 7, &more, &error), MW_OK);
     }
-    free(rows);
+    assert_int_equal(mw_ledger_rows(ledger, keep_row, &rows, &total, NULL), MW_OK);
+    mw_ledger_close(ledger);
+    assert_int_equal(rows.n, devices);
+    assert_int_equal(mw_ledger_read(&place->plant, compare_row, &rows, &whole, &error), MW_OK);
+    assert_int_equal(rows.at, rows.n);
+    assert_memory_equal(&whole, &total, sizeof total);
+    free(rows.row);
     assert_true(mw_ledger_balances(&total));
     return total;
 }
@@ -304,13 +338,46 @@ static void what_age_removed_is_not_missing(void **state)
     assert_int_equal(total.published, 20);
 }
 
+/* Device i of many: record i % 3 is nowhere, and the last one came twice. */
+static void write_many(struct place *place, unsigned devices, unsigned records)
+{
+    assert_int_equal(mw_stream_begin(place->bridge, NULL), MW_OK);
+    for (unsigned n = 0; n <= records; n++) {
+        for (unsigned i = 0; i < devices; i++) {
+            char name[32], text[160];
+            if (n == i % 3) {
+                continue;
+            }
+            snprintf(name, sizeof name, "device-%u", i);
+            snprintf(text, sizeof text, "{\"v\":1,\"device\":\"%s\",\"boot\":1,\"seq\":%u}", name,
+                     n < records ? n : records - 1);
+            assert_int_equal(mw_stream_append(place->bridge, "telemetry", mw_span_of(name),
+                                              mw_span_of(text), NULL),
+                             MW_OK);
+        }
+    }
+    assert_int_equal(mw_stream_commit(place->bridge, NULL, NULL), MW_OK);
+}
+
+/* Past what the account by sorting keeps in memory. */
+static void many_devices(void **state)
+{
+    struct place *place = *state;
+    write_many(place, 20000, 6);
+    struct mw_ledger_row total = total_of(place, 20000);
+    assert_int_equal(total.published, 6 * 20000);
+    assert_int_equal(total.stored, 5 * 20000);
+    assert_int_equal(total.missing, 20000);
+    assert_int_equal(total.doubled, 20000);
+}
+
 static void goes_on_with_what_comes(void **state)
 {
     struct place *place = *state;
     struct mw_ledger *ledger = NULL;
-    struct mw_ledger_row *rows, total;
+    struct mw_ledger_row total;
+    struct rows rows = {0};
     bool more = true;
-    size_t n;
     add_record(place, "m", 1, 0);
     assert_int_equal(mw_ledger_open(&ledger, &place->plant, NULL), MW_OK);
     while (more) {
@@ -321,28 +388,27 @@ static void goes_on_with_what_comes(void **state)
     for (more = true; more;) {
         assert_int_equal(mw_ledger_advance(ledger, 1, &more, NULL), MW_OK);
     }
-    assert_int_equal(mw_ledger_rows(ledger, &rows, &n, &total), MW_OK);
+    assert_int_equal(mw_ledger_rows(ledger, keep_row, &rows, &total, NULL), MW_OK);
     assert_int_equal(total.stored, 2);
     assert_int_equal(total.missing, 0);
     struct mw_buffer json = {0};
-    assert_int_equal(mw_ledger_print_row(&rows[0], &json), MW_OK);
+    assert_int_equal(mw_ledger_print_row(&rows.row[0], &json), MW_OK);
     assert_non_null(strstr(json.data, "{\"device\":\"m\",\"published\":2,\"stored\":2,"));
     mw_buffer_free(&json);
-    free(rows);
+    free(rows.row);
     mw_ledger_close(ledger);
 }
 
-/* The book against a plain array, over random marks in random order. */
-static void book_counts_like_an_array(void **state)
+/* The book against a plain array, over so many random marks a number in random order. */
+static void book_against_array(unsigned marks, bool settles)
 {
     enum { N = 5000 };
-    static bool stored[N], scored[N], served[N];
+    bool stored[N] = {0}, scored[N] = {0}, served[N] = {0};
     struct mw_ledger_book book = {0};
     struct mw_ledger_count count;
     unsigned random = 7, twice = 0;
     uint64_t n_stored = 0, n_scored = 0, end = 0;
-    (void)state;
-    for (unsigned i = 0; i < 3 * N; i++) {
+    for (unsigned i = 0; i < marks * N; i++) {
         random = random * 1103515245 + 12345;
         unsigned at = (random >> 8) % N;
         bool again, which = (random >> 5) & 1;
@@ -386,6 +452,50 @@ static void book_counts_like_an_array(void **state)
     assert_int_equal(count.unscored, before);
     assert_int_equal(count.unscored_between, between);
     assert_int_equal(count.awaiting, behind);
+    assert_int_equal(book.boot[0].n_settled > 0, settles);
+    mw_ledger_book_clear(&book);
+}
+
+static void book_counts_like_an_array(void **state)
+{
+    (void)state;
+    book_against_array(3, false);
+    book_against_array(14, true);
+}
+
+static void mark(struct mw_ledger_book *book, uint64_t seq, enum mw_ledger_mark which, bool twice)
+{
+    bool again;
+    assert_int_equal(mw_ledger_book_mark(book, 1, seq, which, &again), MW_OK);
+    assert_int_equal(again, twice);
+}
+
+/* Every eighth number is a sketch; what lies behind the newest score waits. */
+static void book_stays_small_while_all_is_well(void **state)
+{
+    enum { N = 1000 * MW_LEDGER_PAGE, LAG = 100 };
+    struct mw_ledger_book book = {0};
+    struct mw_ledger_count count;
+    (void)state;
+    for (uint64_t i = 0; i < N + LAG; i++) {
+        if (i < N) {
+            mark(&book, i, MW_LEDGER_STORED, false);
+        }
+        if (i < N && i % 8 != 0) {
+            mark(&book, i, MW_LEDGER_TELEMETRY, false);
+        }
+        if (i >= LAG && (i - LAG) % 8 != 0) {
+            mark(&book, i - LAG, MW_LEDGER_SCORED, false);
+        }
+        assert_true(i == 0 || book.boot[0].n_pages <= 2);
+    }
+    assert_int_equal(book.boot[0].n_settled, 1);
+    mw_ledger_book_count(&book, true, 1, N, &count);
+    assert_int_equal(count.stored, N);
+    assert_int_equal(count.scored, N / 8 * 7);
+    assert_int_equal(count.lost + count.unscored + count.awaiting + count.unscored_between, 0);
+    mark(&book, 5, MW_LEDGER_STORED, true);
+    mark(&book, 5, MW_LEDGER_SCORED, true);
     mw_ledger_book_clear(&book);
 }
 
@@ -402,7 +512,9 @@ int main(void)
         TEST(lost_is_missing_wherever_the_log_begins),
         TEST(what_age_removed_is_not_missing),
         TEST(goes_on_with_what_comes),
+        TEST(many_devices),
         cmocka_unit_test(book_counts_like_an_array),
+        cmocka_unit_test(book_stays_small_while_all_is_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

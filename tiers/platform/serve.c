@@ -315,13 +315,12 @@ static void clear(struct mw_serve *serve)
     mw_stream_close(serve->stream);
     mw_rollout_engine_clear(&serve->engine);
     mw_bridge_round_free(&serve->round);
-    mw_table_clear(&serve->things, free);
+    mw_table_clear(&serve->things, mw_serve_thing_free);
     mw_table_clear(&serve->machines, free);
     mw_ledger_close(serve->ledger);
     json_decref(serve->drift);
     json_decref(serve->model);
     json_decref(serve->learn);
-    free(serve->rows);
     free(serve->memory);
     mw_role_clear(&serve->role);
 }

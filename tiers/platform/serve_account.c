@@ -3,19 +3,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#include <stdlib.h>
-
 enum { STEP = 512 }; /* records between looks at the clock */
 
-static void take_rows(struct mw_serve *serve)
+static void take_total(struct mw_serve *serve)
 {
-    struct mw_ledger_row *rows = NULL;
-    size_t n = 0;
-    if (mw_ledger_rows(serve->ledger, &rows, &n, &serve->total) == MW_OK) {
-        free(serve->rows);
-        serve->rows = rows;
-        serve->n_rows = n;
+    struct mw_ledger_row total;
+    if (mw_ledger_rows(serve->ledger, NULL, NULL, &total, NULL) == MW_OK) {
+        serve->total = total;
         serve->accounted = true;
+        serve->current = true;
     }
 }
 
@@ -24,6 +20,7 @@ void mw_serve_account(struct mw_serve *serve, int64_t microseconds)
     struct mw_error error = {0};
     int64_t end = mw_clock_monotonic() + microseconds;
     bool more = true;
+    serve->current = false;
     mw_err err = MW_OK;
     if (serve->ledger == NULL) {
         err = mw_ledger_open(&serve->ledger, serve->plant, &error);
@@ -36,6 +33,6 @@ void mw_serve_account(struct mw_serve *serve, int64_t microseconds)
         mw_ledger_close(serve->ledger);
         serve->ledger = NULL;
     } else if (!more) {
-        take_rows(serve);
+        take_total(serve);
     }
 }

@@ -44,7 +44,9 @@ static void get_ledger(struct mw_serve *serve, struct mw_http_response *response
 {
     serve->asked = mw_clock_monotonic();
     mw_serve_account(serve, ACCOUNT_FOR);
-    send_json(response, mw_serve_ledger(serve));
+    if (mw_serve_ledger(serve, &response->body) != MW_OK) {
+        mw_http_fail(response, MW_ERR_MEMORY, "out of memory");
+    }
 }
 
 static void get_metrics(struct mw_serve *serve, struct mw_http_response *response)

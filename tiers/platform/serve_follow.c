@@ -72,6 +72,47 @@ static int64_t get_time(const struct mw_wire_parser *parser, const char *key)
 
 /* ---- records and scores ---- */
 
+void mw_serve_thing_free(void *thing)
+{
+    free(((struct mw_serve_thing *)thing)->weight);
+    free(thing);
+}
+
+/* The place for a record's weight; NULL when memory is out. A thing has more places once a record
+ * has lost its own to a newer one before its score came, as when the scorer has a backlog. */
+static struct mw_serve_weight *weight_place(struct mw_serve_thing *thing, uint64_t seq)
+{
+    struct mw_serve_weight *place =
+        thing->n_weights == 0 ? NULL : &thing->weight[seq % thing->n_weights];
+    bool waits = place != NULL && place->p > 0 && thing->scored;
+    if (place != NULL && (!waits || thing->n_weights == MW_SERVE_WEIGHTS)) {
+        return place;
+    }
+    uint32_t n = thing->n_weights == 0 ? MW_SERVE_WEIGHTS_FIRST : 2 * thing->n_weights;
+    struct mw_serve_weight *more = calloc(n, sizeof *more);
+    if (more == NULL) {
+        return place;
+    }
+    for (uint32_t i = 0; i < thing->n_weights; i++) {
+        more[thing->weight[i].seq % n] = thing->weight[i];
+    }
+    free(thing->weight);
+    thing->weight = more;
+    thing->n_weights = n;
+    return &more[seq % n];
+}
+
+static void remember_weight(struct mw_serve_thing *thing, uint64_t seq, uint32_t boot,
+                            struct mw_span p)
+{
+    struct mw_serve_weight *place = weight_place(thing, seq);
+    float weight = 1;
+    if (place != NULL) {
+        (void)mw_number_parse_f32(p, &weight);
+        *place = (struct mw_serve_weight){seq, boot, p.size == 0 ? 1 : weight};
+    }
+}
+
 static void take_telemetry(struct mw_serve *serve, struct mw_span device)
 {
     const struct mw_wire_parser *parser = serve->parser;
@@ -85,12 +126,9 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
         memcpy(thing->machine, machine.data, machine.size);
         thing->machine[machine.size] = '\0';
     }
-    uint64_t seq = get_u64(parser, "seq");
-    float weight = 1;
-    (void)mw_number_parse_f32(p, &weight);
-    thing->weight[seq % MW_SERVE_WEIGHTS].seq = seq;
-    thing->weight[seq % MW_SERVE_WEIGHTS].boot = (uint32_t)get_u64(parser, "boot");
-    thing->weight[seq % MW_SERVE_WEIGHTS].p = p.size == 0 ? 1 : weight;
+    if (serve->plant->level2.enabled) {
+        remember_weight(thing, get_u64(parser, "seq"), (uint32_t)get_u64(parser, "boot"), p);
+    }
     thing->time = get_time(parser, "time");
     thing->received = get_time(parser, "received");
     thing->records++;
@@ -98,12 +136,17 @@ static void take_telemetry(struct mw_serve *serve, struct mw_span device)
     mw_rollout_record(&serve->engine, device, mw_span_of(thing->machine), thing->received);
 }
 
-/* The record's probability of being forwarded; 0: the record is not at hand any more. */
-static double weight_of(const struct mw_serve_thing *thing, uint32_t boot, uint64_t seq)
+/* The record's probability of being forwarded, once; 0: the record is not at hand any more. */
+static double take_weight(struct mw_serve_thing *thing, uint32_t boot, uint64_t seq)
 {
-    size_t at = (size_t)(seq % MW_SERVE_WEIGHTS);
-    bool same = thing->weight[at].seq == seq && thing->weight[at].boot == boot;
-    return same ? (double)thing->weight[at].p : 0;
+    struct mw_serve_weight *place =
+        thing->n_weights == 0 ? NULL : &thing->weight[seq % thing->n_weights];
+    if (place == NULL || place->seq != seq || place->boot != boot) {
+        return 0;
+    }
+    double p = (double)place->p;
+    place->p = 0;
+    return p;
 }
 
 static void take_score(struct mw_serve *serve, const struct mw_stream_record *record)
@@ -122,7 +165,7 @@ static void take_score(struct mw_serve *serve, const struct mw_stream_record *re
     snprintf(thing->model, sizeof thing->model, "%.*s", (int)score.model.size, score.model.data);
     serve->n_scores++;
     serve->n_alarms += score.score >= MW_ROLLOUT_ALARM ? 1 : 0;
-    double p = serve->plant->level2.enabled ? weight_of(thing, score.boot, score.seq) : 1;
+    double p = serve->plant->level2.enabled ? take_weight(thing, score.boot, score.seq) : 1;
     /* Of a record long ago the weight is not known any more, and without it a score of a sample is
      * no evidence for the whole. */
     mw_rollout_score(&serve->engine, score.device, score.model, score.score, p, record->appended);

@@ -13,9 +13,17 @@
 
 #include <jansson.h>
 
-#define MW_SERVE_WEIGHTS                                                    \
-    128 /* newest records of a thing whose p is remembered for their scores \
-         */
+/* A record of a thing, until its score comes. */
+struct mw_serve_weight {
+    uint64_t seq;
+    uint32_t boot;
+    float p; /* 0: it has its score */
+};
+
+/* Newest records of a thing whose p is remembered for their scores, with a scorer that keeps up and
+ * at most; powers of two. */
+#define MW_SERVE_WEIGHTS_FIRST 4
+#define MW_SERVE_WEIGHTS 128
 
 /* A thing as the page shows it. */
 struct mw_serve_thing {
@@ -27,11 +35,8 @@ struct mw_serve_thing {
     bool scored;
     float score;
     char model[MW_DIGEST_TEXT];
-    struct {
-        uint64_t seq;
-        uint32_t boot;
-        float p;
-    } weight[MW_SERVE_WEIGHTS]; /* by seq modulo the size */
+    struct mw_serve_weight *weight; /* by seq modulo n_weights; none without level 2 */
+    uint32_t n_weights;
 };
 
 /* A machine of which something was heard. A device may speak for many. */
@@ -64,15 +69,16 @@ struct mw_serve {
     uint64_t n_records, n_scores, n_alarms, n_events;
 
     struct mw_ledger *ledger;
-    struct mw_ledger_row *rows, total;
-    size_t n_rows;
-    bool accounted; /* rows are there */
+    struct mw_ledger_row total;
+    bool accounted; /* total is there */
+    bool current;   /* the ledger has been read to its end, which total is of */
     int64_t asked;  /* monotonic, when somebody last wanted the account */
 };
 
 /* serve_follow.c: one record of the stream. */
 void mw_serve_take(struct mw_serve *serve, const struct mw_stream_record *record);
 struct mw_serve_thing *mw_serve_thing(struct mw_serve *serve, struct mw_span name);
+void mw_serve_thing_free(void *thing);
 /* Loads what an earlier run kept: rollouts, newest drift and model; and the bridge's positions. */
 mw_err mw_serve_load(struct mw_serve *serve, struct mw_error *error);
 
@@ -91,7 +97,7 @@ void mw_serve_account(struct mw_serve *serve, int64_t microseconds);
 
 /* serve_state.c: what is shown. NULL: out of memory. */
 json_t *mw_serve_state(struct mw_serve *serve, size_t limit);
-json_t *mw_serve_ledger(struct mw_serve *serve);
+mw_err mw_serve_ledger(struct mw_serve *serve, struct mw_buffer *out);
 mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out);
 
 /* serve_api.c: the handler of the HTTP server; context is the serve. */

@@ -28,19 +28,48 @@ static int by_name(const void *a, const void *b)
                   (*(const struct mw_serve_thing *const *)b)->name);
 }
 
-/* All things by name; the caller frees the list. */
-static const struct mw_serve_thing **sorted(const struct mw_serve *serve)
+/* Puts a thing in its place among the n first ones, of which there may be `limit`. */
+static void insert(const struct mw_serve_thing **list, size_t *n, size_t limit,
+                   const struct mw_serve_thing *thing)
 {
-    size_t n = 0, at = 0;
+    size_t low = 0, high = *n;
+    if (*n == limit && by_name(&list[*n - 1], &thing) < 0) {
+        return;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (by_name(&list[middle], &thing) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *n += *n < limit ? 1 : 0;
+    memmove(&list[low + 1], &list[low], (*n - 1 - low) * sizeof(const struct mw_serve_thing *));
+    list[low] = thing;
+}
+
+/* The first things by name, `*limit` of them or all; the caller frees the list. A few out of many
+ * are picked, and not all of them sorted. */
+static const struct mw_serve_thing **first_things(const struct mw_serve *serve, size_t *limit)
+{
+    enum { FEW = 8 };
+    size_t n = 0, at = 0, count = serve->things.count;
+    bool few = *limit > 0 && *limit <= count / FEW;
     const struct mw_serve_thing *thing;
     const struct mw_serve_thing **list =
-        calloc(serve->things.count + 1, sizeof(const struct mw_serve_thing *));
+        calloc((few ? *limit : count) + 1, sizeof(const struct mw_serve_thing *));
     while (list != NULL && (thing = mw_table_next(&serve->things, &at)) != NULL) {
-        list[n++] = thing;
+        if (few) {
+            insert(list, &n, *limit, thing);
+        } else {
+            list[n++] = thing;
+        }
     }
-    if (list != NULL) {
+    if (list != NULL && !few) {
         qsort(list, n, sizeof *list, by_name);
     }
+    *limit = n < *limit ? n : *limit;
     return list;
 }
 
@@ -72,8 +101,8 @@ static json_t *thing_json(const struct mw_serve *serve, const struct mw_serve_th
 static json_t *things_json(const struct mw_serve *serve, size_t limit, int64_t now)
 {
     json_t *out = json_array();
-    const struct mw_serve_thing **list = sorted(serve);
-    for (size_t i = 0; list != NULL && i < serve->things.count && i < limit; i++) {
+    const struct mw_serve_thing **list = first_things(serve, &limit);
+    for (size_t i = 0; list != NULL && i < limit; i++) {
         json_array_append_new(out, thing_json(serve, list[i], now));
     }
     free(list);
@@ -182,15 +211,33 @@ json_t *mw_serve_state(struct mw_serve *serve, size_t limit)
     return out;
 }
 
-json_t *mw_serve_ledger(struct mw_serve *serve)
+static mw_err add_row(void *context, const struct mw_ledger_row *row, struct mw_error *error)
 {
-    json_t *devices = json_array();
-    for (size_t i = 0; serve->accounted && i < serve->n_rows; i++) {
-        json_array_append_new(devices, row_json(&serve->rows[i]));
+    struct mw_buffer *out = context;
+    (void)error;
+    mw_err err = out->data[out->size - 1] == '[' ? MW_OK : mw_buffer_add(out, ",", 1);
+    return err == MW_OK ? mw_ledger_print_row(row, out) : err;
+}
+
+/* Row by row into the text: there may be as many as there are devices. */
+mw_err mw_serve_ledger(struct mw_serve *serve, struct mw_buffer *out)
+{
+    struct mw_ledger_row total;
+    mw_err err = mw_buffer_printf(
+        out,
+        "{\"v\":1,\"complete\":%s,\"balanced\":%s,\"total\":", serve->current ? "true" : "false",
+        serve->accounted && mw_ledger_balances(&serve->total) ? "true" : "false");
+    if (err == MW_OK) {
+        err = serve->accounted ? mw_ledger_print_row(&serve->total, out)
+                               : mw_buffer_add(out, "null", 4);
     }
-    return json_pack("{s:i,s:b,s:b,s:o,s:o}", "v", 1, "complete", (int)serve->accounted, "balanced",
-                     (int)(serve->accounted && mw_ledger_balances(&serve->total)), "total",
-                     serve->accounted ? row_json(&serve->total) : json_null(), "devices", devices);
+    if (err == MW_OK) {
+        err = mw_buffer_printf(out, ",\"devices\":[");
+    }
+    if (err == MW_OK && serve->current) {
+        err = mw_ledger_rows(serve->ledger, add_row, out, &total, NULL);
+    }
+    return err == MW_OK ? mw_buffer_add(out, "]}", 2) : err;
 }
 
 /* ---- metrics ---- */

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 mw_err mw_in_use_store(struct mw_store **store, const struct mw_plant *plant, bool create,
@@ -140,6 +141,59 @@ mw_err mw_in_use_by_any(const struct mw_plant *plant, const char *digest, bool *
     }
     *used = search.found;
     return err;
+}
+
+struct list {
+    char (*digest)[MW_DIGEST_TEXT];
+    size_t n, capacity;
+    mw_err err;
+};
+
+static bool add_digest(void *context, struct mw_span key, struct mw_span value)
+{
+    struct list *list = context;
+    char digest[MW_DIGEST_TEXT];
+    (void)key;
+    if (!read_digest(value, digest) ||
+        (list->n > 0 && strcmp(list->digest[list->n - 1], digest) == 0)) {
+        return true;
+    }
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
+        void *grown = realloc(list->digest, capacity * sizeof *list->digest);
+        if (grown == NULL) {
+            list->err = MW_ERR_MEMORY;
+            return false;
+        }
+        list->digest = grown;
+        list->capacity = capacity;
+    }
+    memcpy(list->digest[list->n++], digest, sizeof digest);
+    return true;
+}
+
+mw_err mw_in_use_all(const struct mw_plant *plant, char (**digests)[MW_DIGEST_TEXT], size_t *n,
+                     struct mw_error *error)
+{
+    struct mw_stream *stream = NULL;
+    struct list list = {0};
+    *digests = NULL;
+    *n = 0;
+    mw_err err = open_stream(&stream, plant, error);
+    if (err == MW_OK) {
+        err = mw_stream_visit(stream, "bridge", "desired", add_digest, &list, error);
+    }
+    if (err == MW_OK && list.err != MW_OK) {
+        err = mw_error_set(error, list.err, "out of memory");
+    }
+    mw_stream_close(stream);
+    if (err != MW_OK) {
+        free(list.digest);
+        return err;
+    }
+    *digests = list.digest;
+    *n = list.n;
+    return MW_OK;
 }
 
 mw_err mw_in_use_export(const struct mw_plant *plant, const char *digest, const char *folder,

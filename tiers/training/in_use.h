@@ -23,4 +23,9 @@ mw_err mw_in_use_export(const struct mw_plant *plant, const char *digest, const 
 mw_err mw_in_use_by_any(const struct mw_plant *plant, const char *digest, bool *used,
                         struct mw_error *error);
 
+/* All digests that something in the plant is desired to run, some of them maybe more than once.
+ * *digests is the caller's to free. */
+mw_err mw_in_use_all(const struct mw_plant *plant, char (**digests)[MW_DIGEST_TEXT], size_t *n,
+                     struct mw_error *error);
+
 #endif

@@ -4,6 +4,7 @@
 #include "lib/artifact/trust.h"
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
+#include "lib/base/log.h"
 #include "lib/stream/stream.h"
 #include "tiers/training/assemble.h"
 #include "tiers/training/in_use.h"
@@ -16,6 +17,7 @@
 #include <time.h>
 
 #define REPORT_MAX (4U << 20)
+#define UNUSED_FOR (24 * 3600 * MW_SECOND) /* before a blob that nothing names is removed */
 
 /* --- targets, as signed last --- */
 
@@ -234,6 +236,28 @@ static mw_err append(const struct mw_plant *plant, const struct mw_publish_optio
     return err;
 }
 
+/* Bundles that neither run nor are signed or tagged any more have no use. That they could not be
+ * removed is no failure of what was published: the next publication tries again. */
+static void sweep(const struct mw_plant *plant, struct mw_store *store)
+{
+    char(*used)[MW_DIGEST_TEXT] = NULL;
+    size_t n = 0;
+    struct mw_swept swept = {0};
+    struct mw_error error = {0};
+    mw_err err = mw_in_use_all(plant, &used, &n, &error);
+    if (err == MW_OK) {
+        err = mw_trust_sweep(store, (const char(*)[MW_DIGEST_TEXT])used, n,
+                             mw_clock_utc() - UNUSED_FOR, &swept, &error);
+    }
+    free(used);
+    if (err != MW_OK) {
+        mw_log(MW_LOG_WARN, NULL, "old bundles cannot be removed", MW_KS("reason", error.text));
+    } else if (swept.blobs > 0) {
+        mw_log(MW_LOG_INFO, NULL, "old bundles removed", MW_KI("blobs", swept.blobs),
+               MW_KI("bytes", swept.bytes));
+    }
+}
+
 mw_err mw_publish(const struct mw_plant *plant, const struct mw_publish_options *options,
                   uint64_t *version, struct mw_error *error)
 {
@@ -256,6 +280,9 @@ mw_err mw_publish(const struct mw_plant *plant, const struct mw_publish_options 
         err = mw_store_tag(store, machine == NULL ? "plant" : machine, options->digest, error);
     }
     err = err == MW_OK ? append(plant, options, text, error) : err;
+    if (err == MW_OK) {
+        sweep(plant, store);
+    }
     free(text);
     json_decref(targets);
     mw_bundle_clear(&bundle);

@@ -3,7 +3,8 @@
  * Targets metadata travels to every thing, so it must not grow with each training, and a bundle
  * whose name moves is trusted no more, so it must not be one that still runs. Hence names are
  * slots, bundle/<tag>/0 to 7: a free one is taken, else that of the oldest bundle that nothing is
- * told to run. */
+ * told to run. What no name holds any more, and nothing is told to run, is removed from the store
+ * with the next publication, at the earliest a day after it was put there. */
 #ifndef MW_TRAINING_PUBLISH_H
 #define MW_TRAINING_PUBLISH_H
 
