@@ -4,13 +4,13 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev liblbfgs-dev \
-	libcmocka-dev
+	libmodbus-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build check-models check-gateways check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -56,6 +56,11 @@ check-fuzz:
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/judges/check.sh $(BUILD)
+
+# Things behind gateways against an independent Modbus server from PyPI.
+check-gateways: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/gateways/check.sh $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

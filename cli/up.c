@@ -13,6 +13,7 @@
 #include "lib/mqtt/mosquitto.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
+#include "tiers/iot/thing.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -79,7 +80,8 @@ static void on_stopped(void *context)
 
 static bool wanted(const struct mw_plant *plant, const struct mw_role_entry *role)
 {
-    return strcmp(role->name, "thing") != 0 || plant->simulate.machines > 0;
+    return strcmp(role->name, "thing") != 0 || plant->simulate.machines > 0 ||
+           plant->gateway.devices.n > 0;
 }
 
 static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
@@ -110,12 +112,21 @@ static bool has_own_broker(const struct mw_plant *plant)
     return plant->broker.url == NULL || plant->broker.url[0] == '\0';
 }
 
-/* plant.yaml with a broker that the roles can use: they would end and be started for ever. */
+/* plant.yaml with a broker and devices that the roles can use: they would end and be started for
+ * ever. */
 static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     mw_err err = mw_plant_read(plant, path, error);
-    if (err != MW_OK || has_own_broker(plant)) {
+    if (err != MW_OK) {
         return err;
+    }
+    err = mw_thing_check(plant, error);
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+        return err;
+    }
+    if (has_own_broker(plant)) {
+        return MW_OK;
     }
     struct mw_broker_address address;
     err = mw_plant_broker(plant, &address, error);
@@ -149,7 +160,7 @@ static void changed_section(const struct up *up, const struct mw_plant *fresh,
 }
 
 /* Restarts the roles that read a section that changed; the things come and go with
- * simulate.machines. */
+ * simulate.machines and gateway.devices. */
 static void apply(struct up *up, const struct mw_plant *fresh)
 {
     for (size_t i = 0; mw_roles[i].name != NULL; i++) {

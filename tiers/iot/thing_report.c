@@ -44,8 +44,9 @@ mw_err mw_thing_report_new(struct mw_thing_report **out, const struct mw_plant *
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     report->plant = plant;
-    mw_err err = open_log(plant, "truth.jsonl", &report->truth, error);
-    if (err == MW_OK && plant->simulate.twins) {
+    bool simulated = plant->simulate.machines > 0;
+    mw_err err = simulated ? open_log(plant, "truth.jsonl", &report->truth, error) : MW_OK;
+    if (err == MW_OK && simulated && plant->simulate.twins) {
         err = open_log(plant, "twins.jsonl", &report->twins, error);
     }
     if (err != MW_OK) {

@@ -9,7 +9,7 @@
 
 struct mw_thing_report;
 
-/* Appends to data/things/truth.jsonl:
+/* With a simulated plant, appends to data/things/truth.jsonl:
  *   {"truth":{"machine","fault","started","breakdown","saved","stopped","told"}}
  *   {"change":{"time","kind","machine","value"}}
  *   {"paced":{"time","wall"}} when the simulation has caught up and speed holds
