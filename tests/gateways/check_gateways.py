@@ -4,13 +4,14 @@
 import sys
 import time
 
+import iio_test
 import modbus_test
 from plant import Failed, say
 
 
 def main():
     passed = failed = skipped = 0
-    for test in modbus_test.TESTS:
+    for test in modbus_test.TESTS + iio_test.TESTS:
         if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
             continue
         begin = time.monotonic()

@@ -24,5 +24,7 @@ struct mw_gateway_driver {
 
 /* libmodbus, loaded when the first device of it is opened. */
 extern const struct mw_gateway_driver mw_gateway_modbus;
+/* libiio, likewise. */
+extern const struct mw_gateway_driver mw_gateway_iio;
 
 #endif

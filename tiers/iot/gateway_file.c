@@ -12,7 +12,7 @@
 const struct mw_option mw_gateway_options[] = {
     {"device", MW_OPTION_NAME, NULL, 0, 0, NULL, NULL, "name of the device", AT(device)},
     {"url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "where it is: tcp://HOST[:PORT], rtu:///dev/ttyUSB0?baud=19200 or iio:local:", AT(url_text)},
+     "where it is: tcp://HOST[:PORT], rtu:///dev/ttyUSB0?baud=19200 or iio:local", AT(url_text)},
     {"unit", MW_OPTION_INT, NULL, 0, 255, "1", NULL, "Modbus unit number", AT(unit)},
     {"interval", MW_OPTION_DURATION, NULL, 1e4, 86400e6, "1s", NULL, "from record to record",
      AT(interval)},
@@ -20,28 +20,79 @@ const struct mw_option mw_gateway_options[] = {
      "an answer that takes longer does not come", AT(timeout)},
     {"order", MW_OPTION_ENUM, "abcd|cdab|badc|dcba", 0, 0, "abcd", NULL,
      "of words and bytes in numbers of more than one register", AT(order)},
+    {"window", MW_OPTION_INT, NULL, 16, MW_GATEWAY_WINDOW_MAX, "1024", NULL,
+     "samples of a window of an IIO channel", AT(window)},
+    {"rate", MW_OPTION_FLOAT, NULL, 0, 1e7, "0", NULL,
+     "samples a second of an IIO device; 0: as it is set", AT(rate)},
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-static const char registers[] = "registers.", actions[] = "actions.";
+static const char registers[] = "registers.", channels[] = "channels.", actions[] = "actions.";
 
-/* --- registers and actions --- */
+/* --- registers, channels, actions --- */
+
+/* A feature called NAME, or NAME_PART. */
+static mw_err add_feature(struct mw_gateway_file *file, const char *name, const char *part,
+                          unsigned line, struct mw_error *error)
+{
+    struct mw_gateway_name *feature = &file->feature[file->n_features];
+    if (file->n_features == MW_FEATURES_MAX) {
+        return mw_error_set(error, MW_ERR_TOO_LARGE, "%.80s: %d features at most were expected",
+                            name, MW_FEATURES_MAX);
+    }
+    int n = snprintf(feature->text, sizeof feature->text, "%s%s%s", name, part == NULL ? "" : "_",
+                     part == NULL ? "" : part);
+    if (n < 0 || (size_t)n >= sizeof feature->text ||
+        !mw_feature_name_valid(mw_span_of(feature->text))) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%.80s: a name of 1 to %d bytes without quotes was expected", name,
+                            MW_FEATURE_NAME_MAX - (int)sizeof "kurtosis");
+    }
+    for (size_t i = 0; i < file->n_features; i++) {
+        if (strcmp(file->feature[i].text, feature->text) == 0) {
+            return mw_error_set(error, MW_ERR_PARSE, "%.80s: line %u makes a feature %s too", name,
+                                file->feature[i].line, feature->text);
+        }
+    }
+    feature->line = line;
+    file->n_features++;
+    return MW_OK;
+}
+
+static mw_err add_channel(struct mw_gateway_file *file, const char *name, const char *text,
+                          unsigned line, struct mw_error *error)
+{
+    struct mw_gateway_channel channel = {.first = file->n_features};
+    mw_err err = mw_iio_channel_parse(&channel.at, text, error);
+    if (err != MW_OK) {
+        return mw_error_wrap(error, "channels.%s", name);
+    }
+    if (file->n_features > 0 && file->n_channels == 0) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "channels.%s: the device has registers: one kind was expected", name);
+    }
+    size_t n = channel.at.window ? MW_IIO_WINDOW_FEATURES : 1;
+    for (size_t i = 0; err == MW_OK && i < n; i++) {
+        err =
+            add_feature(file, name, channel.at.window ? mw_iio_window_names[i] : NULL, line, error);
+    }
+    if (err == MW_OK) {
+        file->channel[file->n_channels++] = channel;
+    }
+    return err;
+}
 
 static mw_err add_register(struct mw_gateway_file *file, const char *name, const char *text,
                            unsigned line, struct mw_error *error)
 {
     struct mw_modbus_register reg;
-    if (file->n_features == MW_FEATURES_MAX) {
-        return mw_error_set(error, MW_ERR_TOO_LARGE, "more than %d registers", MW_FEATURES_MAX);
-    }
-    if (!mw_feature_name_valid(mw_span_of(name))) {
-        return mw_error_set(error, MW_ERR_PARSE,
-                            "%.80s: a name of 1 to %d bytes without quotes was expected", name,
-                            MW_FEATURE_NAME_MAX);
-    }
     mw_err err = mw_modbus_register_parse(&reg, text, error);
     if (err != MW_OK) {
         return mw_error_wrap(error, "registers.%s", name);
+    }
+    if (file->n_channels > 0) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "registers.%s: the device has channels: one kind was expected", name);
     }
     for (size_t i = 0; i < file->n_features; i++) {
         if (mw_modbus_registers_overlap(&reg, &file->reg[i])) {
@@ -51,11 +102,11 @@ static mw_err add_register(struct mw_gateway_file *file, const char *name, const
                                 name, file->feature[i].text, file->feature[i].line);
         }
     }
-    struct mw_gateway_name *feature = &file->feature[file->n_features];
-    snprintf(feature->text, sizeof feature->text, "%s", name);
-    feature->line = line;
-    file->reg[file->n_features++] = reg;
-    return MW_OK;
+    err = add_feature(file, name, NULL, line, error);
+    if (err == MW_OK) {
+        file->reg[file->n_features - 1] = reg;
+    }
+    return err;
 }
 
 static mw_err add_action(struct mw_gateway_file *file, const char *name, const char *text,
@@ -87,6 +138,9 @@ static mw_err on_free(void *context, const char *key, const char *text, unsigned
     if (strncmp(key, registers, sizeof registers - 1) == 0) {
         return add_register(file, key + sizeof registers - 1, text, line, error);
     }
+    if (strncmp(key, channels, sizeof channels - 1) == 0) {
+        return add_channel(file, key + sizeof channels - 1, text, line, error);
+    }
     return add_action(file, key + sizeof actions - 1, text, line, error);
 }
 
@@ -115,6 +169,41 @@ static mw_err located(const struct mw_gateway_file *file, unsigned line, struct 
                      : mw_error_wrap(error, "%s:%u", file->path, line);
 }
 
+static mw_err check_modbus(const struct mw_gateway_file *file, struct mw_error *error)
+{
+    if (file->n_channels > 0 || file->n_features == 0) {
+        mw_error_set(error, MW_ERR_PARSE,
+                     "registers: at least one, and no channels, was expected with Modbus, e.g. "
+                     "temperature: input 0 int16 scale=0.1");
+        return located(file, file->n_features == 0 ? 0 : file->feature[0].line, error);
+    }
+    return MW_OK;
+}
+
+static mw_err check_iio(const struct mw_gateway_file *file, const char *text, size_t size,
+                        struct mw_error *error)
+{
+    size_t bytes;
+    if (file->n_channels == 0) {
+        mw_error_set(error, MW_ERR_PARSE,
+                     "channels: at least one, and no registers, was expected with iio:, e.g. "
+                     "vibration: adxl345 accel_x window");
+        return located(file, file->n_features == 0 ? 0 : file->feature[0].line, error);
+    }
+    if (file->n_actions > 0) {
+        mw_error_set(error, MW_ERR_PARSE,
+                     "actions.%s: none was expected with iio:", file->action[0].text);
+        return located(file, file->action[0].line, error);
+    }
+    if (mw_signal_size((size_t)file->window, &bytes) != MW_OK) {
+        mw_error_set(error, MW_ERR_PARSE,
+                     "window: %lld: an even number with the factors 2, 3 and 5 only was expected",
+                     (long long)file->window);
+        return located(file, line_of(text, size, "window"), error);
+    }
+    return MW_OK;
+}
+
 static mw_err check(struct mw_gateway_file *file, const char *text, size_t size,
                     struct mw_error *error)
 {
@@ -130,13 +219,12 @@ static mw_err check(struct mw_gateway_file *file, const char *text, size_t size,
                      (long long)file->unit);
         return located(file, line_of(text, size, "unit"), error);
     }
-    if (file->n_features == 0) {
-        return mw_error_set(error, MW_ERR_PARSE,
-                            "%s: registers: at least one was expected, e.g. "
-                            "temperature: input 0 int16 scale=0.1",
-                            file->path);
+    mw_err err = file->url.scheme == MW_GATEWAY_IIO ? check_iio(file, text, size, error)
+                                                    : check_modbus(file, error);
+    if (err != MW_OK) {
+        return err;
     }
-    for (size_t i = 0; i < file->n_features; i++) {
+    for (size_t i = 0; i < file->n_features && file->n_channels == 0; i++) {
         if (file->reg[i].order == MW_MODBUS_DEVICE) {
             file->reg[i].order = (enum mw_modbus_order)file->order;
         }
@@ -147,7 +235,7 @@ static mw_err check(struct mw_gateway_file *file, const char *text, size_t size,
 mw_err mw_gateway_file_parse(struct mw_gateway_file *file, const char *text, size_t size,
                              const char *path, struct mw_error *error)
 {
-    static const char *const prefixes[] = {"registers", "actions", NULL};
+    static const char *const prefixes[] = {"registers", "channels", "actions", NULL};
     *file = (struct mw_gateway_file){0};
     file->path = strdup(path);
     if (file->path == NULL) {

@@ -9,8 +9,15 @@
  *   order: abcd                          of words and bytes, see modbus_map.h
  *   registers:                           Modbus: a feature each, see modbus_map.h
  *     temperature: input 0 int16 scale=0.1
- *   actions:                             what a command writes
+ *   actions:                             Modbus: what a command writes
  *     stop: coil 3 = 1
+ *
+ * With url: iio:... instead of registers and actions
+ *
+ *   window: 1024                         samples of a window
+ *   rate: 0                              samples a second; 0: as the device is set
+ *   channels:                            see iio_map.h
+ *     vibration: adxl345 accel_x window
  */
 #ifndef MW_IOT_GATEWAY_FILE_H
 #define MW_IOT_GATEWAY_FILE_H
@@ -18,13 +25,20 @@
 #include "core/wire/message.h"
 #include "lib/base/options.h"
 #include "tiers/iot/gateway_url.h"
+#include "tiers/iot/iio_map.h"
 #include "tiers/iot/modbus_map.h"
 
 #define MW_GATEWAY_ACTIONS_MAX 16
+#define MW_GATEWAY_WINDOW_MAX 65536
 
 struct mw_gateway_name {
     char text[MW_FEATURE_NAME_MAX + 1];
     unsigned line; /* of the file */
+};
+
+struct mw_gateway_channel {
+    struct mw_iio_channel at;
+    size_t first; /* of its features */
 };
 
 struct mw_gateway_file {
@@ -33,11 +47,15 @@ struct mw_gateway_file {
     int64_t unit;
     int64_t interval, timeout; /* microseconds */
     int order;                 /* enum mw_modbus_order */
+    int64_t window;            /* samples */
+    double rate;               /* hertz; 0: the device's own */
 
     struct mw_gateway_url url;
     size_t n_features;
     struct mw_gateway_name feature[MW_FEATURES_MAX];
     struct mw_modbus_register reg[MW_FEATURES_MAX]; /* of each feature; order is never DEVICE */
+    size_t n_channels;                              /* IIO; then there are no registers */
+    struct mw_gateway_channel channel[MW_FEATURES_MAX];
     size_t n_actions;
     struct mw_gateway_name action[MW_GATEWAY_ACTIONS_MAX];
     struct mw_modbus_write write[MW_GATEWAY_ACTIONS_MAX];

@@ -124,16 +124,19 @@ mw_err mw_gateway_url_parse(struct mw_gateway_url *url, const char *text, struct
     }
     if (strncmp(text, iio, sizeof iio - 1) == 0) {
         const char *uri = text + sizeof iio - 1;
-        bool known = strcmp(uri, "local:") == 0 || (strncmp(uri, "xml:", 4) == 0 && uri[4] != '\0');
+        bool local =
+            strcmp(uri, "local") == 0; /* libiio's ends in a colon, which YAML would take */
+        bool xml = strncmp(uri, "xml:", 4) == 0 && uri[4] != '\0';
         url->scheme = MW_GATEWAY_IIO;
-        return known && copy(url->target, sizeof url->target, mw_span_of(uri))
+        return (local || xml) &&
+                       copy(url->target, sizeof url->target, mw_span_of(local ? "local:" : uri))
                    ? MW_OK
-                   : mw_error_set(
-                         error, MW_ERR_PARSE,
-                         "iio:%.200s is not known: iio:local: or iio:xml:FILE was expected", uri);
+                   : mw_error_set(error, MW_ERR_PARSE,
+                                  "iio:%.200s is not known: iio:local or iio:xml:FILE was expected",
+                                  uri);
     }
     return mw_error_set(error, MW_ERR_UNSUPPORTED,
                         "\"%.200s\" is no address: tcp://HOST[:PORT], rtu:///dev/ttyUSB0 or "
-                        "iio:local: was expected",
+                        "iio:local was expected",
                         text);
 }

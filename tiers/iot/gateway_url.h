@@ -2,7 +2,7 @@
  *
  *   tcp://HOST[:PORT]                Modbus TCP; HOST may be [IPv6]; the port is 502 when left out
  *   rtu://PATH[?KEY=VALUE[&...]]     Modbus RTU; rtu:///dev/ttyUSB0?baud=19200&parity=even&stop=1
- *   iio:URI                          Linux IIO; URI as libiio has it: local: or xml:FILE
+ *   iio:local, iio:xml:FILE          Linux IIO: of this machine, or a context that a file describes
  *
  * Keys of rtu: baud (300 to 4000000; 19200), parity (none|even|odd; even), data (7|8; 8) and stop
  * (1|2; 1): the defaults of the Modbus over serial line specification. */

@@ -31,7 +31,7 @@ static void addresses_are_read(void **state)
     url = parse("iio:xml:/etc/sensors.xml");
     assert_int_equal(url.scheme, MW_GATEWAY_IIO);
     assert_string_equal(url.target, "xml:/etc/sensors.xml");
-    assert_string_equal(parse("iio:local:").target, "local:");
+    assert_string_equal(parse("iio:local").target, "local:");
 }
 
 static void mistakes_are_refused(void **state)

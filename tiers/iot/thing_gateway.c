@@ -318,19 +318,20 @@ static void end(void *context)
     free(gateway);
 }
 
-/* Devices with the same address share a link. */
+/* Modbus devices with the same address share a link: they are on one line, or behind one host. */
 static mw_err link_device(struct gateway *gateway, unsigned number, struct mw_error *error)
 {
     struct device *device = &gateway->device[number];
+    bool iio = device->file->url.scheme == MW_GATEWAY_IIO;
     mw_err err = MW_OK;
-    for (unsigned i = 0; i < number && device->link == NULL; i++) {
+    for (unsigned i = 0; i < number && device->link == NULL && !iio; i++) {
         if (strcmp(gateway->files.item[i].url_text, device->file->url_text) == 0) {
             device->link = gateway->device[i].link;
         }
     }
     if (device->link == NULL) {
-        err = mw_gateway_link_new(&device->link, &mw_gateway_modbus, device->file, gateway->queue,
-                                  error);
+        err = mw_gateway_link_new(&device->link, iio ? &mw_gateway_iio : &mw_gateway_modbus,
+                                  device->file, gateway->queue, error);
         if (err == MW_OK) {
             gateway->link[gateway->n_links++] = device->link;
         }
