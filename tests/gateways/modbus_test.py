@@ -147,10 +147,14 @@ class Site:
         return wait(answered, f"an answer to {name}", pause=0.5)
 
     def away(self, device):
-        """As the newest status of the device has it, and the thing's own page."""
+        """As the newest status of the device has it; what the thing and the plant say of it agrees."""
         found = [record["value"] for record in self.plant.stream("status")
                  if record["value"]["device"] == device and "last_seq" in record["value"]]
-        return bool(found) and "away" in found[-1]
+        away = bool(found) and "away" in found[-1]
+        things = json.loads(self.plant.run("status", "-c", self.plant.config, "--json").out)["things"]
+        seen = [thing["away"] for thing in things if thing["device"] == device]
+        own = self.plant.state("thing").get("devices", {}).get(device, {})
+        return away and seen == [True] and "reason" in own.get("away", {})
 
     def end(self):
         self.plant.stop()
@@ -327,6 +331,26 @@ def mistakes_are_named(program):
     say(f"{len(cases)} mistakes")
 
 
+def a_changed_device_is_read_anew(program):
+    with tcp_site(program) as site:
+        site.server.start()
+        site.plant.start()
+        site.more(5)
+        path = os.path.join(site.plant.folder, "fan.yaml")
+        with open(path) as file:
+            text = file.read()
+        old = site.plant.wait_role("thing")
+        for change, words in (("  speed: holding 1e5 uint16", "fan.yaml:8: registers.speed: address"),
+                              ("  speed: holding 101 uint16", "restarting for a changed section")):
+            with open(path, "w") as file:
+                file.write(text.replace("actions:", change + "\nactions:"))
+            site.plant.up.send_signal(signal.SIGHUP)
+            wait(lambda: words in site.plant.text(), words)
+        site.plant.wait_role("thing", old=old)
+        wait(lambda: site.records("fan")[-1]["features"] == {"unit": 2, "speed": 0}, "the speed")
+        site.end()
+
+
 TESTS = (registers_become_records, commands_are_written_once, a_server_that_restarts_is_found_again,
          a_command_whose_answer_is_lost_is_written_once, a_thing_that_is_killed_loses_nothing,
-         a_serial_line_is_shared, mistakes_are_named)
+         a_serial_line_is_shared, a_changed_device_is_read_anew, mistakes_are_named)

@@ -238,6 +238,10 @@ mw_err mw_gateway_file_parse(struct mw_gateway_file *file, const char *text, siz
     static const char *const prefixes[] = {"registers", "channels", "actions", NULL};
     *file = (struct mw_gateway_file){0};
     file->path = strdup(path);
+    file->hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < size; i++) {
+        file->hash = (file->hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    }
     if (file->path == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }

@@ -43,6 +43,7 @@ struct mw_gateway_channel {
 
 struct mw_gateway_file {
     char *path;
+    uint64_t hash; /* of its text (FNV-1a) */
     char *device, *url_text;
     int64_t unit;
     int64_t interval, timeout; /* microseconds */

@@ -14,8 +14,8 @@
 #include "lib/plant/plant.h"
 
 /* What plant.yaml names for the things can be read and makes sense: the files of gateway.devices.
- * Errors carry FILE:LINE. */
-mw_err mw_thing_check(const struct mw_plant *plant, struct mw_error *error);
+ * *hash is another one when their texts are. Errors carry FILE:LINE. */
+mw_err mw_thing_check(const struct mw_plant *plant, uint64_t *hash, struct mw_error *error);
 
 /* Runs until SIGTERM or SIGINT. Needs a broker, and data/artifacts/metadata/root.json (or
  * data/things/root.json) for the signatures of models. */

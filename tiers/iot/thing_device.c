@@ -177,6 +177,11 @@ void mw_thing_device_send(struct mw_thing_device *device)
     mw_uplink_offer(device->uplink, device->numbers.next);
 }
 
+void mw_thing_device_status(const struct mw_thing_device *device, struct mw_buffer *json)
+{
+    device->host->status(device->host->context, device->index, json);
+}
+
 void mw_thing_device_report(struct mw_thing_device *device)
 {
     mw_uplink_report(device->uplink);

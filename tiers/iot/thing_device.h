@@ -74,6 +74,8 @@ void mw_thing_device_send(struct mw_thing_device *device);
  * by the next mw_thing_answer. */
 mw_err mw_thing_device_done(struct mw_thing_device *device, const char *id, struct mw_error *error);
 
+/* Adds what the host says of the device, each member with a comma before it. */
+void mw_thing_device_status(const struct mw_thing_device *device, struct mw_buffer *json);
 /* Sends a status now. */
 void mw_thing_device_report(struct mw_thing_device *device);
 

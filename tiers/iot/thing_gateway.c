@@ -417,12 +417,16 @@ mw_err mw_thing_gateway_open(struct mw_thing *thing, struct mw_error *error)
     return open_gateway(gateway, error);
 }
 
-mw_err mw_thing_check(const struct mw_plant *plant, struct mw_error *error)
+mw_err mw_thing_check(const struct mw_plant *plant, uint64_t *hash, struct mw_error *error)
 {
     struct mw_gateway_files files = {0};
     mw_err err = MW_OK;
+    *hash = 0;
     if (plant->gateway.devices.n > 0) {
         err = read_files(&files, plant, error);
+        for (size_t i = 0; i < files.n; i++) {
+            *hash = *hash * 31 + files.item[i].hash;
+        }
         mw_gateway_files_clear(&files);
     }
     return err;

@@ -72,7 +72,7 @@ static void on_status(void *context, struct mw_buffer *json)
                      (unsigned long long)device->numbers.published,
                      (unsigned long long)device->numbers.dropped,
                      (unsigned long long)device->numbers.suppressed);
-    device->host->status(device->host->context, device->index, json);
+    mw_thing_device_status(device, json);
     mw_model_slot_status(device->slot, json);
 }
 

@@ -134,12 +134,14 @@ static mw_err print_devices(struct mw_buffer *json, struct mw_thing_device *cons
         err = mw_buffer_printf(
             json,
             "%s\"%s\":{\"boot\":%u,\"next\":%llu,\"waiting\":%llu,\"published\":%llu,"
-            "\"dropped\":%llu,\"suppressed\":%llu,\"bundle\":\"%s\"}",
+            "\"dropped\":%llu,\"suppressed\":%llu,\"bundle\":\"%s\"",
             i == 0 ? "" : ",", mw_thing_device_name(device[i]), numbers->boot,
             (unsigned long long)numbers->next,
             (unsigned long long)mw_thing_device_waiting(device[i]),
             (unsigned long long)numbers->published, (unsigned long long)numbers->dropped,
             (unsigned long long)numbers->suppressed, mw_thing_device_bundle(device[i]));
+        mw_thing_device_status(device[i], json);
+        err = err == MW_OK ? mw_buffer_printf(json, "}") : err;
     }
     return err;
 }
