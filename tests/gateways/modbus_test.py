@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import random
 import signal
 import socket
 import subprocess
@@ -62,6 +63,11 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def listens(site):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(site.server.where.split(":")[1]))) == 0
 
 
 class Server:
@@ -162,6 +168,7 @@ class Site:
         check(check_numbers(self.plant) == total["stored"],
               "the ledger counts otherwise than the stream")
         self.plant.check_log()
+        return total
 
 
 def tcp_site(program, **more):
@@ -351,6 +358,91 @@ def a_changed_device_is_read_anew(program):
         site.end()
 
 
+LOOP = """\
+plant: gateway
+data: data
+http: {port: 0}
+model: {kind: logistic, horizon: 1s}
+commission: {records: 0}
+level2: {share: 0.5, sketch_records: 20}
+action: {immediate: stop, confirm: 3}
+retrain: {minimum_records: 300, minimum_positives: 40}
+rollout: {canary: 0}
+gateway: {devices: [press.yaml]}
+"""
+
+SHAKING = """\
+device: press
+url: %s
+interval: 20ms
+registers:
+  vibration: holding 60 uint16 scale=0.01
+actions:
+  stop: coil 3 = 1
+"""
+
+
+class World:
+    """Shakes the press, by writing to the register that its sensor would."""
+
+    def __init__(self, site):
+        from pymodbus.client import ModbusTcpClient
+        self.site = site
+        self.client = ModbusTcpClient("127.0.0.1", port=int(site.server.where.split(":")[1]))
+        check(self.client.connect(), "the world cannot reach the server")
+        self.draw = random.Random(7)
+
+    def shake(self, mean, seconds, until=lambda: False):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            value = max(0, round(100 * self.draw.gauss(mean, 0.2)))
+            self.client.write_register(60, value, slave=1)
+            time.sleep(0.01)
+
+    def tell(self, *words):
+        self.site.plant.run("event", "add", "-c", self.site.plant.config, "--machine", "press",
+                            "--type", *words)
+
+    def stopped(self):
+        return any(event["table"] == "coil" for event in self.site.server.events("write"))
+
+
+def a_model_stops_the_press(program):
+    """The whole loop: breakdowns teach a model, which runs beside the device and has its coil set."""
+    with tcp_site(program, devices=(("press", SHAKING),)) as site:
+        site.plant.write(LOOP)
+        site.server.start()
+        wait(lambda: listens(site), "the server")
+        site.plant.start()
+        world = World(site)
+
+        def own():
+            return site.plant.state("thing")["devices"]["press"]
+
+        def bundle():
+            return own()["bundle"]
+
+        site.more(1)
+        for _ in range(12):  # breakdowns, until a model has come of them
+            world.shake(1, 3)
+            check(not world.stopped(), "the press was stopped while it was well")
+            world.shake(4, 1, until=world.stopped)
+            if world.stopped():
+                break
+            world.tell("failure")
+            world.shake(0, 0.2)
+            world.tell("repair", "--finding", "fault")
+        check(world.stopped(), f"no model has stopped the press\n{site.plant.tail()}")
+        wait(bundle, "the model beside the press")
+        world.shake(1, 30, until=lambda: own()["suppressed"] > 20)
+        done = [record["value"]["answer"]["result"] for record in site.plant.stream("status")
+                if "answer" in record["value"]]
+        check(done and set(done) == {"done"}, f"answers are {done}")
+        total = site.end()
+        check(total["suppressed"] > 0 and total["scored"] > 0, "no model was at work")
+
+
 TESTS = (registers_become_records, commands_are_written_once, a_server_that_restarts_is_found_again,
          a_command_whose_answer_is_lost_is_written_once, a_thing_that_is_killed_loses_nothing,
-         a_serial_line_is_shared, a_changed_device_is_read_anew, mistakes_are_named)
+         a_serial_line_is_shared, a_changed_device_is_read_anew,
+         a_model_stops_the_press, mistakes_are_named)
