@@ -358,6 +358,44 @@ def a_changed_device_is_read_anew(program):
         site.end()
 
 
+def half_a_reading_is_no_record(program):
+    """One register is not there, another is no number: neither device makes a record."""
+    press = "device: press\nurl: %s\ninterval: 50ms\nregisters:\n  a: holding 0 float32\n" \
+            "  b: holding 900 int16\n"
+    fan = "device: fan\nurl: %s\nunit: 2\ninterval: 50ms\nregisters:\n  a: holding 0 float32\n" \
+          "  b: input 1 float32\n"
+    with tcp_site(program, devices=(("press", press), ("fan", fan))) as site:
+        site.server.start()
+        wait(lambda: listens(site), "the server")
+        site.plant.start()
+        wait(lambda: site.away("press") and site.away("fan"), "both to be away", pause=0.2)
+        # Each had its first half read.
+        check(site.server.events("read", 1) and site.server.events("read", 2), "nothing was read")
+        for words in ("b: Illegal data address", "b is no finite number"):
+            check(words in site.plant.text(), f"'{words}' is not said")
+        check(site.stored() == 0, "half a reading became a record")
+        site.plant.stop()
+
+
+def a_silent_device_holds_up_nobody(program):
+    """One takes connections and never says a word; its timeout is half a minute."""
+    mute = "device: mute\nurl: tcp://127.0.0.1:%d\ntimeout: 30s\nregisters: {a: coil 0}\n"
+    with socket.socket() as listener, tcp_site(program) as site:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with open(os.path.join(site.plant.folder, "mute.yaml"), "w") as file:
+            file.write(mute % listener.getsockname()[1])
+        site.plant.write(TEXT % "mute.yaml, press.yaml, fan.yaml")
+        site.server.start()
+        site.plant.start()
+        kept = listener.accept()
+        site.more(40)
+        check(site.obeyed("c-1", "stop") == "done", "stop was not done")
+        check("thing=mute" not in site.plant.text(), "half a minute has passed")
+        site.end()
+        kept[0].close()
+
+
 LOOP = """\
 plant: gateway
 data: data
@@ -445,4 +483,5 @@ def a_model_stops_the_press(program):
 TESTS = (registers_become_records, commands_are_written_once, a_server_that_restarts_is_found_again,
          a_command_whose_answer_is_lost_is_written_once, a_thing_that_is_killed_loses_nothing,
          a_serial_line_is_shared, a_changed_device_is_read_anew,
-         a_model_stops_the_press, mistakes_are_named)
+         half_a_reading_is_no_record, a_silent_device_holds_up_nobody, a_model_stops_the_press,
+         mistakes_are_named)

@@ -289,17 +289,22 @@ mw_err mw_gateway_link_new(struct mw_gateway_link **out, const struct mw_gateway
     return MW_OK;
 }
 
-void mw_gateway_link_free(struct mw_gateway_link *link)
+void mw_gateway_link_stop(struct mw_gateway_link *link)
 {
-    if (link == NULL) {
-        return;
-    }
     pthread_mutex_lock(&link->mutex);
     link->stop = true;
     pthread_cond_signal(&link->wake);
     pthread_mutex_unlock(&link->mutex);
-    if (link->started) {
-        pthread_join(link->thread, NULL);
+}
+
+bool mw_gateway_link_free(struct mw_gateway_link *link)
+{
+    struct timespec limit;
+    mw_gateway_link_stop(link);
+    clock_gettime(CLOCK_MONOTONIC, &limit);
+    limit.tv_sec++;
+    if (link->started && pthread_clockjoin_np(link->thread, NULL, CLOCK_MONOTONIC, &limit) != 0) {
+        return false;
     }
     while (link->order != NULL) {
         struct order *order = link->order;
@@ -311,6 +316,7 @@ void mw_gateway_link_free(struct mw_gateway_link *link)
     pthread_mutex_destroy(&link->mutex);
     free(link->device);
     free(link);
+    return true;
 }
 
 mw_err mw_gateway_link_add(struct mw_gateway_link *link, const struct mw_gateway_file *file,

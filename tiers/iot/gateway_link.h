@@ -47,8 +47,11 @@ struct mw_gateway_link;
 mw_err mw_gateway_link_new(struct mw_gateway_link **link, const struct mw_gateway_driver *driver,
                            const struct mw_gateway_file *first, struct mw_gateway_queue *queue,
                            struct mw_error *error);
-/* Ends the thread: waits for the call that it is in. NULL is allowed. */
-void mw_gateway_link_free(struct mw_gateway_link *link);
+/* Tells the thread to end behind the call that it is in. */
+void mw_gateway_link_stop(struct mw_gateway_link *link);
+/* Ends it. false when that call takes longer than a second: then thread and link stay, and what
+ * they borrow has to; for a process that is about to end. */
+bool mw_gateway_link_free(struct mw_gateway_link *link);
 
 /* Before the start: adds a device (borrowed) that news calls `number`. Errors: MEMORY. */
 mw_err mw_gateway_link_add(struct mw_gateway_link *link, const struct mw_gateway_file *file,

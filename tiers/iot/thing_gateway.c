@@ -302,8 +302,15 @@ static void end(void *context)
 {
     struct gateway *gateway = context;
     mw_loop_remove(gateway->thing->role.loop, gateway->watch);
+    bool ended = true;
     for (size_t i = 0; i < gateway->n_links; i++) {
-        mw_gateway_link_free(gateway->link[i]);
+        mw_gateway_link_stop(gateway->link[i]);
+    }
+    for (size_t i = 0; i < gateway->n_links; i++) {
+        ended = mw_gateway_link_free(gateway->link[i]) && ended;
+    }
+    if (!ended) {
+        return; /* a library's call goes on, with what it borrows, until the process ends */
     }
     mw_gateway_queue_free(gateway->queue);
     for (size_t i = 0; gateway->device != NULL && i < gateway->files.n; i++) {
