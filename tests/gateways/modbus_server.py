@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""A Modbus server by pymodbus: modbus_server.py tcp:PORT|rtu:PATH JOURNAL [--die-on-write].
+"""A Modbus server by pymodbus: modbus_server.py tcp:PORT|rtu:PATH JOURNAL [--die-on-write|--slow-write].
 
 Units 1 and 2. Each read and write is a line of JSON in the journal; coils and holding registers that were
 written are as the journal says when the server is started again. --die-on-write ends the server behind a
-write, before it is answered, as a device does whose plug is pulled."""
+write, before it is answered, as a device does whose plug is pulled; --slow-write answers it a while later."""
 import asyncio
 import json
 import os
 import struct
 import sys
+import time
 
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 
 SIZE = 400
-DIE = "--die-on-write" in sys.argv
+DIE, SLOW = "--die-on-write" in sys.argv, "--slow-write" in sys.argv
 
 
 def words(form, value):
@@ -48,6 +49,8 @@ class Block(ModbusSequentialDataBlock):
         self.note("write", address, [int(value) for value in values])
         if DIE:
             os._exit(0)
+        if SLOW:
+            time.sleep(0.5)
 
 
 def tables(unit):

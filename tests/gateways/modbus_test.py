@@ -251,6 +251,23 @@ def a_command_whose_answer_is_lost_is_written_once(program):
         site.end()
 
 
+def a_thing_that_is_killed_in_a_write_does_not_write_again(program):
+    with tcp_site(program) as site:
+        site.server.start("--slow-write")
+        site.plant.start()
+        site.more(5)
+        thing = site.plant.wait_role("thing")
+        site.command("c-1", "stop")
+        wait(lambda: site.server.events("write"), "the write")
+        os.kill(thing, signal.SIGKILL)
+        site.plant.wait_role("thing", old=thing, said=True)
+        check(site.answer("c-1") is None, "it was answered before it was killed")
+        check(site.obeyed("c-1", "stop") == "done", "stop was not done")
+        writes = site.server.events("write")
+        check(len(writes) == 1, f"the coil was written {len(writes)} times")
+        site.end()
+
+
 def a_thing_that_is_killed_loses_nothing(program):
     with tcp_site(program) as site:
         site.server.start()
@@ -481,7 +498,8 @@ def a_model_stops_the_press(program):
 
 
 TESTS = (registers_become_records, commands_are_written_once, a_server_that_restarts_is_found_again,
-         a_command_whose_answer_is_lost_is_written_once, a_thing_that_is_killed_loses_nothing,
+         a_command_whose_answer_is_lost_is_written_once,
+         a_thing_that_is_killed_in_a_write_does_not_write_again, a_thing_that_is_killed_loses_nothing,
          a_serial_line_is_shared, a_changed_device_is_read_anew,
          half_a_reading_is_no_record, a_silent_device_holds_up_nobody, a_model_stops_the_press,
          mistakes_are_named)
