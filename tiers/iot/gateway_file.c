@@ -27,8 +27,6 @@ const struct mw_option mw_gateway_options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-static const char registers[] = "registers.", channels[] = "channels.", actions[] = "actions.";
-
 /* --- registers, channels, actions --- */
 
 /* A feature called NAME, or NAME_PART. */
@@ -131,17 +129,25 @@ static mw_err add_action(struct mw_gateway_file *file, const char *name, const c
     return MW_OK;
 }
 
+/* What follows the prefix; NULL without it. */
+static const char *below(const char *key, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return strncmp(key, prefix, size) == 0 ? key + size : NULL;
+}
+
 static mw_err on_free(void *context, const char *key, const char *text, unsigned line,
                       struct mw_error *error)
 {
     struct mw_gateway_file *file = context;
-    if (strncmp(key, registers, sizeof registers - 1) == 0) {
-        return add_register(file, key + sizeof registers - 1, text, line, error);
+    const char *reg = below(key, "registers."), *channel = below(key, "channels.");
+    if (reg != NULL) {
+        return add_register(file, reg, text, line, error);
     }
-    if (strncmp(key, channels, sizeof channels - 1) == 0) {
-        return add_channel(file, key + sizeof channels - 1, text, line, error);
+    if (channel != NULL) {
+        return add_channel(file, channel, text, line, error);
     }
-    return add_action(file, key + sizeof actions - 1, text, line, error);
+    return add_action(file, below(key, "actions."), text, line, error);
 }
 
 /* --- what no single line can say --- */

@@ -132,8 +132,8 @@ static void put(struct mw_gateway_queue *queue, struct mw_gateway_news *news)
 }
 
 /* false when memory is short: the same is found and told again. */
-static bool tell(struct mw_gateway_link *link, const struct device *device, int kind,
-                 const char *id, const char *text)
+static bool tell(struct mw_gateway_link *link, const struct device *device,
+                 enum mw_gateway_news_kind kind, const char *id, const char *text)
 {
     struct mw_gateway_news *news = calloc(1, sizeof *news);
     char *copy = text == NULL ? NULL : strdup(text);
@@ -212,7 +212,7 @@ static void obey(struct mw_gateway_link *link, const struct order *order)
     struct mw_error error = {0};
     mw_err err =
         link->driver->write(link->state, device->file, order->action, order->again, &error);
-    int kind = err == MW_OK ? MW_GATEWAY_WRITTEN : MW_GATEWAY_REFUSED;
+    enum mw_gateway_news_kind kind = err == MW_OK ? MW_GATEWAY_WRITTEN : MW_GATEWAY_REFUSED;
     if (err == MW_OK && device->backoff > 0) {
         device->due = mw_clock_monotonic(); /* it answers again */
     }

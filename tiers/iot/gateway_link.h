@@ -11,15 +11,17 @@
 
 #define MW_GATEWAY_QUEUE_MAX 1024 /* readings not taken; then devices are not read */
 
+enum mw_gateway_news_kind {
+    MW_GATEWAY_RECORD, /* value[], of `time` */
+    MW_GATEWAY_AWAY,   /* text says why */
+    MW_GATEWAY_BACK,
+    MW_GATEWAY_WRITTEN, /* the order `id` */
+    MW_GATEWAY_REFUSED  /* the order `id` was not acknowledged; text says why */
+};
+
 struct mw_gateway_news {
     struct mw_gateway_news *next;
-    enum {
-        MW_GATEWAY_RECORD, /* value[], of `time` */
-        MW_GATEWAY_AWAY,   /* text says why */
-        MW_GATEWAY_BACK,
-        MW_GATEWAY_WRITTEN, /* the order `id` */
-        MW_GATEWAY_REFUSED  /* the order `id` was not acknowledged; text says why */
-    } kind;
+    enum mw_gateway_news_kind kind;
     unsigned device; /* its number, as it was given */
     int64_t time;    /* microseconds UTC */
     char id[MW_ID_MAX + 1];

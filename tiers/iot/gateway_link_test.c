@@ -132,11 +132,12 @@ static struct mw_gateway_news *next(struct scene *scene)
 }
 
 /* The next news of that kind, in between others; frees them all. Returns the device. */
-static unsigned wait_for(struct scene *scene, int kind, unsigned others[static 5])
+static unsigned wait_for(struct scene *scene, enum mw_gateway_news_kind kind,
+                         unsigned others[static 5])
 {
     for (;;) {
         struct mw_gateway_news *news = next(scene);
-        int found = (int)news->kind;
+        enum mw_gateway_news_kind found = news->kind;
         unsigned device = news->device;
         mw_gateway_news_free(news);
         if (found == kind) {
