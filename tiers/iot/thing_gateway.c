@@ -255,7 +255,11 @@ static void on_news(void *context, uint32_t events)
     struct gateway *gateway = context;
     (void)events;
     gateway->news = mw_gateway_queue_take(gateway->queue);
-    if (!gateway->thing->failed && gateway->news != NULL) {
+    const struct mw_gateway_news *record = gateway->news;
+    while (record != NULL && record->kind != MW_GATEWAY_RECORD) {
+        record = record->next;
+    }
+    if (!gateway->thing->failed && record != NULL) {
         mw_thing_pass(gateway->thing, fill, gateway);
     }
     while (gateway->news != NULL) {
@@ -303,25 +307,24 @@ static void end(void *context)
     struct gateway *gateway = context;
     mw_loop_remove(gateway->thing->role.loop, gateway->watch);
     bool ended = true;
+    for (size_t i = 0; gateway->device != NULL && i < gateway->files.n; i++) {
+        free(gateway->device[i].away);
+    }
     for (size_t i = 0; i < gateway->n_links; i++) {
         mw_gateway_link_stop(gateway->link[i]);
     }
     for (size_t i = 0; i < gateway->n_links; i++) {
         ended = mw_gateway_link_free(gateway->link[i]) && ended;
     }
-    if (!ended) {
-        return; /* a library's call goes on, with what it borrows, until the process ends */
-    }
-    mw_gateway_queue_free(gateway->queue);
-    for (size_t i = 0; gateway->device != NULL && i < gateway->files.n; i++) {
-        free(gateway->device[i].away);
+    if (ended) { /* else a library's call goes on with these, until the process ends */
+        mw_gateway_queue_free(gateway->queue);
+        mw_gateway_files_clear(&gateway->files);
     }
     while (gateway->orders != NULL) {
         forget(gateway, gateway->orders->id);
     }
     free(gateway->link);
     free(gateway->device);
-    mw_gateway_files_clear(&gateway->files);
     free(gateway);
 }
 
