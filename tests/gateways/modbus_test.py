@@ -479,8 +479,7 @@ def a_model_stops_the_press(program):
 
         site.more(1)
         for _ in range(12):  # breakdowns, until a model has come of them
-            world.shake(1, 3)
-            check(not world.stopped(), "the press was stopped while it was well")
+            world.shake(1, 3, until=world.stopped)
             world.shake(4, 1, until=world.stopped)
             if world.stopped():
                 break
@@ -490,6 +489,11 @@ def a_model_stops_the_press(program):
         check(world.stopped(), f"no model has stopped the press\n{site.plant.tail()}")
         wait(bundle, "the model beside the press")
         world.shake(1, 30, until=lambda: own()["suppressed"] > 20)
+        for command in site.plant.stream("command"):  # named after the record that caused it
+            boot, seq = map(int, command["value"]["id"].split("-")[-2:])
+            cause = [record["features"]["vibration"] for record in site.records("press")
+                     if (record["boot"], record["seq"]) == (boot, seq)]
+            check(cause and cause[0] > 2.5, f"{command['value']['id']} was caused by {cause}")
         done = [record["value"]["answer"]["result"] for record in site.plant.stream("status")
                 if "answer" in record["value"]]
         check(done and set(done) == {"done"}, f"answers are {done}")
