@@ -4,14 +4,14 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
-	libnanopb-dev liblbfgs-dev libcmocka-dev
+	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-kafka check-sparkplug check-sanitize \
+.PHONY: demo check bench build check-models check-kafka check-sparkplug check-gateways check-sanitize \
 	check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
@@ -69,6 +69,11 @@ check-kafka: build
 	$(call install,$(KAFKA_PACKAGES))
 	@cmake --build --preset $(PRESET)
 	@python3 -B tests/kafka/check.py $(BUILD)
+
+# Things behind gateways against an independent Modbus server from PyPI.
+check-gateways: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/gateways/check.sh $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

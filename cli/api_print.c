@@ -112,6 +112,7 @@ static void print_thing(const json_t *thing)
     char time[32];
     const json_t *score = json_object_get(thing, "score");
     bool gone = json_is_true(json_object_get(thing, "gone"));
+    bool away = json_is_true(json_object_get(thing, "away"));
     bool alive = json_is_true(json_object_get(thing, "alive"));
     print_time(thing, "time", time);
     printf("%-24s ", string(thing, "machine", "?"));
@@ -122,6 +123,7 @@ static void print_thing(const json_t *thing)
     }
     printf("%-10s %-20s ",
            gone     ? "gone"
+           : away   ? "away"
            : !alive ? "silent"
                     : string(thing, "band", "no model"),
            time);

@@ -18,6 +18,7 @@
     X(predict)         \
     X(drift)           \
     X(features)        \
+    X(discover)        \
     X(model_list)      \
     X(model_show)      \
     X(model_verify)    \

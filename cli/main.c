@@ -3,6 +3,7 @@
  * no. */
 #include "cli/commands.h"
 #include "lib/plant/plant.h"
+#include "tiers/iot/gateway_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,10 @@ static void print_man(void)
     }
     printf(".SH PLANT.YAML\n");
     mw_options_print_man_keys(mw_plant_options, stdout);
+    printf(".SH FILES OF GATEWAY.DEVICES\nBesides these, the maps registers, channels and actions: "
+           "see "
+           "docs/gateway.md.\n");
+    mw_options_print_man_keys(mw_gateway_options, stdout);
     printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage or bad input, 3 the question's answer "
            "is \"yes, drifted\" or \"no, not verified\".\n");
 }

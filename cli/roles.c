@@ -20,8 +20,8 @@ const struct mw_role_entry mw_roles[] = {
      "watch stream log", MW_NICE_FOLLOWS},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
      "model commission retrain stream log", MW_NICE_FOLLOWS},
-    {"thing", "run the simulated things of this plant", mw_thing_run,
-     "simulate level2 gate broker log", MW_NICE_ACTS},
+    {"thing", "run the things of this plant: simulated ones, or gateways to devices", mw_thing_run,
+     "simulate gateway level2 gate broker log", MW_NICE_ACTS},
     {"serve", "serve the page and the API, and roll models out", mw_serve_run,
      "http rollout stream log", MW_NICE_FOLLOWS},
     {NULL, NULL, NULL, NULL, 0},
@@ -74,4 +74,4 @@ ROLE_COMMAND(score, "role: score records and command the things")
 ROLE_COMMAND(watch, "role: notice when the plant has moved away from the model")
 ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models")
 ROLE_COMMAND(serve, "role: serve the page and the API, roll models out")
-ROLE_COMMAND(thing, "role: run the simulated things of the plant")
+ROLE_COMMAND(thing, "role: run the things of the plant, simulated ones or gateways")

@@ -14,6 +14,7 @@
 #include "lib/mqtt/mosquitto.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
+#include "tiers/iot/thing.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -28,6 +29,7 @@
 struct up {
     const struct mw_up_options *options;
     struct mw_plant plant;
+    uint64_t devices; /* hash of the files of gateway.devices */
     char config[PATH_MAX];
     struct mw_loop *loop;
     struct mw_supervisor *supervisor;
@@ -80,7 +82,8 @@ static void on_stopped(void *context)
 
 static bool wanted(const struct mw_plant *plant, const struct mw_role_entry *role)
 {
-    return strcmp(role->name, "thing") != 0 || plant->simulate.machines > 0;
+    return strcmp(role->name, "thing") != 0 || plant->simulate.machines > 0 ||
+           plant->gateway.devices.n > 0;
 }
 
 static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
@@ -111,12 +114,22 @@ static bool has_own_broker(const struct mw_plant *plant)
     return plant->broker.url == NULL || plant->broker.url[0] == '\0';
 }
 
-/* plant.yaml with a broker that the roles can use: they would end and be started for ever. */
-static mw_err read_plant(struct mw_plant *plant, const char *path, struct mw_error *error)
+/* plant.yaml with a broker and devices that the roles can use: they would end and be started for
+ * ever. */
+static mw_err read_plant(struct mw_plant *plant, uint64_t *devices, const char *path,
+                         struct mw_error *error)
 {
     mw_err err = mw_plant_read(plant, path, error);
-    if (err != MW_OK || has_own_broker(plant)) {
+    if (err != MW_OK) {
         return err;
+    }
+    err = mw_thing_check(plant, devices, error);
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+        return err;
+    }
+    if (has_own_broker(plant)) {
+        return MW_OK;
     }
     struct mw_broker_address address;
     err = mw_plant_broker(plant, &address, error);
@@ -167,14 +180,17 @@ static void changed_section(const struct up *up, const struct mw_plant *fresh,
 }
 
 /* Restarts the roles that read a section that changed; the things come and go with
- * simulate.machines. */
-static void apply(struct up *up, const struct mw_plant *fresh)
+ * simulate.machines and gateway.devices. */
+static void apply(struct up *up, const struct mw_plant *fresh, uint64_t devices)
 {
     for (size_t i = 0; mw_roles[i].name != NULL; i++) {
         const struct mw_role_entry *role = &mw_roles[i];
         bool was = wanted(&up->plant, role), is = wanted(fresh, role);
         char section[64];
         changed_section(up, fresh, role, section);
+        if (section[0] == '\0' && strcmp(role->name, "thing") == 0 && devices != up->devices) {
+            snprintf(section, sizeof section, "gateway.devices");
+        }
         if (was && is && section[0] != '\0') {
             mw_log(MW_LOG_INFO, role->name, "restarting for a changed section",
                    MW_KS("section", section));
@@ -195,8 +211,9 @@ static void apply(struct up *up, const struct mw_plant *fresh)
 static void reload(struct up *up)
 {
     struct mw_plant fresh;
+    uint64_t devices;
     struct mw_error error = {0};
-    if (read_plant(&fresh, up->config, &error) != MW_OK) {
+    if (read_plant(&fresh, &devices, up->config, &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "plant.yaml is not valid, the old one stays in force",
                MW_KS("reason", error.text));
         return;
@@ -216,9 +233,10 @@ static void reload(struct up *up)
         mw_plant_clear(&fresh);
         return;
     }
-    apply(up, &fresh);
+    apply(up, &fresh, devices);
     mw_plant_clear(&up->plant);
     up->plant = fresh;
+    up->devices = devices;
     mw_log_init("up", (enum mw_log_level)up->plant.log.level,
                 (enum mw_log_format)up->plant.log.format);
 }
@@ -327,7 +345,7 @@ mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
         return mw_error_errno(error, errno == ENOENT ? MW_ERR_NOT_FOUND : MW_ERR_IO, "%s",
                               options->config);
     }
-    mw_err err = read_plant(&up.plant, up.config, error);
+    mw_err err = read_plant(&up.plant, &up.devices, up.config, error);
     if (err != MW_OK) {
         return err;
     }

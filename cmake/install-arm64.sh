@@ -16,4 +16,4 @@ for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-
     libraries="$libraries $package:arm64"
 done
 exec sh "$here/install.sh" cmake ninja-build pkg-config gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-    libjsmn-dev qemu-user-static $libraries
+    libjsmn-dev libmodbus-dev libiio-dev qemu-user-static $libraries

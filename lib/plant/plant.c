@@ -199,6 +199,12 @@ const struct mw_option mw_plant_options[] = {
     {"simulate.outbox", MW_OPTION_SIZE, NULL, 4096, 1e15, "64MiB", NULL,
      "bytes that wait for the bridge at most", AT(simulate.outbox)},
 
+    {"gateway.devices", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "files that describe Modbus and IIO devices, one each (docs/gateway.md); empty: none",
+     AT(gateway.devices)},
+    {"gateway.outbox", MW_OPTION_SIZE, NULL, 4096, 1e15, "64MiB", NULL,
+     "bytes of their records that wait for the bridge at most", AT(gateway.outbox)},
+
     {"columns.device", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "column that names the device; empty: the file's name", AT(columns.device)},
     {"columns.prefix", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
@@ -267,6 +273,9 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     if (err == MW_OK) {
         err = resolve(&plant->stream.config, folder);
     }
+    for (size_t i = 0; i < plant->gateway.devices.n && err == MW_OK; i++) {
+        err = resolve(&plant->gateway.devices.item[i], folder);
+    }
     free(folder);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
@@ -325,6 +334,12 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "%s: columns.names has %zu entries, columns.features %zu: "
                             "one name a feature was expected",
                             path, plant->columns.names.n, plant->columns.features.n);
+    }
+    if (plant->gateway.devices.n > 0 && plant->simulate.machines > 0) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: gateway.devices and simulate.machines are both set: one was "
+                            "expected, a simulated plant has a clock of its own",
+                            path);
     }
     if (plant->watch.minimum > plant->watch.window) {
         return mw_error_set(error, MW_ERR_PARSE,

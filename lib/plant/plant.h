@@ -140,6 +140,11 @@ struct mw_plant {
     } simulate;
 
     struct {
+        struct mw_list devices; /* files, one a device (tiers/iot/gateway_file.h); empty: none */
+        int64_t outbox;         /* bytes an outbox may hold */
+    } gateway;
+
+    struct {
         char *device;            /* column; empty: the file's name */
         char *prefix;            /* put before the device's name */
         char *machine;           /* column; empty: the device */

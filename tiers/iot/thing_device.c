@@ -16,7 +16,7 @@
 static mw_err make_room(struct mw_thing_device *device, struct mw_error *error)
 {
     struct mw_outbox_device *numbers = &device->numbers;
-    if (mw_outbox_bytes(device->host->outbox) <= device->host->plant->simulate.outbox) {
+    if (mw_outbox_bytes(device->host->outbox) <= device->host->outbox_bytes) {
         return MW_OK;
     }
     uint64_t unsent = mw_uplink_unsent(device->uplink);
@@ -177,10 +177,20 @@ void mw_thing_device_send(struct mw_thing_device *device)
     mw_uplink_offer(device->uplink, device->numbers.next);
 }
 
+void mw_thing_device_status(const struct mw_thing_device *device, struct mw_buffer *json)
+{
+    device->host->status(device->host->context, device->index, json);
+}
+
+void mw_thing_device_report(struct mw_thing_device *device)
+{
+    mw_uplink_report(device->uplink);
+}
+
 /* --- making and ending --- */
 
 mw_err mw_thing_device_new(struct mw_thing_device **out, const struct mw_thing_host *host,
-                           const char *name, struct mw_error *error)
+                           unsigned index, const char *name, struct mw_error *error)
 {
     *out = NULL;
     struct mw_thing_device *device = calloc(1, sizeof *device);
@@ -188,6 +198,7 @@ mw_err mw_thing_device_new(struct mw_thing_device **out, const struct mw_thing_h
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     device->host = host;
+    device->index = index;
     snprintf(device->name, sizeof device->name, "%s", name);
     mw_err err = mw_outbox_device(host->outbox, name, &device->numbers, error);
     if (err == MW_OK) {

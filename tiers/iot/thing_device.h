@@ -25,6 +25,17 @@ struct mw_thing_answers {
     } answer[MW_THING_ANSWERS];
 };
 
+struct mw_thing_order {
+    const char *device, *id; /* of the command */
+    struct mw_span action;
+};
+
+enum mw_thing_act {
+    MW_THING_UNKNOWN, /* there is no such action */
+    MW_THING_DONE,
+    MW_THING_LATER /* under way: mw_thing_device_done follows, or the command comes again */
+};
+
 /* What all things of a host share; borrowed. */
 struct mw_thing_host {
     const struct mw_plant *plant;
@@ -32,20 +43,24 @@ struct mw_thing_host {
     struct mw_outbox *outbox;
     struct mw_store *store;
     struct mw_span root;        /* root metadata of enrolment */
+    int64_t outbox_bytes;       /* that may wait in the outbox */
     struct mw_latency *latency; /* publish to command */
     struct mw_thing_answers *answers;
     void *context;
     int64_t (*now)(void *context); /* the plant's time, by which commands expire */
     /* Carries out an action on the device's machine and saves what came of it, inside the outbox's
-     * transaction. *known: there is such an action. */
-    mw_err (*act)(void *context, const char *device, struct mw_span action, bool *known,
+     * transaction. *act is MW_THING_UNKNOWN before. */
+    mw_err (*act)(void *context, const struct mw_thing_order *order, enum mw_thing_act *act,
                   struct mw_error *error);
+    /* Adds members about device number `index` to a status, each with a comma before it. */
+    void (*status)(void *context, unsigned index, struct mw_buffer *json);
     /* What is in memory is ahead of the disk, which cannot be written: the process has to end. */
     void (*failed)(void *context, const struct mw_error *error);
 };
 
+/* `index` is the host's number of the device. */
 mw_err mw_thing_device_new(struct mw_thing_device **device, const struct mw_thing_host *host,
-                           const char *name, struct mw_error *error);
+                           unsigned index, const char *name, struct mw_error *error);
 void mw_thing_device_free(struct mw_thing_device *device);
 
 /* Takes a record of the device's machine (device, boot, seq and p are set here) inside the outbox's
@@ -55,6 +70,15 @@ mw_err mw_thing_device_record(struct mw_thing_device *device, struct mw_telemetr
 /* Writes what a restart needs, inside the transaction; after the commit, sends. */
 mw_err mw_thing_device_save(struct mw_thing_device *device, struct mw_error *error);
 void mw_thing_device_send(struct mw_thing_device *device);
+
+/* A command that was under way is done: it is noted inside the outbox's transaction, and answered
+ * by the next mw_thing_answer. */
+mw_err mw_thing_device_done(struct mw_thing_device *device, const char *id, struct mw_error *error);
+
+/* Adds what the host says of the device, each member with a comma before it. */
+void mw_thing_device_status(const struct mw_thing_device *device, struct mw_buffer *json);
+/* Sends a status now. */
+void mw_thing_device_report(struct mw_thing_device *device);
 
 /* Commits what commands changed, if there were any, and answers them. */
 void mw_thing_answer(const struct mw_thing_host *host);

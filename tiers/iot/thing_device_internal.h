@@ -12,6 +12,7 @@
 
 struct mw_thing_device {
     const struct mw_thing_host *host;
+    unsigned index;
     char name[MW_NAME_MAX + 1];
     struct mw_outbox_device numbers;
     struct mw_uplink *uplink;

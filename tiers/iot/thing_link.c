@@ -72,6 +72,7 @@ static void on_status(void *context, struct mw_buffer *json)
                      (unsigned long long)device->numbers.published,
                      (unsigned long long)device->numbers.dropped,
                      (unsigned long long)device->numbers.suppressed);
+    mw_thing_device_status(device, json);
     mw_model_slot_status(device->slot, json);
 }
 
@@ -215,7 +216,8 @@ static void measure_latency(struct mw_thing_device *device, struct mw_span id)
     }
 }
 
-/* Acts and notes it in one transaction: a command is done once, whatever is killed when. */
+/* Acts and notes it in one transaction: a command is done once, whatever is killed when. *result
+ * is NULL while it is under way. */
 static mw_err obey(struct mw_thing_device *device, const struct mw_command *command,
                    const char *key, const char **result, struct mw_error *error)
 {
@@ -223,12 +225,26 @@ static mw_err obey(struct mw_thing_device *device, const struct mw_command *comm
     *result = "expired";
     mw_err err = mw_outbox_begin(outbox, error);
     if (err == MW_OK && device->host->now(device->host->context) <= command->expires) {
-        bool known = false;
-        err =
-            device->host->act(device->host->context, device->name, command->action, &known, error);
-        *result = known ? "done" : "unknown";
+        const struct mw_thing_order order = {device->name, key, command->action};
+        enum mw_thing_act act = MW_THING_UNKNOWN;
+        err = device->host->act(device->host->context, &order, &act, error);
+        *result = act == MW_THING_LATER ? NULL : act == MW_THING_DONE ? "done" : "unknown";
     }
-    return err == MW_OK ? mw_outbox_put(outbox, "done", key, mw_span_of(*result), error) : err;
+    if (err != MW_OK || *result == NULL) {
+        return err;
+    }
+    return mw_outbox_put(outbox, "done", key, mw_span_of(*result), error);
+}
+
+mw_err mw_thing_device_done(struct mw_thing_device *device, const char *id, struct mw_error *error)
+{
+    const struct mw_span done = mw_span_of("done");
+    mw_err err = mw_outbox_put(device->host->outbox, "done", id, done, error);
+    if (err == MW_OK) {
+        mw_log(MW_LOG_INFO, device->name, "command", MW_KS("id", id), MW_KS("result", "done"));
+        answer_later(device, id, done);
+    }
+    return err;
 }
 
 static void on_command(void *context, const struct mw_command *command)
@@ -254,8 +270,10 @@ static void on_command(void *context, const struct mw_command *command)
         device->host->failed(device->host->context, &error);
         return;
     }
-    mw_log(MW_LOG_INFO, device->name, "command", MW_KS("id", key), MW_KS("result", result));
-    answer_later(device, key, mw_span_of(result));
+    if (result != NULL) {
+        mw_log(MW_LOG_INFO, device->name, "command", MW_KS("id", key), MW_KS("result", result));
+        answer_later(device, key, mw_span_of(result));
+    }
 }
 
 /* --- making --- */

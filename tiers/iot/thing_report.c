@@ -46,8 +46,9 @@ mw_err mw_thing_report_new(struct mw_thing_report **out, const struct mw_plant *
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
     report->plant = plant;
-    mw_err err = open_log(plant, "truth.jsonl", &report->truth, error);
-    if (err == MW_OK && plant->simulate.twins) {
+    bool simulated = plant->simulate.machines > 0;
+    mw_err err = simulated ? open_log(plant, "truth.jsonl", &report->truth, error) : MW_OK;
+    if (err == MW_OK && simulated && plant->simulate.twins) {
         err = open_log(plant, "twins.jsonl", &report->twins, error);
     }
     if (err != MW_OK) {
@@ -160,12 +161,14 @@ static mw_err print_devices(struct mw_buffer *json, struct mw_thing_device *cons
         err = mw_buffer_printf(
             json,
             "%s\"%s\":{\"boot\":%u,\"next\":%llu,\"waiting\":%llu,\"published\":%llu,"
-            "\"dropped\":%llu,\"suppressed\":%llu,\"bundle\":\"%s\"}",
+            "\"dropped\":%llu,\"suppressed\":%llu,\"bundle\":\"%s\"",
             i == 0 ? "" : ",", mw_thing_device_name(device[i]), numbers->boot,
             (unsigned long long)numbers->next,
             (unsigned long long)mw_thing_device_waiting(device[i]),
             (unsigned long long)numbers->published, (unsigned long long)numbers->dropped,
             (unsigned long long)numbers->suppressed, mw_thing_device_bundle(device[i]));
+        mw_thing_device_status(device[i], json);
+        err = err == MW_OK ? mw_buffer_printf(json, "}") : err;
     }
     return err;
 }

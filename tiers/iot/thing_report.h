@@ -9,8 +9,8 @@
 
 struct mw_thing_report;
 
-/* Appends to data/things/truth.jsonl (64 MiB, then it is moved to truth.jsonl.1, over the one
- * there):
+/* With a simulated plant, appends to data/things/truth.jsonl (64 MiB, then it is moved to
+ * truth.jsonl.1, over the one there):
  *   {"truth":{"machine","fault","started","breakdown","saved","stopped","told"}}
  *   {"change":{"time","kind","machine","value"}}
  *   {"paced":{"time","wall"}} when the simulation has caught up and speed holds

@@ -16,7 +16,7 @@
 static void a_long_log_starts_anew(void **state)
 {
     char folder[] = "/tmp/mw-report-XXXXXX", path[128], before[160], command[128];
-    struct mw_plant plant = {.plant = "p"};
+    struct mw_plant plant = {.plant = "p", .simulate = {.machines = 1}};
     struct mw_thing_report *report = NULL;
     struct mw_error error = {0};
     struct stat status;

@@ -173,6 +173,20 @@ static void take_score(struct mw_serve *serve, const struct mw_stream_record *re
 
 /* ---- statuses ---- */
 
+/* Answers to commands and requests are statuses too, and do not speak of it. */
+static void note_away(struct mw_serve *serve, struct mw_span device)
+{
+    struct mw_span last;
+    if (mw_wire_get(serve->parser, 0, "last_seq", &last) != MW_OK) {
+        return;
+    }
+    struct mw_serve_thing *thing = mw_serve_thing(serve, device);
+    if (thing != NULL) {
+        struct mw_span away;
+        thing->away = mw_wire_get(serve->parser, 0, "away", &away) == MW_OK;
+    }
+}
+
 static void take_status(struct mw_serve *serve, const struct mw_stream_record *record)
 {
     struct mw_span device = record->key, reported = {NULL, 0};
@@ -180,6 +194,7 @@ static void take_status(struct mw_serve *serve, const struct mw_stream_record *r
         mw_rollout_gone(&serve->engine, device);
         return;
     }
+    note_away(serve, device);
     if (mw_wire_get(serve->parser, 0, "reported", &reported) != MW_OK ||
         mw_wire_open(serve->inner, reported, NULL) != MW_OK) {
         if (!mw_span_is(device, "score")) {

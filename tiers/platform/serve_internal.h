@@ -32,6 +32,7 @@ struct mw_serve_thing {
     char machine[MW_NAME_MAX + 1];
     int64_t time, received; /* of its newest record; 0: none yet */
     uint64_t records, scores;
+    bool away; /* what it reads of does not answer it */
     bool scored;
     float score;
     char model[MW_DIGEST_TEXT];

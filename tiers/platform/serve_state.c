@@ -78,11 +78,11 @@ static json_t *thing_json(const struct mw_serve *serve, const struct mw_serve_th
 {
     const struct mw_rollout_thing *known = mw_table_find(&serve->engine.things, thing->key.name);
     bool alive = known != NULL && mw_rollout_alive(&serve->engine, known, now);
-    json_t *out = json_pack("{s:s,s:s,s:o,s:o,s:b,s:b,s:I,s:I}", "device", thing->name, "machine",
-                            thing->machine, "time", time_json(thing->time), "received",
-                            time_json(thing->received), "alive", (int)alive, "gone",
-                            (int)(known != NULL && known->gone), "records",
-                            (json_int_t)thing->records, "scores", (json_int_t)thing->scores);
+    json_t *out = json_pack(
+        "{s:s,s:s,s:o,s:o,s:b,s:b,s:b,s:I,s:I}", "device", thing->name, "machine", thing->machine,
+        "time", time_json(thing->time), "received", time_json(thing->received), "alive", (int)alive,
+        "gone", (int)(known != NULL && known->gone), "away", (int)thing->away, "records",
+        (json_int_t)thing->records, "scores", (json_int_t)thing->scores);
     if (thing->scored) {
         json_object_set_new(out, "score", json_real((double)thing->score));
         json_object_set_new(out, "band", json_string(mw_band_name(mw_band_of(thing->score))));
