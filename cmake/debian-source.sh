@@ -9,7 +9,10 @@ folder=$2
 # The mirror that this machine uses already.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' \
     'Component: main' 2>/dev/null | head -n 1)
-mirror=${mirror:-http://deb.debian.org/debian}
+if [ -z "$mirror" ]; then
+    echo "apt has no list of bookworm's main packages: run apt-get update" >&2
+    exit 1
+fi
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
