@@ -110,7 +110,7 @@ def bridge_killed(program):
     seed = int(os.environ.get("MW_SEED", SEED))
     draw = random.Random(seed)
     last = 0
-    for turn in range(6):
+    for turn in range(4):
         pid = plant.wait_role("bridge", old=last, said=True)
         cluster.nodes[0].send_signal(signal.SIGSTOP)
         spools(plant, 500)

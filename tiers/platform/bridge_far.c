@@ -395,12 +395,15 @@ static mw_err show_puts(const struct mw_bridge_round *round, mw_bridge_put_fn *p
     return err;
 }
 
-/* One transaction after another until nothing waits. */
+/* One transaction after another until nothing waits; one at least when the mark is not this
+ * spool's, so that from here on another identity in it means another bridge. */
 static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *context,
                     struct mw_error *error)
 {
     mw_err err = MW_OK;
-    while (err == MW_OK && (far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
+    bool ours = strcmp(far->mark.spool, far->spool.mark.spool) == 0;
+    while (err == MW_OK && (!ours || far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
+        ours = true;
         err = compose(far, error);
         if (err == MW_OK && far->open) {
             err = show_puts(&far->direct, put, context);
