@@ -244,12 +244,25 @@ static mw_err choose(struct mw_bridge_far *far, struct mw_bridge_round *round)
     return err;
 }
 
+/* Then a round need not wait for the transaction that is under way. */
+static bool all_behind(const struct mw_bridge_far *far, const struct mw_bridge_round *round)
+{
+    size_t n = 0;
+    while (n < round->n_items && mw_bridge_spool_behind(&far->spool, round, n)) {
+        n++;
+    }
+    return n > 0 && n == round->n_items;
+}
+
 static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
 {
     struct mw_error error = {0};
     int64_t end = mw_clock_monotonic() + PATIENCE;
     far->launched = true;
     far->reader_due |= round->moved;
+    if (all_behind(far, round)) {
+        return;
+    }
     if (far->near && !collect(far, PATIENCE)) {
         note_away(far, "no answer within a second");
     }
