@@ -26,7 +26,7 @@ static mw_err write_all(struct mw_stream *stream, const struct mw_bridge_round *
     return err;
 }
 
-static void do_write(void *context)
+void mw_bridge_far_write(void *context)
 {
     struct mw_bridge_far *far = context;
     char mark[96];
@@ -57,7 +57,7 @@ static void do_fetch(void *context)
     far->err = MW_OK;
 }
 
-static mw_err read_mark(struct mw_bridge_far *far)
+mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
 {
     struct mw_span value;
     mw_err err = mw_stream_get(far->stream, NULL, "spool", mw_span_of("mark"), &value, &far->error);
@@ -81,7 +81,7 @@ static void do_open(void *context)
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);
     if (far->err == MW_OK) {
-        far->err = read_mark(far);
+        far->err = mw_bridge_far_read_mark(far);
     }
     if (far->err == MW_OK) {
         far->err = mw_bridge_outgoing_attach(far->outgoing, far->stream, &far->error);
@@ -95,7 +95,7 @@ static void do_open(void *context)
 
 /* ---- what became of a transaction ---- */
 
-static void settle(struct mw_bridge_far *far, bool stored)
+void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored)
 {
     struct mw_error error = {0};
     far->unknown = false;
@@ -124,7 +124,7 @@ static void note_away(struct mw_bridge_far *far, const char *reason)
 static void end_write(struct mw_bridge_far *far)
 {
     if (far->err == MW_OK) {
-        settle(far, true);
+        mw_bridge_far_settle(far, true);
         if (!far->near) {
             mw_log(MW_LOG_INFO, NULL, "Kafka answers again",
                    MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)));
@@ -138,7 +138,7 @@ static void end_write(struct mw_bridge_far *far)
     if (mw_stream_ended(far->stream)) {
         far->unknown = true;
     } else {
-        settle(far, false);
+        mw_bridge_far_settle(far, false);
     }
 }
 
@@ -159,7 +159,7 @@ static void end_open(struct mw_bridge_far *far)
         return;
     }
     if (far->unknown) {
-        settle(far, round == far->spool.mark.round + 1);
+        mw_bridge_far_settle(far, round == far->spool.mark.round + 1);
     }
     int fd = mw_stream_reader_fd(far->outgoing->reader);
     if (fd >= 0) {
@@ -170,7 +170,7 @@ static void end_open(struct mw_bridge_far *far)
 }
 
 /* Looks, or waits, for the end of what is under way; true: nothing is. */
-static bool collect(struct mw_bridge_far *far, int64_t wait)
+bool mw_bridge_far_collect(struct mw_bridge_far *far, int64_t wait)
 {
     if (far->flight == MW_BRIDGE_IDLE) {
         return true;
@@ -192,7 +192,7 @@ static bool collect(struct mw_bridge_far *far, int64_t wait)
 
 static void start(struct mw_bridge_far *far, enum mw_bridge_flight flight)
 {
-    static mw_errand_fn *const fn[] = {NULL, do_write, do_fetch, do_open};
+    static mw_errand_fn *const fn[] = {NULL, mw_bridge_far_write, do_fetch, do_open};
     far->flight = flight;
     far->err = MW_OK;
     far->error = (struct mw_error){0};
@@ -208,7 +208,7 @@ static int64_t left_of(int64_t end)
 }
 
 /* Makes a transaction of what has been given directly and a piece of the spool. */
-static mw_err compose(struct mw_bridge_far *far, struct mw_error *error)
+mw_err mw_bridge_far_compose(struct mw_bridge_far *far, struct mw_error *error)
 {
     mw_err err = MW_OK;
     mw_bridge_round_clear(&far->piece);
@@ -263,7 +263,7 @@ static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
     if (all_behind(far, round)) {
         return;
     }
-    if (far->near && !collect(far, PATIENCE)) {
+    if (far->near && !mw_bridge_far_collect(far, PATIENCE)) {
         note_away(far, "no answer within a second");
     }
     if (!far->near || far->open || far->unknown || choose(far, round) != MW_OK) {
@@ -273,14 +273,14 @@ static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
     if (!far->open && !far->reader_due) {
         return;
     }
-    mw_err err = compose(far, &error);
+    mw_err err = mw_bridge_far_compose(far, &error);
     if (err != MW_OK) { /* it will be said again by what drains */
         (void)mw_bridge_spool_settle(&far->spool, false, &error);
         note_away(far, error.text);
         return;
     }
     start(far, MW_BRIDGE_WRITE);
-    if (!collect(far, left_of(end))) {
+    if (!mw_bridge_far_collect(far, left_of(end))) {
         note_away(far, "no answer within a second");
     }
 }
@@ -301,7 +301,7 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
     if (!far->launched) {
         launch(far, round);
     }
-    (void)collect(far, 0);
+    (void)mw_bridge_far_collect(far, 0);
     bool tried = far->open && any_direct(round);
     mw_err err =
         mw_bridge_spool_keep(&far->spool, round, tried ? far->spool.mark.round + 1 : 0, error);
@@ -319,7 +319,7 @@ bool mw_bridge_far_free(const struct mw_bridge_far *far)
 
 bool mw_bridge_far_fetch(struct mw_bridge_far *far)
 {
-    (void)collect(far, 0);
+    (void)mw_bridge_far_collect(far, 0);
     if (!far->fetched) {
         if (!mw_bridge_far_free(far)) {
             far->fetch_due = true;
@@ -330,7 +330,7 @@ bool mw_bridge_far_fetch(struct mw_bridge_far *far)
         }
         far->fetch_due = false;
         start(far, MW_BRIDGE_FETCH);
-        if (!collect(far, PATIENCE)) {
+        if (!mw_bridge_far_collect(far, PATIENCE)) {
             note_away(far, "no answer within a second");
             return false;
         }
@@ -353,7 +353,7 @@ static void begin_open(struct mw_bridge_far *far)
 void mw_bridge_far_tend(struct mw_bridge_far *far)
 {
     struct mw_error error = {0};
-    if (!collect(far, 0)) {
+    if (!mw_bridge_far_collect(far, 0)) {
         return;
     }
     int64_t wait = far->retry - mw_clock_monotonic();
@@ -368,7 +368,7 @@ void mw_bridge_far_tend(struct mw_bridge_far *far)
         begin_open(far);
         return;
     }
-    if (compose(far, &error) != MW_OK) {
+    if (mw_bridge_far_compose(far, &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "the spool cannot be read", MW_KS("reason", error.text));
         (void)mw_bridge_spool_settle(&far->spool, false, NULL);
         far->retry = mw_clock_monotonic() + RETRY;
@@ -376,143 +376,4 @@ void mw_bridge_far_tend(struct mw_bridge_far *far)
         return;
     }
     start(far, MW_BRIDGE_WRITE);
-}
-
-/* ---- beginning and end ---- */
-
-static void folder_of(const struct mw_plant *plant, char path[4096])
-{
-    snprintf(path, 4096, "%s/spool", plant->data);
-}
-
-bool mw_bridge_far_wanted(const struct mw_plant *plant)
-{
-    char path[4096];
-    const char *url = plant->stream.url;
-    if (url == NULL || strncmp(url, "kafka:", 6) != 0) {
-        return false;
-    }
-    folder_of(plant, path);
-    return plant->stream.spool >= 0 || mw_file_exists(path);
-}
-
-static mw_err show_puts(const struct mw_bridge_round *round, mw_bridge_put_fn *put, void *context)
-{
-    mw_err err = MW_OK;
-    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
-        if (round->item[i].put) {
-            err = put(context, round->item[i].topic, mw_bridge_item_key(round, i),
-                      mw_bridge_item_value(round, i));
-        }
-    }
-    return err;
-}
-
-/* One transaction after another until nothing waits; one at least when the mark is not this
- * spool's, so that from here on another identity in it means another bridge. */
-static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *context,
-                    struct mw_error *error)
-{
-    mw_err err = MW_OK;
-    bool ours = strcmp(far->mark.spool, far->spool.mark.spool) == 0;
-    while (err == MW_OK && (!ours || far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
-        ours = true;
-        err = compose(far, error);
-        if (err == MW_OK && far->open) {
-            err = show_puts(&far->direct, put, context);
-        }
-        err = err == MW_OK ? show_puts(&far->piece, put, context) : err;
-        if (err == MW_OK) {
-            do_write(far);
-            err = far->err;
-            if (err != MW_OK && error != NULL) {
-                *error = far->error;
-            }
-        }
-        if (err == MW_OK) {
-            settle(far, true);
-        }
-    }
-    return err;
-}
-
-mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
-                          struct mw_stream *stream, mw_bridge_put_fn *put, void *context,
-                          struct mw_error *error)
-{
-    char folder[4096];
-    uint64_t number;
-    *far = (struct mw_bridge_far){.plant = plant, .stream = stream, .near = true};
-    if (mw_plant_stream_uri(plant, far->uri, sizeof far->uri) != MW_OK) {
-        return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
-    }
-    folder_of(plant, folder);
-    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, plant->stream.spool,
-                                      &far->direct, &number, error);
-    if (err == MW_OK && (err = read_mark(far)) != MW_OK && error != NULL) {
-        *error = far->error;
-    }
-    if (err == MW_OK) {
-        err = mw_bridge_spool_recover(&far->spool, &far->mark, error);
-    }
-    if (err == MW_OK && number > 0) {
-        far->open = far->kept = number > far->spool.mark.round;
-        far->spool.tried_over = !far->open;
-        far->spool.mark.round = far->open ? number - 1 : far->spool.mark.round;
-    }
-    if (err == MW_OK && (far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
-        mw_log(MW_LOG_INFO, NULL, "writing to Kafka what was spooled",
-               MW_KI("items", mw_bridge_spool_waiting(&far->spool) + far->direct.n_items));
-    }
-    return err == MW_OK ? drain(far, put, context, error) : err;
-}
-
-static void on_errand(void *context, uint32_t events)
-{
-    (void)events;
-    (void)collect(context, 0); /* mw_bridge_far_tend goes on, behind the round */
-}
-
-static void on_timer(void *context)
-{
-    (void)context; /* the round that it begins ends with mw_bridge_far_tend */
-}
-
-mw_err mw_bridge_far_start(struct mw_bridge_far *far, struct mw_bridge_outgoing *outgoing,
-                           struct mw_loop *loop, mw_loop_fd_fn *on_stream, void *context,
-                           struct mw_error *error)
-{
-    far->outgoing = outgoing;
-    far->loop = loop;
-    far->on_stream = on_stream;
-    far->context = context;
-    int fd = mw_stream_reader_fd(outgoing->reader);
-    mw_err err = mw_bridge_outgoing_warm(outgoing, error);
-    err = err == MW_OK ? mw_errand_new(&far->errand, error) : err;
-    if (err == MW_OK) {
-        err = mw_loop_add_fd(loop, mw_errand_fd(far->errand), EPOLLIN, on_errand, far,
-                             &far->errand_watch, error);
-    }
-    if (err == MW_OK) {
-        err = mw_loop_add_timer(loop, -1, 0, on_timer, far, &far->timer, error);
-    }
-    if (err == MW_OK && fd >= 0) {
-        err = mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, context, &far->reader_watch, error);
-    }
-    return err;
-}
-
-void mw_bridge_far_close(struct mw_bridge_far *far)
-{
-    mw_errand_free(far->errand);
-    if (far->loop != NULL) {
-        mw_loop_remove(far->loop, far->errand_watch);
-        mw_loop_remove(far->loop, far->timer);
-        mw_loop_remove(far->loop, far->reader_watch);
-    }
-    mw_bridge_spool_close(&far->spool);
-    mw_bridge_round_free(&far->direct);
-    mw_bridge_round_free(&far->piece);
-    struct mw_stream *stream = far->stream;
-    *far = (struct mw_bridge_far){.stream = stream};
 }

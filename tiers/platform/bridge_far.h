@@ -85,4 +85,11 @@ bool mw_bridge_far_free(const struct mw_bridge_far *far);
 /* Behind each round of the loop: sees to what is over and begins what is due. */
 void mw_bridge_far_tend(struct mw_bridge_far *far);
 
+/* Of bridge_far.c, for bridge_far_open.c. */
+mw_err mw_bridge_far_compose(struct mw_bridge_far *far, struct mw_error *error);
+void mw_bridge_far_write(void *far); /* an errand; err and error say how it went */
+void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored);
+mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far);
+bool mw_bridge_far_collect(struct mw_bridge_far *far, int64_t wait);
+
 #endif

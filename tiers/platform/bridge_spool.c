@@ -29,10 +29,24 @@ struct waiting {
 
 /* ---- items as records ---- */
 
+/* The topic's name that outlives a record; NULL: a topic that nobody has entered above. */
+static const char *find_topic(struct mw_span name)
+{
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        if (mw_span_is(name, topics[i].name)) {
+            return topics[i].name;
+        }
+    }
+    return NULL;
+}
+
 static mw_err print_key(struct mw_buffer *text, const struct mw_bridge_item *item,
                         struct mw_span key)
 {
     mw_buffer_clear(text);
+    if (find_topic(mw_span_of(item->topic)) == NULL) {
+        return MW_ERR_UNSUPPORTED; /* now, and not when it cannot be read again */
+    }
     mw_err err = mw_buffer_add(text, item->put ? "=" : "+", 1);
     err = err == MW_OK ? mw_buffer_add(text, item->topic, strlen(item->topic)) : err;
     err = err == MW_OK ? mw_buffer_add(text, " ", 1) : err;
@@ -48,13 +62,9 @@ static mw_err read_item(struct mw_bridge_round *round, const struct mw_stream_re
     }
     struct mw_span topic = {all.data + 1, (size_t)(space - all.data) - 1};
     struct mw_span key = {space + 1, (size_t)(all.data + all.size - space) - 1};
-    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        if (mw_span_is(topic, topics[i].name)) {
-            return mw_bridge_round_add(round, topics[i].name, all.data[0] == '=', key,
-                                       record->value);
-        }
-    }
-    return MW_ERR_CORRUPT;
+    const char *name = find_topic(topic);
+    return name == NULL ? MW_ERR_CORRUPT
+                        : mw_bridge_round_add(round, name, all.data[0] == '=', key, record->value);
 }
 
 static mw_err fail_item(mw_err err, const struct mw_stream_record *record, struct mw_error *error)
@@ -304,7 +314,7 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
             err = note(spool, round, i, ++last);
         }
         if (err != MW_OK) {
-            (void)mw_error_set(error, err, "out of memory");
+            (void)mw_error_set(error, err, "an item of %s: %s", item->topic, mw_err_text(err));
             break;
         }
         err = mw_stream_append(spool->stream, kinds[item->direct ? 1 : 0],
