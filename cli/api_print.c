@@ -39,10 +39,11 @@ static void print_head(const json_t *state)
 {
     const json_t *bridge = json_object_get(json_object_get(state, "roles"), "bridge");
     const json_t *summary = json_object_get(state, "summary");
-    const char *trouble = json_is_true(json_object_get(bridge, "paused"))
-                              ? "  STREAM CANNOT BE WRITTEN"
-                          : json_is_false(json_object_get(bridge, "connected")) ? "  NO BROKER"
-                                                                                : "";
+    const char *trouble =
+        json_is_true(json_object_get(bridge, "paused"))       ? "  STREAM CANNOT BE WRITTEN"
+        : json_is_false(json_object_get(bridge, "connected")) ? "  NO BROKER"
+        : json_is_true(json_object_get(bridge, "away"))       ? "  KAFKA DOES NOT ANSWER: SPOOLING"
+                                                              : "";
     printf("plant %s  %.0f of %.0f things alive  %.0f records/s%s\n", string(state, "plant", "?"),
            number(summary, "alive"), number(summary, "things"), number(bridge, "rate"), trouble);
     printf("      %.0f normal, %.0f impending, %.0f immediate\n", number(summary, "normal"),

@@ -56,7 +56,8 @@ struct mw_plant {
         int64_t retention_size; /* bytes a writer's file; Kafka: a topic */
         bool create;            /* Kafka: make topics that are missing, as the next two say */
         int64_t partitions, replication; /* replication 0: the cluster's own default */
-        char *config;                    /* Kafka: file of librdkafka options; empty: none */
+        int64_t spool; /* Kafka: bytes that the bridge may spool while it is away; -1: no spool */
+        char *config;  /* Kafka: file of librdkafka options; empty: none */
     } stream;
 
     struct {

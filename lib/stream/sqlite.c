@@ -91,5 +91,6 @@ const struct mw_stream_backend mw_stream_sqlite = {
     .fd = mw_sqlite_reader_fd,
     .drain = mw_sqlite_reader_drain,
     .retain = mw_sqlite_retain,
+    .trim = mw_sqlite_trim,
     .tidy = mw_sqlite_tidy,
 };

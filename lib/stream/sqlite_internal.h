@@ -110,6 +110,8 @@ mw_err mw_sqlite_visit(struct mw_stream *stream, const char *writer, const char 
 /* --- sqlite_retain.c --- */
 mw_err mw_sqlite_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
                         bool *more, struct mw_error *error);
+mw_err mw_sqlite_trim(struct mw_stream *stream, const char *topic, int64_t before,
+                      struct mw_error *error);
 
 /* --- sqlite_reader.c --- */
 mw_err mw_sqlite_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,

@@ -135,3 +135,48 @@ mw_err mw_sqlite_retain(struct mw_stream *base, int64_t age, int64_t bytes, int6
     }
     return err;
 }
+
+static mw_err sum_bytes(struct mw_sqlite *stream, int64_t topic, int64_t before, int64_t *bytes,
+                        struct mw_error *error)
+{
+    char sql[160];
+    sqlite3_stmt *stmt = NULL;
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT total(length(key) + length(value)) FROM record_%lld WHERE offset < %lld",
+                   (long long)topic, (long long)before);
+    mw_err err = mw_sqlite_prepare(&stream->own, sql, &stmt, error);
+    if (err == MW_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+        *bytes = sqlite3_column_int64(stmt, 0);
+    } else if (err == MW_OK) {
+        err = mw_sqlite_fail(error, stream->own.db, stream->own.path);
+    }
+    (void)sqlite3_finalize(stmt);
+    return err;
+}
+
+mw_err mw_sqlite_trim(struct mw_stream *base, const char *name, int64_t before,
+                      struct mw_error *error)
+{
+    struct mw_sqlite *stream = (struct mw_sqlite *)base;
+    struct mw_sqlite_topic *topic = NULL;
+    int64_t bytes = 0;
+    char sql[96];
+    for (size_t i = 0; i < stream->topics_n; i++) {
+        topic = strcmp(stream->topics[i].name, name) == 0 ? &stream->topics[i] : topic;
+    }
+    if (topic == NULL) {
+        return MW_OK; /* it has no record yet */
+    }
+    mw_err err = sum_bytes(stream, topic->id, before, &bytes, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    (void)snprintf(sql, sizeof(sql), "DELETE FROM record_%lld WHERE offset < %lld",
+                   (long long)topic->id, (long long)before);
+    if (sqlite3_exec(stream->own.db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        return mw_sqlite_fail(error, stream->own.db, stream->own.path);
+    }
+    topic->bytes -= bytes;
+    topic->changed = true;
+    return MW_OK;
+}

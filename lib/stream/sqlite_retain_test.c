@@ -50,6 +50,36 @@ static void test_retention_by_age(void **state)
     mw_stream_close(stream);
 }
 
+/* Removes within a transaction, and with it comes back. */
+static void test_trim(void **state)
+{
+    struct mw_stream *stream = NULL;
+    struct mw_span value;
+    assert_ok(place_open(*state, "bridge", &stream, &why));
+    place_append(stream, "t", 0, 100);
+    struct mw_stream_reader *reader = place_read(stream, "t", MW_STREAM_EARLIEST);
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_ok(mw_stream_trim(stream, "t", 60, &why));
+    assert_ok(mw_stream_trim(stream, "other", 60, &why)); /* there is none */
+    mw_stream_rollback(stream);
+    (void)place_expect(reader, 0, 100);
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_ok(mw_stream_trim(stream, "t", 60, &why));
+    assert_ok(mw_stream_commit(stream, NULL, &why));
+    assert_ok(mw_stream_reader_rewind(reader, &why));
+    assert_int_equal(place_expect(reader, 60, 40), 99);
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_ok(mw_stream_trim(stream, "t", 100, &why));
+    assert_ok(mw_stream_commit(stream, NULL, &why));
+    place_append(stream, "t", 100, 1);
+    assert_int_equal(place_expect(reader, 100, 1), 100); /* never used again */
+    assert_int_equal(mw_stream_get(stream, NULL, MW_STREAM_REMOVED, mw_span_of("t"), &value, NULL),
+                     MW_ERR_NOT_FOUND);
+    assert_int_equal(mw_stream_trim(stream, "t", 1, NULL), MW_ERR_STATE);
+    mw_stream_reader_close(reader);
+    mw_stream_close(stream);
+}
+
 static void test_wrong_clock_does_not_keep_old_records(void **state)
 {
     const struct place *place = *state;
@@ -140,6 +170,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up_sqlite, place_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_retention_by_age),
+        TEST(test_trim),
         TEST(test_wrong_clock_does_not_keep_old_records),
         TEST(test_retention_by_size),
         TEST(test_files_stay_small),

@@ -248,9 +248,25 @@ mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, in
     return err == MW_OK ? stream->backend->retain(stream, age, bytes, now, more, error) : err;
 }
 
+mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t before,
+                      struct mw_error *error)
+{
+    mw_err err = check_transaction(stream, true, error);
+    if (err == MW_OK) {
+        err = check_name("topic", topic, error);
+    }
+    if (err == MW_OK && stream->backend->trim == NULL) {
+        err = mw_error_set(error, MW_ERR_UNSUPPORTED, "records of %s: cannot be removed by offset",
+                           topic);
+    } else if (err == MW_OK) {
+        err = stream->backend->trim(stream, topic, before, error);
+    }
+    return settle(stream, err);
+}
+
 void mw_stream_tidy(struct mw_stream *stream)
 {
-    if (stream->writable && !stream->in_transaction) {
+    if (stream->writable && !stream->in_transaction && stream->backend->tidy != NULL) {
         stream->backend->tidy(stream);
     }
 }

@@ -134,6 +134,12 @@ void mw_stream_reader_drain(struct mw_stream_reader *reader);
 mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
                         bool *more, struct mw_error *error);
 
+/* In a transaction. Removes this writer's records of a topic whose offset is below `before`, and
+ * does not count them as MW_STREAM_REMOVED: for a log that is its writer's own, and read to there.
+ * Kafka: UNSUPPORTED. */
+mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t before,
+                      struct mw_error *error);
+
 /* Outside a transaction, about every second, when nobody waits: does housekeeping that a commit
  * would else have to do when it cannot be put off any longer (SQLite: a checkpoint, some
  * milliseconds). A no-op inside a transaction and without a writer. */

@@ -42,6 +42,9 @@ struct mw_stream_backend {
 
     mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
                      struct mw_error *error);
+    /* These two may be NULL: not supported, nothing to do. */
+    mw_err (*trim)(struct mw_stream *stream, const char *topic, int64_t before,
+                   struct mw_error *error);
     void (*tidy)(struct mw_stream *stream);
 };
 

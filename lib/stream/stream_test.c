@@ -38,6 +38,7 @@ static void test_reads_what_was_appended(void **state)
         }
     }
     place_expect_nothing(reader);
+    mw_stream_tidy(stream); /* of whatever backend */
     mw_stream_reader_close(reader);
     mw_stream_close(stream);
 }

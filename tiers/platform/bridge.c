@@ -5,6 +5,7 @@
 #include "lib/mqtt/client.h"
 #include "lib/plant/broker.h"
 #include "lib/stream/stream.h"
+#include "tiers/platform/bridge_far.h"
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_outgoing.h"
@@ -30,6 +31,8 @@ struct bridge {
     struct mw_bridge_intake intake;
     struct mw_bridge_outgoing outgoing;
     struct mw_bridge_foreign foreign;
+    struct mw_bridge_far far;
+    bool spooling;               /* rounds go through `far`, which has the stream then */
     struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
@@ -92,7 +95,8 @@ static void pause_intake(struct bridge *bridge, const struct mw_error *error)
     } else {
         bridge->delay = bridge->delay * 2 > RETRY_MOST ? RETRY_MOST : bridge->delay * 2;
     }
-    if (mw_stream_ended(bridge->stream)) { /* only a new process finds out what is stored */
+    if (!bridge->spooling &&
+        mw_stream_ended(bridge->stream)) { /* only a new process finds out what is stored */
         mw_loop_stop(bridge->role.loop);
         return;
     }
@@ -129,10 +133,13 @@ static void store_round(struct bridge *bridge)
     if (err != MW_OK) {
         mw_error_set(&error, err, "out of memory");
     } else if (intake->round.n_items > 0 || intake->round.moved) {
-        err = write_round(bridge, &error);
+        err = bridge->spooling ? mw_bridge_far_store(&bridge->far, &intake->round, &error)
+                               : write_round(bridge, &error);
     }
     if (err != MW_OK) {
-        mw_stream_rollback(bridge->stream);
+        if (!bridge->spooling) {
+            mw_stream_rollback(bridge->stream);
+        }
         pause_intake(bridge, &error);
         return;
     }
@@ -152,17 +159,32 @@ static bool can_wait(const struct mw_bridge_intake *intake)
            intake->touched == NULL;
 }
 
+static void read_stream(struct bridge *bridge);
+
+/* Behind the round, because the spool may be drained while nothing comes or nothing can be taken.
+ */
+static void tend_far(struct bridge *bridge)
+{
+    struct mw_bridge_far *far = &bridge->far;
+    if (far->fetched || (far->fetch_due && mw_bridge_far_free(far))) {
+        read_stream(bridge);
+    }
+    mw_bridge_far_tend(far);
+}
+
 static void on_after(void *context)
 {
     struct bridge *bridge = context;
-    if (bridge->paused || bridge->mqtt == NULL) {
-        return;
+    if (!bridge->paused && bridge->mqtt != NULL) {
+        if (!can_wait(&bridge->intake)) {
+            store_round(bridge);
+        }
+        if (!bridge->paused && (!bridge->spooling || mw_bridge_far_free(&bridge->far))) {
+            mw_bridge_outgoing_pump(&bridge->outgoing);
+        }
     }
-    if (!can_wait(&bridge->intake)) {
-        store_round(bridge);
-    }
-    if (!bridge->paused) {
-        mw_bridge_outgoing_pump(&bridge->outgoing);
+    if (bridge->spooling) {
+        tend_far(bridge);
     }
 }
 
@@ -255,8 +277,11 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
 static void read_stream(struct bridge *bridge)
 {
     bool more = false;
-    if (!bridge->paused) {
+    if (!bridge->paused && !bridge->spooling) {
         mw_bridge_outgoing_poll(&bridge->outgoing, &more);
+    } else if (!bridge->paused && mw_bridge_far_fetch(&bridge->far)) {
+        mw_bridge_outgoing_take(&bridge->outgoing, &more);
+        more |= bridge->intake.round.pressing;
     }
     if (bridge->mqtt != NULL) {
         mw_mqtt_flush(bridge->mqtt); /* commands leave before the round's end waits for the disk */
@@ -283,7 +308,8 @@ static void write_stats(struct bridge *bridge)
     bridge->stats_time = now;
     bridge->stats_records = records;
     mw_bridge_write_stats(bridge->stats_path, &bridge->intake, &bridge->outgoing, rate,
-                          mw_mqtt_connected(bridge->mqtt), bridge->paused);
+                          mw_mqtt_connected(bridge->mqtt), bridge->paused,
+                          bridge->spooling ? &bridge->far : NULL);
 }
 
 static void on_second(void *context)
@@ -292,7 +318,7 @@ static void on_second(void *context)
     if (bridge->let_go && !bridge->paused) {
         resume_intake(bridge); /* a message was let go for want of memory */
     }
-    mw_stream_tidy(bridge->stream);
+    mw_stream_tidy(bridge->spooling ? bridge->far.spool.stream : bridge->stream);
     read_stream(bridge);
     mw_bridge_outgoing_resend(&bridge->outgoing);
     bridge->intake.round.pressing |= !mw_bridge_round_empty(&bridge->intake.round);
@@ -304,9 +330,10 @@ static void on_retain(void *context)
     struct bridge *bridge = context;
     struct mw_error error = {0};
     bool more = false;
-    if (!bridge->paused && mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
-                                            bridge->plant->stream.retention_size, mw_clock_utc(),
-                                            &more, &error) != MW_OK) {
+    if (!bridge->paused && !bridge->spooling &&
+        mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
+                         bridge->plant->stream.retention_size, mw_clock_utc(), &more,
+                         &error) != MW_OK) {
         mw_log(MW_LOG_WARN, NULL, "old records cannot be removed", MW_KS("reason", error.text));
         more = false;
     }
@@ -330,6 +357,29 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
     return loading->err == MW_OK;
 }
 
+/* A position from the spool is newer than the one that Kafka had. */
+static mw_err load_put(void *context, const char *topic, struct mw_span key, struct mw_span value)
+{
+    struct loading *loading = context;
+    return strcmp(topic, "position") != 0 || load_position(loading, key, value) ? MW_OK
+                                                                                : loading->err;
+}
+
+static mw_err open_spool(struct bridge *bridge, struct mw_error *error)
+{
+    struct loading loading = {bridge, MW_OK};
+    if (!mw_bridge_far_wanted(bridge->plant)) {
+        return MW_OK;
+    }
+    mw_err err =
+        mw_bridge_far_open(&bridge->far, bridge->plant, bridge->stream, load_put, &loading, error);
+    bridge->spooling = err == MW_OK && bridge->plant->stream.spool >= 0;
+    if (!bridge->spooling) {
+        mw_bridge_far_close(&bridge->far);
+    }
+    return err;
+}
+
 static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
 {
     char uri[4096 + 16], artifacts[4096];
@@ -347,6 +397,9 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK && loading.err != MW_OK) {
         err = mw_error_set(error, loading.err, "a position in the stream cannot be read: %s",
                            mw_err_text(loading.err));
+    }
+    if (err == MW_OK) {
+        err = open_spool(bridge, error);
     }
     if (err == MW_OK) {
         err = mw_plant_path(bridge->plant, "artifacts", NULL, artifacts, sizeof artifacts, error);
@@ -369,7 +422,9 @@ static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
     struct mw_loop *loop = bridge->role.loop;
     int fd = mw_stream_reader_fd(bridge->outgoing.reader);
     mw_err err = mw_loop_add_after(loop, on_after, bridge, NULL, error);
-    if (err == MW_OK && fd >= 0) {
+    if (err == MW_OK && bridge->spooling) {
+        err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, on_stream, bridge, error);
+    } else if (err == MW_OK && fd >= 0) {
         err = mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, bridge, NULL, error);
     }
     if (err == MW_OK) {
@@ -437,6 +492,10 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     mw_bridge_node_free(bridge.node);
     mw_mqtt_free(bridge.mqtt);
     mw_bridge_foreign_clear(&bridge.foreign);
+    if (bridge.spooling) {
+        mw_bridge_far_close(&bridge.far);
+        bridge.stream = bridge.far.stream;
+    }
     mw_bridge_outgoing_clear(&bridge.outgoing);
     mw_bridge_intake_clear(&bridge.intake);
     mw_stream_close(bridge.stream);

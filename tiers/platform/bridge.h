@@ -4,7 +4,8 @@
  * statuses and positions that came in it. Only behind the commit does the broker get its PUBACKs
  * and each device one cumulative ack. When the stream cannot be written nothing is acknowledged:
  * the round is kept and tried again with growing delays, what comes meanwhile is let go, and
- * afterwards the connection is made anew, so that the broker sends again what has no PUBACK. */
+ * afterwards the connection is made anew, so that the broker sends again what has no PUBACK. With
+ * Kafka there is a spool before it comes to that (bridge_far.h). */
 #ifndef MW_PLATFORM_BRIDGE_H
 #define MW_PLATFORM_BRIDGE_H
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = 2048, BATCH = 256 };
+enum { TOKENS = 2048 };
 
 #define GIVE_UP (7 * 24 * 3600 * MW_SECOND) /* a command that its thing never answered */
 
@@ -167,26 +167,74 @@ static void take(struct mw_bridge_outgoing *outgoing, const struct mw_stream_rec
     }
 }
 
-void mw_bridge_outgoing_poll(struct mw_bridge_outgoing *outgoing, bool *more)
+void mw_bridge_outgoing_fetch(struct mw_bridge_outgoing *outgoing)
 {
-    struct mw_stream_record records[BATCH];
-    struct mw_error error = {0};
-    size_t n = 0;
-    *more = false;
+    outgoing->error = (struct mw_error){0};
     mw_stream_reader_drain(outgoing->reader);
-    if (mw_stream_poll(outgoing->reader, records, BATCH, &n, &error) != MW_OK) {
+    outgoing->err = mw_stream_poll(outgoing->reader, outgoing->records, MW_BRIDGE_BATCH,
+                                   &outgoing->n_records, &outgoing->error);
+}
+
+void mw_bridge_outgoing_take(struct mw_bridge_outgoing *outgoing, bool *more)
+{
+    size_t n = outgoing->n_records;
+    *more = false;
+    if (outgoing->err != MW_OK) {
         if (!outgoing->complained) {
-            mw_log(MW_LOG_ERROR, NULL, "stream cannot be read", MW_KS("reason", error.text));
+            mw_log(MW_LOG_ERROR, NULL, "stream cannot be read",
+                   MW_KS("reason", outgoing->error.text));
         }
         outgoing->complained = true;
         return;
     }
     outgoing->complained = false;
     for (size_t i = 0; i < n; i++) {
-        take(outgoing, &records[i]);
+        take(outgoing, &outgoing->records[i]);
     }
     outgoing->intake->round.moved |= n > 0;
-    *more = n == BATCH;
+    outgoing->n_records = 0;
+    *more = n == MW_BRIDGE_BATCH;
+}
+
+void mw_bridge_outgoing_poll(struct mw_bridge_outgoing *outgoing, bool *more)
+{
+    mw_bridge_outgoing_fetch(outgoing);
+    mw_bridge_outgoing_take(outgoing, more);
+}
+
+void mw_bridge_outgoing_detach(struct mw_bridge_outgoing *outgoing)
+{
+    mw_stream_reader_close(outgoing->reader);
+    outgoing->reader = NULL;
+    outgoing->stream = NULL;
+    outgoing->n_records = 0;
+}
+
+mw_err mw_bridge_outgoing_attach(struct mw_bridge_outgoing *outgoing, struct mw_stream *stream,
+                                 struct mw_error *error)
+{
+    static const char *const topics[] = {"command", "update", "baseline"};
+    outgoing->stream = stream;
+    mw_err err =
+        mw_stream_reader_open(&outgoing->reader, stream, topics, 3, MW_STREAM_EARLIEST, error);
+    return err == MW_OK ? mw_bridge_outgoing_warm(outgoing, error) : err;
+}
+
+mw_err mw_bridge_outgoing_warm(struct mw_bridge_outgoing *outgoing, struct mw_error *error)
+{
+    static const char *const topics[] = {"desired", "baseline"};
+    struct mw_span value;
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < 2 && err == MW_OK; i++) {
+        err = mw_stream_get(outgoing->stream, NULL, topics[i], mw_span_of("*"), &value, error);
+        if (err == MW_ERR_NOT_FOUND) {
+            err = MW_OK;
+            if (error != NULL) {
+                *error = (struct mw_error){0};
+            }
+        }
+    }
+    return err;
 }
 
 /* ---- hooks, making and ending ---- */

@@ -13,6 +13,8 @@
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_intake.h"
 
+enum { MW_BRIDGE_BATCH = 256 }; /* records of the stream a poll */
+
 /* How messages leave. `room` is false while so much waits that updates had better wait too. */
 struct mw_bridge_sender {
     mw_err (*publish)(void *context, const char *topic, struct mw_span payload, uint8_t qos,
@@ -35,6 +37,12 @@ struct mw_bridge_outgoing {
     struct mw_wire_parser *parser;
     struct mw_buffer text, targets;
     bool complained; /* about a stream that cannot be read */
+
+    /* Of the last fetch: borrowed from the reader until the next one. */
+    struct mw_stream_record records[MW_BRIDGE_BATCH];
+    size_t n_records;
+    mw_err err;
+    struct mw_error error;
     uint64_t commands, answered, expired, updates, parts;
 };
 
@@ -49,16 +57,28 @@ void mw_bridge_outgoing_clear(struct mw_bridge_outgoing *outgoing);
  * remembered goes into the round. *more: there may be more. */
 void mw_bridge_outgoing_poll(struct mw_bridge_outgoing *outgoing, bool *more);
 
+/* The same in two steps: _fetch touches nothing but the stream and its reader, _take the rest. */
+void mw_bridge_outgoing_fetch(struct mw_bridge_outgoing *outgoing);
+void mw_bridge_outgoing_take(struct mw_bridge_outgoing *outgoing, bool *more);
+
+/* For a stream that has to be opened anew: closes the reader; opens one of another handle, behind
+ * the committed position; asks for what is looked up in the stream, so that it is in memory. */
+void mw_bridge_outgoing_detach(struct mw_bridge_outgoing *outgoing);
+mw_err mw_bridge_outgoing_attach(struct mw_bridge_outgoing *outgoing, struct mw_stream *stream,
+                                 struct mw_error *error);
+mw_err mw_bridge_outgoing_warm(struct mw_bridge_outgoing *outgoing, struct mw_error *error);
+
 /* Tells devices their desired state as long as there is room. Not while a round is being stored. */
 void mw_bridge_outgoing_pump(struct mw_bridge_outgoing *outgoing);
 
 /* Every second: commands that were not answered go out again, expired ones are given up. */
 void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing);
 
-/* Writes run/bridge.json (bridge_stats.c). rate: records a second. */
+/* Writes run/bridge.json (bridge_stats.c). rate: records a second; far: NULL without a spool. */
+struct mw_bridge_far;
 void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
                            const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
-                           bool paused);
+                           bool paused, const struct mw_bridge_far *far);
 
 /* Of bridge_update.c, for bridge_outgoing.c. */
 void mw_bridge_take_update(struct mw_bridge_outgoing *outgoing,

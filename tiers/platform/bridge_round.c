@@ -29,7 +29,7 @@ mw_err mw_bridge_round_open(struct mw_bridge_round *round, const char *topic, bo
     }
     if (err == MW_OK) {
         round->item[round->n_items++] =
-            (struct mw_bridge_item){topic, put, key.size, round->text.size, 0};
+            (struct mw_bridge_item){topic, put, false, key.size, round->text.size, 0};
     }
     return err;
 }

@@ -15,6 +15,7 @@
 struct mw_bridge_item {
     const char *topic;                     /* constant */
     bool put;                              /* newest value of the key, instead of one record more */
+    bool direct;                           /* it is given to Kafka first (bridge_far.h) */
     size_t key_size, value_at, value_size; /* the key lies right before the value in text */
 };
 

@@ -1,5 +1,5 @@
 /* bridge_stats.c - run/bridge.json: what the bridge says of itself. */
-#include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_far.h"
 
 #include "tiers/platform/json_text.h"
 
@@ -8,7 +8,7 @@
 
 void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
                            const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
-                           bool paused)
+                           bool paused, const struct mw_bridge_far *far)
 {
     const struct mw_bridge_counts *counts = &intake->counts;
     struct mw_buffer text = {0};
@@ -44,6 +44,12 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
         err = mw_buffer_printf(&text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);
+    }
+    if (err == MW_OK && far != NULL) {
+        err = mw_buffer_printf(&text, ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld",
+                               far->near ? "false" : "true",
+                               (unsigned long long)mw_bridge_spool_waiting(&far->spool),
+                               (long long)far->spool.bytes);
     }
     if (err == MW_OK && mw_buffer_add(&text, "}\n", 2) == MW_OK) {
         mw_run_file_replace(path, (struct mw_span){text.data, text.size});

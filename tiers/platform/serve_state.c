@@ -311,6 +311,8 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
          number(bridge, "dead")},
         {"bridge_paused", "gauge", "1 while the stream cannot be written",
          json_is_true(json_object_get(bridge, "paused")) ? 1 : 0},
+        {"bridge_spooled", "gauge", "Records and values that wait for Kafka on the bridge's disk",
+         number(bridge, "spooled")},
         {"rollout_canary", "gauge", "1 while a bundle is with the first things", canary ? 1 : 0},
         {"rollout_all", "gauge", "1 while a bundle spreads to all things", all ? 1 : 0},
         {"rollout_stalled", "gauge", "1 while a bundle has not reached all things in time",

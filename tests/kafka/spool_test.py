@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Kafka does not answer for a while: the bridge acknowledges from its spool, and drains it after."""
+import os
+import random
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "loop"))
+from cluster import Cluster  # noqa: E402
+from kill_test import TEXT, kill  # noqa: E402
+from loop_test import ONE, judge, make_plant, stored  # noqa: E402
+from plant import check, main, say, wait  # noqa: E402
+
+SEED = 20
+
+
+def figure(plant, name):
+    return plant.state("bridge").get(name, 0)
+
+
+def settled(plant):
+    """The running bridge has said that Kafka is there and nothing waits."""
+    state = plant.state("bridge")
+    return state.get("pid") == plant.children().get("bridge") and \
+        not state.get("away") and state.get("spooled") == 0 and not state.get("paused")
+
+
+def acknowledged(plant):
+    """What the things have in their outboxes no more."""
+    devices = plant.state("thing").get("devices", {}).values()
+    return sum(device["published"] - device["waiting"] for device in devices)
+
+
+def spools(plant, more=300):
+    wait(lambda: figure(plant, "away"), "the bridge to notice", limit=60)
+    before = acknowledged(plant)
+    begin = time.monotonic()
+    wait(lambda: acknowledged(plant) > before + more, "acknowledgements from the spool", limit=60)
+    say(f"{more} acknowledged from the spool in {time.monotonic() - begin:.1f} s, "
+        f"{figure(plant, 'spooled')} items wait")
+    check(figure(plant, "away"), "Kafka was not away any more")
+
+
+def goes_on(plant):
+    wait(lambda: settled(plant), "the spool to be drained", limit=180, pause=0.1)
+    before = plant.ledger()["total"]["stored"]
+    wait(stored(plant, before + 300), "records in Kafka behind the spooled ones", limit=120,
+         pause=0.2)
+
+
+def judge_all(plant, cluster, name):
+    judge(plant, cluster, name)
+    last = {}
+    for record in plant.stream("telemetry"):
+        value = record["value"]
+        number = (value["boot"], value["seq"])
+        check(number > last.get(value["device"], (0, -1)),
+              f"{value['device']}: {number} comes behind {last.get(value['device'])}")
+        last[value["device"]] = number
+
+
+def begin(program, name):
+    cluster = Cluster()
+    plant = make_plant(program, cluster, name, ONE)
+    plant.start()
+    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
+    return cluster, plant
+
+
+def stopped(program):
+    """For a second or two, and for longer than Kafka lets a transaction stay open."""
+    cluster, plant = begin(program, "stopped")
+    pid = plant.children()["bridge"]
+    for seconds in (1, 20):
+        cluster.nodes[0].send_signal(signal.SIGSTOP)
+        spools(plant)
+        time.sleep(seconds)  # that it is away for a while is what is tested
+        spools(plant)
+        cluster.nodes[0].send_signal(signal.SIGCONT)
+        goes_on(plant)
+    check(plant.children()["bridge"] == pid, "the bridge did not live through it")
+    plant.stop()
+    judge_all(plant, cluster, "stopped")
+    cluster.close()
+
+
+def gone(program):
+    """With SIGKILL, and started again."""
+    cluster, plant = begin(program, "gone")
+    pid = plant.children()["bridge"]
+    for seconds in (0, 20):
+        cluster.kill(0)
+        spools(plant)
+        time.sleep(seconds)
+        spools(plant)
+        cluster.start(0)
+        cluster.wait(0)
+        goes_on(plant)
+    check(plant.children()["bridge"] == pid, "the bridge did not live through it")
+    plant.stop()
+    judge_all(plant, cluster, "gone")
+    cluster.close()
+
+
+def bridge_killed(program):
+    """While it spools and while it drains, wherever that hits it."""
+    cluster, plant = begin(program, "bridge-killed")
+    seed = int(os.environ.get("MW_SEED", SEED))
+    draw = random.Random(seed)
+    last = 0
+    for turn in range(4):
+        pid = plant.wait_role("bridge", old=last, said=True)
+        cluster.nodes[0].send_signal(signal.SIGSTOP)
+        spools(plant, 500)
+        if turn % 2 == 0:
+            check(kill(pid), "the bridge was gone already")
+            last = pid
+            cluster.nodes[0].send_signal(signal.SIGCONT)
+        else:
+            cluster.nodes[0].send_signal(signal.SIGCONT)
+            wait(lambda: not figure(plant, "away") or plant.children().get("bridge") != pid,
+                 "draining to begin")
+        for _ in range(3):
+            pid = plant.wait_role("bridge", old=last)
+            time.sleep(draw.choice((0, 0.02, 0.1, 0.3, 1)))
+            if kill(pid):
+                last = pid
+        goes_on(plant)
+    say(f"seed {seed}")
+    plant.stop()
+    judge_all(plant, cluster, "bridge-killed")
+    cluster.close()
+
+
+def bounded(program):
+    """At the limit nothing more is acknowledged, and nothing is lost."""
+    cluster = Cluster()
+    plant = make_plant(program, cluster, "bounded", ONE + ", spool: 1MiB")
+    plant.start()
+    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
+    cluster.nodes[0].send_signal(signal.SIGSTOP)
+    wait(lambda: figure(plant, "paused"), "the spool to be full", limit=120)
+    check(figure(plant, "spool_bytes") <= 1 << 20, "there is more in the spool than it may hold")
+    say(f"{figure(plant, 'spooled')} items, {figure(plant, 'spool_bytes')} bytes")
+    cluster.nodes[0].send_signal(signal.SIGCONT)
+    goes_on(plant)
+    plant.stop()
+    judge_all(plant, cluster, "bounded")
+    cluster.close()
+
+
+if __name__ == "__main__":
+    main(stopped, gone, bridge_killed, bounded)

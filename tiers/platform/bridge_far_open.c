@@ -1,0 +1,146 @@
+/* bridge_far_open.c - the bridge's way to Kafka begins, with what an earlier run has left, and
+ * ends. */
+#include "tiers/platform/bridge_far.h"
+
+#include "lib/base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+static void folder_of(const struct mw_plant *plant, char path[4096])
+{
+    snprintf(path, 4096, "%s/spool", plant->data);
+}
+
+bool mw_bridge_far_wanted(const struct mw_plant *plant)
+{
+    char path[4096];
+    const char *url = plant->stream.url;
+    if (url == NULL || strncmp(url, "kafka:", 6) != 0) {
+        return false;
+    }
+    folder_of(plant, path);
+    return plant->stream.spool >= 0 || mw_file_exists(path);
+}
+
+static mw_err show_puts(const struct mw_bridge_round *round, mw_bridge_put_fn *put, void *context)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
+        if (round->item[i].put) {
+            err = put(context, round->item[i].topic, mw_bridge_item_key(round, i),
+                      mw_bridge_item_value(round, i));
+        }
+    }
+    return err;
+}
+
+/* One transaction after another until nothing waits; one at least when the mark is not this
+ * spool's, so that from here on another identity in it means another bridge. */
+static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *context,
+                    struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    bool ours = strcmp(far->mark.spool, far->spool.mark.spool) == 0;
+    while (err == MW_OK && (!ours || far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
+        ours = true;
+        err = mw_bridge_far_compose(far, error);
+        if (err == MW_OK && far->open) {
+            err = show_puts(&far->direct, put, context);
+        }
+        err = err == MW_OK ? show_puts(&far->piece, put, context) : err;
+        if (err == MW_OK) {
+            mw_bridge_far_write(far);
+            err = far->err;
+            if (err != MW_OK && error != NULL) {
+                *error = far->error;
+            }
+        }
+        if (err == MW_OK) {
+            mw_bridge_far_settle(far, true);
+        }
+    }
+    return err;
+}
+
+mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
+                          struct mw_stream *stream, mw_bridge_put_fn *put, void *context,
+                          struct mw_error *error)
+{
+    char folder[4096];
+    uint64_t number;
+    *far = (struct mw_bridge_far){.plant = plant, .stream = stream, .near = true};
+    if (mw_plant_stream_uri(plant, far->uri, sizeof far->uri) != MW_OK) {
+        return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
+    }
+    folder_of(plant, folder);
+    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, plant->stream.spool,
+                                      &far->direct, &number, error);
+    if (err == MW_OK && (err = mw_bridge_far_read_mark(far)) != MW_OK && error != NULL) {
+        *error = far->error;
+    }
+    if (err == MW_OK) {
+        err = mw_bridge_spool_recover(&far->spool, &far->mark, error);
+    }
+    if (err == MW_OK && number > 0) {
+        far->open = far->kept = number > far->spool.mark.round;
+        far->spool.tried_over = !far->open;
+        far->spool.mark.round = far->open ? number - 1 : far->spool.mark.round;
+    }
+    if (err == MW_OK && (far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
+        mw_log(MW_LOG_INFO, NULL, "writing to Kafka what was spooled",
+               MW_KI("items", mw_bridge_spool_waiting(&far->spool) + far->direct.n_items));
+    }
+    return err == MW_OK ? drain(far, put, context, error) : err;
+}
+
+static void on_errand(void *context, uint32_t events)
+{
+    (void)events;
+    (void)mw_bridge_far_collect(context, 0); /* mw_bridge_far_tend goes on, behind the round */
+}
+
+static void on_timer(void *context)
+{
+    (void)context; /* the round that it begins ends with mw_bridge_far_tend */
+}
+
+mw_err mw_bridge_far_start(struct mw_bridge_far *far, struct mw_bridge_outgoing *outgoing,
+                           struct mw_loop *loop, mw_loop_fd_fn *on_stream, void *context,
+                           struct mw_error *error)
+{
+    far->outgoing = outgoing;
+    far->loop = loop;
+    far->on_stream = on_stream;
+    far->context = context;
+    int fd = mw_stream_reader_fd(outgoing->reader);
+    mw_err err = mw_bridge_outgoing_warm(outgoing, error);
+    err = err == MW_OK ? mw_errand_new(&far->errand, error) : err;
+    if (err == MW_OK) {
+        err = mw_loop_add_fd(loop, mw_errand_fd(far->errand), EPOLLIN, on_errand, far,
+                             &far->errand_watch, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(loop, -1, 0, on_timer, far, &far->timer, error);
+    }
+    if (err == MW_OK && fd >= 0) {
+        err = mw_loop_add_fd(loop, fd, EPOLLIN, on_stream, context, &far->reader_watch, error);
+    }
+    return err;
+}
+
+void mw_bridge_far_close(struct mw_bridge_far *far)
+{
+    mw_errand_free(far->errand);
+    if (far->loop != NULL) {
+        mw_loop_remove(far->loop, far->errand_watch);
+        mw_loop_remove(far->loop, far->timer);
+        mw_loop_remove(far->loop, far->reader_watch);
+    }
+    mw_bridge_spool_close(&far->spool);
+    mw_bridge_round_free(&far->direct);
+    mw_bridge_round_free(&far->piece);
+    struct mw_stream *stream = far->stream;
+    *far = (struct mw_bridge_far){.stream = stream};
+}

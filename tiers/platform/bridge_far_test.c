@@ -1,0 +1,304 @@
+/* Rounds into a stream that does not answer for a while. SQLite stands in for Kafka: a lock that
+ * somebody else holds on its file keeps a transaction waiting. */
+#include "tiers/platform/bridge_far.h"
+
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LIMIT (60 * MW_SECOND)
+
+static struct mw_error why;
+
+#define assert_ok(call)                                         \
+    do {                                                        \
+        if ((call) != MW_OK) {                                  \
+            fail_msg("%s:%d %s", __FILE__, __LINE__, why.text); \
+        }                                                       \
+    } while (0)
+
+struct place {
+    char folder[64], artifacts[128], file[128];
+    struct mw_plant plant;
+    struct mw_loop *loop;
+    struct mw_bridge_intake intake;
+    struct mw_bridge_outgoing outgoing;
+    struct mw_bridge_far far;
+    struct mw_bridge_round round;
+    sqlite3 *other;
+    int64_t end;
+    uint64_t enough; /* the loop ends when no more waits */
+    int puts;        /* compacted values that were left by the run before */
+};
+
+static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain)
+{
+    (void)context, (void)topic, (void)payload, (void)qos, (void)retain;
+    return MW_OK;
+}
+
+static bool room(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static mw_err put(void *context, const char *topic, struct mw_span key, struct mw_span value)
+{
+    struct place *place = context;
+    (void)key, (void)value;
+    assert_string_equal(topic, "position");
+    place->puts++;
+    return MW_OK;
+}
+
+static void on_stream(void *context, uint32_t events)
+{
+    (void)events;
+    (void)mw_bridge_far_fetch(&((struct place *)context)->far);
+}
+
+/* As bridge.c does; ends the loop when nothing waits any more. */
+static void on_after(void *context)
+{
+    struct place *place = context;
+    mw_bridge_far_tend(&place->far);
+    assert_true(mw_clock_monotonic() < place->end);
+    uint64_t waiting = mw_bridge_spool_waiting(&place->far.spool);
+    if (place->far.near && !place->far.open && waiting <= place->enough) {
+        mw_loop_stop(place->loop);
+    }
+}
+
+static void begin(struct place *place)
+{
+    struct mw_stream *stream;
+    char uri[128];
+    snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
+    struct mw_stream_options options = {uri, "p", "bridge"};
+    struct mw_bridge_sender sender = {publish, room, NULL};
+    assert_ok(mw_loop_new(&place->loop, &why));
+    assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));
+    assert_ok(mw_stream_open(&stream, &options, &why));
+    assert_ok(mw_bridge_far_open(&place->far, &place->plant, stream, put, place, &why));
+    assert_ok(mw_bridge_outgoing_init(&place->outgoing, &place->intake, stream, sender,
+                                      place->artifacts, &why));
+    assert_ok(
+        mw_bridge_far_start(&place->far, &place->outgoing, place->loop, on_stream, place, &why));
+    assert_ok(mw_loop_add_after(place->loop, on_after, place, NULL, &why));
+}
+
+static void end(struct place *place)
+{
+    mw_bridge_far_close(&place->far);
+    mw_bridge_outgoing_clear(&place->outgoing);
+    mw_stream_close(place->far.stream);
+    mw_bridge_intake_clear(&place->intake);
+    mw_loop_free(place->loop);
+}
+
+static void settle(struct place *place)
+{
+    place->end = mw_clock_monotonic() + LIMIT;
+    mw_loop_wake(place->loop);
+    assert_ok(mw_loop_run(place->loop, &why));
+}
+
+static int set_up(void **state)
+{
+    struct place *place = calloc(1, sizeof *place);
+    assert_non_null(place);
+    snprintf(place->folder, sizeof place->folder, "/tmp/mw-far-XXXXXX");
+    assert_non_null(mkdtemp(place->folder));
+    snprintf(place->artifacts, sizeof place->artifacts, "%s/artifacts", place->folder);
+    snprintf(place->file, sizeof place->file, "%s/stream/bridge.db", place->folder);
+    place->plant = (struct mw_plant){.plant = (char *)"p", .data = place->folder};
+    place->plant.stream.spool = 1 << 20;
+    begin(place);
+    assert_int_equal(sqlite3_open(place->file, &place->other), SQLITE_OK);
+    *state = place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    char command[128];
+    sqlite3_close(place->other);
+    end(place);
+    mw_bridge_round_free(&place->round);
+    snprintf(command, sizeof command, "rm -r %s", place->folder);
+    assert_int_equal(system(command), 0);
+    free(place);
+    return 0;
+}
+
+static void lock(struct place *place)
+{
+    assert_int_equal(sqlite3_exec(place->other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void unlock(struct place *place)
+{
+    assert_int_equal(sqlite3_exec(place->other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void add(struct place *place, const char *device, int seq)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%d", seq);
+    assert_ok(mw_bridge_round_add(&place->round, "telemetry", false, mw_span_of(device),
+                                  mw_span_of(text)));
+    assert_ok(
+        mw_bridge_round_add(&place->round, "position", true, mw_span_of(device), mw_span_of(text)));
+}
+
+static void store(struct place *place, const char *device, int seq)
+{
+    mw_bridge_round_clear(&place->round);
+    add(place, device, seq);
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+}
+
+/* A device's records in the stream are 0, 1, ... n - 1, in order. */
+static void expect(struct place *place, const char *device, int n)
+{
+    static const char *const topics[] = {"telemetry"};
+    struct mw_stream_reader *reader;
+    struct mw_stream *stream;
+    struct mw_stream_record records[64];
+    size_t got = 0;
+    int next = 0;
+    char uri[128], text[32];
+    snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
+    struct mw_stream_options options = {uri, "p", NULL};
+    assert_ok(mw_stream_open(&stream, &options, &why));
+    assert_ok(mw_stream_reader_open(&reader, stream, topics, 1, MW_STREAM_EARLIEST, &why));
+    do {
+        assert_ok(mw_stream_poll(reader, records, 64, &got, &why));
+        for (size_t i = 0; i < got; i++) {
+            if (mw_span_is(records[i].key, device)) {
+                snprintf(text, sizeof text, "%d", next++);
+                assert_true(mw_span_is(records[i].value, text));
+            }
+        }
+    } while (got > 0);
+    assert_int_equal(next, n);
+    mw_stream_reader_close(reader);
+    mw_stream_close(stream);
+}
+
+static void test_directly(void **state)
+{
+    struct place *place = *state;
+    for (int i = 0; i < 20; i++) {
+        store(place, "a", i);
+    }
+    assert_true(mw_bridge_far_free(&place->far));
+    assert_int_equal(place->far.spool.spooled, 0);
+    expect(place, "a", 20);
+}
+
+static void test_spools_and_drains(void **state)
+{
+    struct place *place = *state;
+    store(place, "a", 0);
+    lock(place);
+    store(place, "a", 1); /* tried, and kept */
+    assert_false(mw_bridge_far_free(&place->far));
+    assert_true(place->far.kept);
+    for (int i = 2; i < 500; i++) {
+        store(place, "a", i);
+    }
+    expect(place, "a", 1);
+    assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 996);
+    unlock(place);
+    settle(place);
+    expect(place, "a", 500);
+    store(place, "a", 500);
+    assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 0);
+    expect(place, "a", 501);
+}
+
+/* Who has a backlog waits behind it; who has none does not. */
+static void test_others_go_directly(void **state)
+{
+    struct place *place = *state;
+    lock(place);
+    store(place, "b", 0);
+    mw_bridge_round_clear(&place->round);
+    for (int i = 0; i < 6000; i++) {
+        add(place, "a", i);
+    }
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+    unlock(place);
+    place->enough = 11000;
+    settle(place); /* until Kafka is back and the draining has begun */
+    mw_bridge_round_clear(&place->round);
+    add(place, "c", 0);
+    add(place, "a", 6000);
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+    assert_true(mw_bridge_spool_waiting(&place->far.spool) > 0);
+    expect(place, "b", 1);
+    expect(place, "c", 1);
+    place->enough = 0;
+    settle(place);
+    expect(place, "a", 6001);
+    expect(place, "c", 1);
+}
+
+/* The bridge ends with a full spool; the next one begins with writing it. */
+static void test_next_run_writes_what_is_left(void **state)
+{
+    struct place *place = *state;
+    lock(place);
+    for (int i = 0; i < 100; i++) {
+        store(place, "a", i);
+    }
+    unlock(place);
+    end(place); /* after the transaction that is under way, the tried one */
+    begin(place);
+    assert_in_range(place->puts, 99, 100);
+    expect(place, "a", 100);
+    assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 0);
+}
+
+static void test_bound(void **state)
+{
+    struct place *place = *state;
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    struct mw_span value = {text, sizeof text};
+    mw_err err = MW_OK;
+    lock(place);
+    for (int i = 0; i < 2000 && err == MW_OK; i++) {
+        mw_bridge_round_clear(&place->round);
+        assert_ok(mw_bridge_round_add(&place->round, "status", false, mw_span_of("a"), value));
+        err = mw_bridge_far_store(&place->far, &place->round, &why);
+    }
+    assert_int_equal(err, MW_ERR_FULL);
+    assert_in_range(place->far.spool.bytes, 1000000, 1 << 20);
+    unlock(place);
+    settle(place);
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why)); /* the same again */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_directly),
+        TEST(test_spools_and_drains),
+        TEST(test_others_go_directly),
+        TEST(test_next_run_writes_what_is_left),
+        TEST(test_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,391 @@
+#include "tiers/platform/bridge_spool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { BATCH = 256 };
+
+static const char *const kinds[] = {"item", "tried"};
+
+/* Of what a round can hold; those that are `own` stand in an order of their own, because they do
+ * not belong to what their key names elsewhere. */
+static const struct {
+    const char *name;
+    bool own;
+} topics[] = {
+    {"telemetry", false}, {"position", false}, {"sketch", false},  {"event", false},
+    {"status", false},    {"dead", false},     {"held", false},    {"sparkplug", true},
+    {"pending", true},    {"desired", true},   {"baseline", true},
+};
+
+struct waiting {
+    struct mw_table_key key;
+    uint64_t last; /* count of items up to its last one */
+    char text[];
+};
+
+/* ---- items as records ---- */
+
+/* The topic's name that outlives a record; NULL: a topic that nobody has entered above. */
+static const char *find_topic(struct mw_span name)
+{
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        if (mw_span_is(name, topics[i].name)) {
+            return topics[i].name;
+        }
+    }
+    return NULL;
+}
+
+static mw_err print_key(struct mw_buffer *text, const struct mw_bridge_item *item,
+                        struct mw_span key)
+{
+    mw_buffer_clear(text);
+    if (find_topic(mw_span_of(item->topic)) == NULL) {
+        return MW_ERR_UNSUPPORTED; /* now, and not when it cannot be read again */
+    }
+    mw_err err = mw_buffer_add(text, item->put ? "=" : "+", 1);
+    err = err == MW_OK ? mw_buffer_add(text, item->topic, strlen(item->topic)) : err;
+    err = err == MW_OK ? mw_buffer_add(text, " ", 1) : err;
+    return err == MW_OK ? mw_buffer_add(text, key.data, key.size) : err;
+}
+
+static mw_err read_item(struct mw_bridge_round *round, const struct mw_stream_record *record)
+{
+    struct mw_span all = record->key;
+    const char *space = all.size < 2 ? NULL : memchr(all.data, ' ', all.size);
+    if (space == NULL || (all.data[0] != '+' && all.data[0] != '=')) {
+        return MW_ERR_CORRUPT;
+    }
+    struct mw_span topic = {all.data + 1, (size_t)(space - all.data) - 1};
+    struct mw_span key = {space + 1, (size_t)(all.data + all.size - space) - 1};
+    const char *name = find_topic(topic);
+    return name == NULL ? MW_ERR_CORRUPT
+                        : mw_bridge_round_add(round, name, all.data[0] == '=', key, record->value);
+}
+
+static mw_err fail_item(mw_err err, const struct mw_stream_record *record, struct mw_error *error)
+{
+    return mw_error_set(error, err, "the spool's %s %" PRId64 " cannot be read: %s", record->topic,
+                        record->offset, mw_err_text(err));
+}
+
+/* ---- keys that wait ---- */
+
+/* What orders an item: its key, with its topic before it when that stands alone. */
+static size_t order_key(const char *topic, struct mw_span key, char *text, size_t room)
+{
+    bool own = false;
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        own |= topics[i].own && strcmp(topic, topics[i].name) == 0;
+    }
+    int n = snprintf(text, room, "%s %.*s", own ? topic : "", (int)key.size,
+                     key.size == 0 ? "" : key.data);
+    return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static mw_err note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round, size_t i,
+                   uint64_t last)
+{
+    char text[512];
+    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
+    struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
+    if (waiting == NULL) {
+        waiting = calloc(1, sizeof *waiting + size);
+        if (waiting == NULL) {
+            return MW_ERR_MEMORY;
+        }
+        memcpy(waiting->text, text, size);
+        waiting->key.name = (struct mw_span){waiting->text, size};
+        if (mw_table_add(&spool->keys, waiting) != MW_OK) {
+            free(waiting);
+            return MW_ERR_MEMORY;
+        }
+    }
+    waiting->last = last;
+    return MW_OK;
+}
+
+bool mw_bridge_spool_behind(const struct mw_bridge_spool *spool,
+                            const struct mw_bridge_round *round, size_t i)
+{
+    char text[512];
+    if (mw_bridge_spool_waiting(spool) == 0) {
+        return false;
+    }
+    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
+    const struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
+    return waiting != NULL && waiting->last > spool->drained;
+}
+
+/* ---- opening ---- */
+
+static mw_err read_tried(struct mw_bridge_spool *spool, struct mw_bridge_round *tried,
+                         struct mw_error *error)
+{
+    struct mw_stream_reader *reader;
+    struct mw_stream_record records[BATCH];
+    size_t n = 0;
+    mw_err err =
+        mw_stream_reader_open(&reader, spool->stream, &kinds[1], 1, MW_STREAM_EARLIEST, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    do {
+        err = mw_stream_poll(reader, records, BATCH, &n, error);
+        for (size_t i = 0; i < n && err == MW_OK; i++) {
+            err = read_item(tried, &records[i]);
+            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+        }
+    } while (err == MW_OK && n > 0);
+    mw_stream_reader_close(reader);
+    return err;
+}
+
+static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    struct mw_span value;
+    uint64_t drawn;
+    mw_err err = mw_stream_get(spool->stream, NULL, "spool", mw_span_of("identity"), &value, NULL);
+    if (err == MW_OK && value.size == MW_BRIDGE_IDENTITY - 1) {
+        memcpy(spool->mark.spool, value.data, value.size);
+        return MW_OK;
+    }
+    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) {
+        return mw_error_errno(error, MW_ERR_IO, "getrandom");
+    }
+    snprintf(spool->mark.spool, sizeof spool->mark.spool, "%016" PRIx64, drawn);
+    err = mw_stream_begin(spool->stream, error);
+    if (err == MW_OK) {
+        err = mw_stream_put(spool->stream, "spool", mw_span_of("identity"),
+                            mw_span_of(spool->mark.spool), error);
+    }
+    return err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
+}
+
+mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
+                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
+                            struct mw_error *error)
+{
+    char uri[4096 + 16];
+    struct mw_span value;
+    *spool = (struct mw_bridge_spool){.limit = limit};
+    *number = 0;
+    snprintf(uri, sizeof uri, "sqlite:%s", folder);
+    struct mw_stream_options options = {uri, plant, "bridge"};
+    mw_err err = mw_stream_open(&spool->stream, &options, error);
+    err = err == MW_OK ? find_identity(spool, error) : err;
+    if (err == MW_OK) {
+        err = mw_stream_reader_open(&spool->reader, spool->stream, &kinds[0], 1, MW_STREAM_EARLIEST,
+                                    error);
+    }
+    err = err == MW_OK ? read_tried(spool, tried, error) : err;
+    if (err == MW_OK && tried->n_items > 0 &&
+        mw_stream_get(spool->stream, NULL, "spool", mw_span_of("tried"), &value, error) == MW_OK) {
+        *number = strtoull(value.data, NULL, 10);
+    }
+    if (err == MW_OK && tried->n_items > 0 && *number == 0) {
+        err = mw_error_set(error, MW_ERR_CORRUPT, "%s: the number of what was tried is missing",
+                           folder);
+    }
+    return err;
+}
+
+void mw_bridge_spool_close(struct mw_bridge_spool *spool)
+{
+    mw_stream_reader_close(spool->reader);
+    mw_stream_close(spool->stream);
+    mw_table_clear(&spool->keys, free);
+    *spool = (struct mw_bridge_spool){0};
+}
+
+void mw_bridge_mark_print(const struct mw_bridge_mark *mark, char text[96])
+{
+    snprintf(text, 96, "{\"spool\":\"%s\",\"round\":%" PRIu64 ",\"drained\":%" PRId64 "}",
+             mark->spool, mark->round, mark->drained);
+}
+
+mw_err mw_bridge_mark_read(struct mw_bridge_mark *mark, struct mw_span text)
+{
+    char copy[96], brace = '\0';
+    *mark = (struct mw_bridge_mark){0};
+    if (text.size >= sizeof copy) {
+        return MW_ERR_CORRUPT;
+    }
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    int n =
+        sscanf(copy, "{\"spool\":\"%16[0-9a-f]\",\"round\":%" SCNu64 ",\"drained\":%" SCNd64 "%c",
+               mark->spool, &mark->round, &mark->drained, &brace);
+    return n == 4 && brace == '}' ? MW_OK : MW_ERR_CORRUPT;
+}
+
+mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_bridge_mark *mark,
+                               struct mw_error *error)
+{
+    struct mw_stream_record records[BATCH];
+    struct mw_bridge_round one = {0};
+    size_t n = 0;
+    mw_err err;
+    if (strcmp(mark->spool, spool->mark.spool) == 0) {
+        spool->mark = *mark;
+        spool->trim = mark->drained;
+    }
+    err = mw_bridge_spool_trim(spool, error);
+    do {
+        err = err == MW_OK ? mw_stream_poll(spool->reader, records, BATCH, &n, error) : err;
+        for (size_t i = 0; i < n && err == MW_OK; i++) {
+            mw_bridge_round_clear(&one);
+            err = read_item(&one, &records[i]);
+            err = err == MW_OK ? note(spool, &one, 0, ++spool->spooled) : err;
+            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+            spool->bytes += (int64_t)(records[i].key.size + records[i].value.size);
+        }
+    } while (err == MW_OK && n > 0);
+    mw_bridge_round_free(&one);
+    return err == MW_OK ? mw_stream_reader_rewind(spool->reader, error) : err;
+}
+
+/* ---- keeping ---- */
+
+static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    if (spool->tried_over) {
+        err = mw_stream_trim(spool->stream, kinds[1], INT64_MAX, error);
+    }
+    if (err == MW_OK && spool->trim > 0) {
+        err = mw_stream_trim(spool->stream, kinds[0], spool->trim, error);
+    }
+    return err;
+}
+
+mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    if (!spool->tried_over && spool->trim == 0) {
+        return MW_OK;
+    }
+    mw_err err = mw_stream_begin(spool->stream, error);
+    err = err == MW_OK ? write_trims(spool, error) : err;
+    err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
+    if (err == MW_OK) {
+        spool->tried_over = false;
+        spool->trim = 0;
+    }
+    return err;
+}
+
+/* How much a round adds to what waits. */
+static int64_t weigh(const struct mw_bridge_round *round, uint64_t *items)
+{
+    int64_t bytes = 0;
+    *items = 0;
+    for (size_t i = 0; i < round->n_items; i++) {
+        const struct mw_bridge_item *item = &round->item[i];
+        if (!item->direct) {
+            bytes += (int64_t)(strlen(item->topic) + 2 + item->key_size + item->value_size);
+            ++*items;
+        }
+    }
+    return bytes;
+}
+
+static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                          uint64_t tried, struct mw_error *error)
+{
+    struct mw_buffer key = {0};
+    char number[32];
+    uint64_t last = spool->spooled;
+    mw_err err = write_trims(spool, error);
+    if (err == MW_OK && tried != 0) {
+        snprintf(number, sizeof number, "%" PRIu64, tried);
+        err = mw_stream_put(spool->stream, "spool", mw_span_of("tried"), mw_span_of(number), error);
+    }
+    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
+        const struct mw_bridge_item *item = &round->item[i];
+        if (item->direct && tried == 0) {
+            continue;
+        }
+        err = print_key(&key, item, mw_bridge_item_key(round, i));
+        if (err == MW_OK && !item->direct) { /* one that is noted too much only waits */
+            err = note(spool, round, i, ++last);
+        }
+        if (err != MW_OK) {
+            (void)mw_error_set(error, err, "an item of %s: %s", item->topic, mw_err_text(err));
+            break;
+        }
+        err = mw_stream_append(spool->stream, kinds[item->direct ? 1 : 0],
+                               (struct mw_span){key.data, key.size}, mw_bridge_item_value(round, i),
+                               error);
+    }
+    mw_buffer_free(&key);
+    return err;
+}
+
+mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                            uint64_t tried, struct mw_error *error)
+{
+    uint64_t items;
+    int64_t bytes = weigh(round, &items);
+    if (items == 0 && tried == 0) {
+        return MW_OK;
+    }
+    if (items > 0 && spool->limit >= 0 && spool->bytes + bytes > spool->limit) {
+        return mw_error_set(error, MW_ERR_FULL,
+                            "the spool has %" PRId64 " bytes, and stream.spool allows %" PRId64,
+                            spool->bytes, spool->limit);
+    }
+    mw_err err = mw_stream_begin(spool->stream, error);
+    err = err == MW_OK ? write_items(spool, round, tried, error) : err;
+    err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
+    if (err != MW_OK) {
+        mw_stream_rollback(spool->stream);
+        return err;
+    }
+    spool->spooled += items;
+    spool->bytes += bytes;
+    spool->tried_over = false;
+    spool->trim = 0;
+    return MW_OK;
+}
+
+/* ---- draining ---- */
+
+mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_round *round,
+                             size_t max, struct mw_error *error)
+{
+    struct mw_stream_record records[BATCH];
+    size_t n = 0;
+    mw_err err;
+    do {
+        size_t room = max - (size_t)spool->piece_items;
+        err = mw_stream_poll(spool->reader, records, room < BATCH ? room : BATCH, &n, error);
+        for (size_t i = 0; i < n && err == MW_OK; i++) {
+            err = read_item(round, &records[i]);
+            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+            spool->piece_items++;
+            spool->piece_end = records[i].offset + 1;
+            spool->piece_bytes += (int64_t)(records[i].key.size + records[i].value.size);
+        }
+    } while (err == MW_OK && n > 0 && spool->piece_items < max);
+    return err;
+}
+
+mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct mw_error *error)
+{
+    bool any = spool->piece_items > 0;
+    if (stored && any) {
+        spool->drained += spool->piece_items;
+        spool->bytes -= spool->piece_bytes;
+        spool->trim = spool->mark.drained = spool->piece_end;
+        if (spool->drained == spool->spooled) {
+            mw_table_clear(&spool->keys, free);
+        }
+    }
+    spool->piece_items = 0;
+    spool->piece_bytes = spool->piece_end = 0;
+    return any && !stored ? mw_stream_reader_rewind(spool->reader, error) : MW_OK;
+}

@@ -1,0 +1,86 @@
+/* bridge_spool.h - what the bridge has acknowledged and Kafka does not have yet.
+ *
+ * A stream in SQLite, data/spool, with the writer `bridge`:
+ *
+ *   item              what is to be written, in order. Key: "+" for a record or "=" for a compacted
+ *                     value, its topic, a space, its key; the value is its own
+ *   tried             the same, of the one transaction of which nobody knows what became; its place
+ *                     is before all of `item`
+ *   spool (compacted) `identity`, drawn when the file was made; `tried`, that transaction's number
+ *
+ * Kafka's side of it is the compacted topic `spool`, key `mark`, in each transaction of the bridge:
+ *
+ *   {"spool":identity,"round":N,"drained":D}
+ *
+ * N numbers the transactions that were committed, D is the offset in `item` before which Kafka has
+ * everything. So nothing here needs to be in step with Kafka: what a kill has left is compared with
+ * the mark, and what Kafka has is passed over. */
+#ifndef MW_PLATFORM_BRIDGE_SPOOL_H
+#define MW_PLATFORM_BRIDGE_SPOOL_H
+
+#include "lib/stream/stream.h"
+#include "tiers/platform/bridge_round.h"
+#include "tiers/platform/table.h"
+
+#define MW_BRIDGE_IDENTITY 17 /* 16 hexadecimal digits and a NUL */
+
+struct mw_bridge_mark {
+    char spool[MW_BRIDGE_IDENTITY];
+    uint64_t round;
+    int64_t drained;
+};
+
+struct mw_bridge_spool {
+    struct mw_stream *stream;
+    struct mw_stream_reader *reader; /* of `item` */
+    struct mw_bridge_mark mark;      /* what Kafka has, as far as known; spool is our identity */
+    int64_t limit, bytes;            /* most that may wait, what waits: keys and values */
+    uint64_t spooled, drained;       /* items, counted from the opening */
+    struct mw_table keys;            /* struct waiting (bridge_spool.c), owned */
+    bool tried_over;                 /* the topic `tried` can be emptied */
+    int64_t trim;                    /* the offset before which `item` can be; 0: nothing */
+
+    /* The piece that was fetched last and is on its way to Kafka; end 0: none. */
+    int64_t piece_end, piece_bytes;
+    uint64_t piece_items;
+};
+
+/* Opens the file in `folder`, made when it is missing; a `limit` below 0 is none. `tried` gets what
+ * may be in Kafka or not, *number its transaction, 0 when there is none. Errors: those of
+ * mw_stream_open, CORRUPT. */
+mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
+                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
+                            struct mw_error *error);
+void mw_bridge_spool_close(struct mw_bridge_spool *spool);
+
+/* The mark as JSON and back; CORRUPT. */
+void mw_bridge_mark_print(const struct mw_bridge_mark *mark, char text[96]);
+mw_err mw_bridge_mark_read(struct mw_bridge_mark *mark, struct mw_span text);
+
+/* Passes over what Kafka has according to its mark, and counts what waits. Before anything else. */
+mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_bridge_mark *mark,
+                               struct mw_error *error);
+
+/* Whether something with the item's key waits, so that the item has to wait behind it. */
+bool mw_bridge_spool_behind(const struct mw_bridge_spool *spool,
+                            const struct mw_bridge_round *round, size_t i);
+static inline uint64_t mw_bridge_spool_waiting(const struct mw_bridge_spool *spool)
+{
+    return spool->spooled - spool->drained;
+}
+
+/* Stores the items of a round in one transaction: the direct ones as transaction `tried` of which
+ * nobody knows, or not at all when that is 0. FULL when the limit is reached or the disk is. */
+mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                            uint64_t tried, struct mw_error *error);
+
+/* Adds the next piece of what waits to a round, at most `max` items. The one before must be
+ * settled. */
+mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_round *round,
+                             size_t max, struct mw_error *error);
+/* Says what became of the piece. Not stored: it will be fetched again. */
+mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct mw_error *error);
+/* Removes what Kafka has. Left undone it is done with the next keeping. */
+mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error);
+
+#endif
