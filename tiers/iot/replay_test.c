@@ -154,6 +154,18 @@ static void wait_for_records(const struct scene *scene, uint64_t n)
     }
 }
 
+/* It asks again and again what has been stored: with the second question it has had an answer. */
+static void wait_until_heard(const struct scene *scene)
+{
+    const volatile struct test_bridge *bridge = scene->bridge;
+    int64_t limit = mw_clock_monotonic() + TEST_LIMIT;
+    uint64_t asked = bridge->statuses;
+    while (bridge->statuses < asked + 2) {
+        assert_true(mw_clock_monotonic() < limit);
+        (void)usleep(500);
+    }
+}
+
 static void a_killed_replay_goes_on(void **state)
 {
     static const int signals[] = {SIGKILL, SIGTERM, SIGKILL};
@@ -215,6 +227,7 @@ static void a_lost_position_ends_the_replay(void **state)
     start_bridge(&scene, 1000);
     pid_t pid = start_replay(&scene, 0);
     wait_for_records(&scene, 1000);
+    wait_until_heard(&scene);
     stop_bridge(&scene);
     memset(scene.bridge->position, 0, sizeof scene.bridge->position);
     scene.bridge->n = 0;
