@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Of the ROC AUC that the change of the world cost, what the new model has to win back. */
-#define RECOVERED 0.5
+#define RECOVERED (1.0 / 3.0)
 
 static double member(const json_t *object, const char *key)
 {
@@ -171,7 +171,7 @@ static void judge_loop(struct mw_demo *demo)
                       : isnan(f->auc_before) || isnan(f->auc_new) || isnan(f->auc_old)
                           ? "too little was seen to judge the models"
                       : f->auc_new - f->auc_old < RECOVERED * (f->auc_before - f->auc_old)
-                          ? "the new model has not made up for half of what the change cost"
+                          ? "the new model has not made up for a third of what the change cost"
                       : f->auc_new <= f->auc_old ? "the new model predicts no better than the old"
                                                  : "";
     if (why[0] != '\0' && demo->interrupted) {
