@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/base/clock.h"
+#include "lib/base/test_loop.h"
 #include "lib/mqtt/client_internal.h"
 
 #include <stdio.h>
@@ -30,45 +30,6 @@ struct seen {
     char last[64]; /* topic and payload of the last message, "topic=payload" */
     bool retained, duplicate;
 };
-
-struct running {
-    struct mw_loop *loop;
-    bool (*done)(void *context);
-    void *context;
-    bool late;
-};
-
-static inline void run_check(void *context)
-{
-    struct running *running = context;
-    if (running->done(running->context)) {
-        mw_loop_stop(running->loop);
-    }
-}
-
-static inline void run_late(void *context)
-{
-    struct running *running = context;
-    running->late = true;
-    mw_loop_stop(running->loop);
-}
-
-/* Runs until done(context) holds; fails the test after 30 s. */
-static inline void run_until(struct mw_loop *loop, bool (*done)(void *context), void *context)
-{
-    struct running running = {.loop = loop, .done = done, .context = context};
-    struct mw_loop_watch *check = NULL;
-    struct mw_loop_watch *limit = NULL;
-    struct mw_error error = {0};
-    assert_int_equal(mw_loop_add_after(loop, run_check, &running, &check, &error), MW_OK);
-    assert_int_equal(mw_loop_add_timer(loop, 30 * MW_SECOND, 0, run_late, &running, &limit, &error),
-                     MW_OK);
-    mw_loop_wake(loop);
-    assert_int_equal(mw_loop_run(loop, &error), MW_OK);
-    mw_loop_remove(loop, check);
-    mw_loop_remove(loop, limit);
-    assert_false(running.late);
-}
 
 static inline void seen_message(void *context, const struct mw_mqtt_message *message)
 {
