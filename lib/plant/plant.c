@@ -35,6 +35,10 @@ const struct mw_option mw_plant_options[] = {
     {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
 
+    {"bridge.shares", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
+     "bridges that divide the devices among themselves, each a process of its own",
+     AT(bridge.shares)},
+
     {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
     {"sparkplug.host", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
