@@ -5,12 +5,12 @@ BUILD := build/$(PRESET)
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
-CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
+CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
-KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates docker-registry
+KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image check-models check-kafka check-kubernetes check-sparkplug check-gateways \
