@@ -59,12 +59,12 @@ check-fuzz:
 # Millwright's models under independent judges from PyPI.
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/judges/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) judges
 
 # The bridge against pysparkplug, from PyPI.
 check-sparkplug: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/sparkplug/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) sparkplug
 
 # The stream and the whole loop on a real Apache Kafka, which is fetched from Maven Central once.
 check-kafka: build
@@ -86,7 +86,7 @@ image: build
 # Things behind gateways against an independent Modbus server from PyPI.
 check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/gateways/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) gateways
 
 bench:
 	$(call install,$(BENCH_PACKAGES))
