@@ -17,7 +17,8 @@ const struct mw_option mw_plant_options[] = {
      "folder for everything that is kept; relative to this file", AT(data)},
 
     {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "MQTT broker, mqtt[s]://[user@]host[:port]; empty: start mosquitto on a free port",
+     "MQTT broker, mqtt[s]://[user@]host[:port]; several with commas: the first that is there; "
+     "empty: start mosquitto on a free port",
      AT(broker.url)},
     {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
      AT(broker.username)},

@@ -9,6 +9,7 @@ import time
 
 from mqtt import Client
 from plant import Plant, account, check, check_numbers, main, say, wait
+from tls_test import Broker, free_port
 
 SEED = 7
 KILLS = 10
@@ -151,6 +152,40 @@ def divided_anew(program):
     plant.check_log()
 
 
+def brokers_come_and_go(program):
+    """The first of two brokers dies and comes back: everybody meets at the other one, and again at
+    the first."""
+    plant = Plant(program, TEXT % ("info", 2))
+    ports = [free_port(), free_port()]
+    brokers = [Broker(plant.folder, port, "allow_anonymous true") for port in ports]
+    urls = ", ".join(f"mqtt://127.0.0.1:{port}" for port in ports)
+    plant.write(TEXT % ("info", 2) + f'broker: {{url: "{urls}"}}\n')
+    try:
+        for broker in brokers:
+            broker.start()
+        plant.start()
+        wait(lambda: stored(plant) > 200, "the first records", pause=0.2)
+        check(f"port={ports[1]}" not in plant.text(), "somebody went to the second broker")
+        brokers[0].stop()
+        before = stored(plant)
+        wait(lambda: stored(plant) > before + 500, "records by the second broker", pause=0.2)
+        brokers[0].start()
+        at = len(plant.text())
+        wait(lambda: plant.text()[at:].count(f'"broker connected" broker=127.0.0.1 '
+                                             f"port={ports[0]}") >= 3,
+             "two bridges and the things to come back to the first", pause=0.2)
+        before = stored(plant)
+        wait(lambda: stored(plant) > before + 500, "records by the first again", pause=0.2)
+        plant.stop()
+    finally:
+        for broker in brokers:
+            broker.stop()
+    account(plant)
+    check_numbers(plant)
+    check(all(boot == 1 for _, boot in boots(plant)), "a position was lost")
+    plant.check_log()
+
+
 def one_still_runs(program):
     """Who divides the plant otherwise is told to wait, and the running ones go on."""
     plant = Plant(program, TEXT % ("info", 2))
@@ -174,4 +209,4 @@ def one_still_runs(program):
 
 
 if __name__ == "__main__":
-    main(shared, divided_anew, one_still_runs)
+    main(shared, divided_anew, brokers_come_and_go, one_still_runs)
