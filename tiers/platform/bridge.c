@@ -296,6 +296,9 @@ static void on_connect(void *context, bool session_present)
     struct bridge *bridge = context;
     mw_log(MW_LOG_INFO, NULL, "connected to the broker",
            MW_KS("session", session_present ? "kept" : "new"));
+    char here[128];
+    mw_bridge_presence_answer(here);
+    (void)publish(bridge, bridge->presence, mw_span_of(here), 1, true);
     mw_bridge_foreign_state(&bridge->foreign, true);
 }
 
@@ -623,6 +626,7 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
         mw_bridge_answers_finish(&bridge.answers);
     }
     if (bridge.mqtt != NULL) {
+        (void)publish(&bridge, bridge.presence, (struct mw_span){"", 0}, 1, true);
         mw_bridge_foreign_state(&bridge.foreign, false);
     }
     mw_bridge_node_free(bridge.node);

@@ -5,6 +5,8 @@
 #include "lib/base/process.h"
 #include "lib/mqtt/client.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@ struct asking {
     int64_t begin;
     bool asked, heard; /* since the last time that the timer looked */
     bool held;         /* there has been an answer */
+    bool suspected;    /* the broker has kept word of one that may be busy just now */
     int silent;
     bool alone;
 };
@@ -59,6 +62,16 @@ void mw_bridge_presence_answer(char text[static 128])
     snprintf(text, 128, "{\"v\":1,\"here\":\"%s\"}", self);
 }
 
+/* Said by a process that is over, or by this one. */
+static bool is_over(const char *who, const char *self)
+{
+    const char *slash = strrchr(who, '/');
+    size_t host = slash == NULL ? 0 : (size_t)(slash - who) + 1;
+    long pid = slash == NULL ? 0 : strtol(slash + 1, NULL, 10);
+    return host > 0 && strncmp(who, self, host) == 0 &&
+           (pid == (long)getpid() || (pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH));
+}
+
 static void ask(struct asking *asking)
 {
     char text[128];
@@ -66,7 +79,8 @@ static void ask(struct asking *asking)
     asking->heard = false;
     asking->asked =
         mw_mqtt_publish(asking->mqtt, asking->topic, mw_span_of(text), 0, false) == MW_OK;
-    mw_loop_set_timer(asking->loop, asking->timer, asking->held ? AGAIN : FIRST, 0);
+    mw_loop_set_timer(asking->loop, asking->timer,
+                      asking->held || asking->suspected ? AGAIN : FIRST, 0);
 }
 
 static void on_connect(void *context, bool session_present)
@@ -83,11 +97,15 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
         mw_wire_get(asking->parser, 0, "here", &here) != MW_OK) {
         return;
     }
+    char text[80];
+    snprintf(text, sizeof text, "%.*s", (int)here.size, here.data);
+    if (message->retained) {
+        asking->suspected = !is_over(text, asking->self);
+        return;
+    }
     asking->heard = true;
     asking->silent = 0;
     if (!asking->held) {
-        char text[80];
-        snprintf(text, sizeof text, "%.*s", (int)here.size, here.data);
         mw_log(MW_LOG_WARN, NULL,
                "another process is the bridge of this share: waiting for it to end",
                MW_KS("process", text), MW_KS("topic", asking->topic));
@@ -102,7 +120,8 @@ static void on_timer(void *context)
     bool up = mw_mqtt_connected(asking->mqtt);
     asking->silent += up && asking->asked && !asking->heard ? 1 : 0;
     bool lost = !up && !asking->held && mw_clock_monotonic() - asking->begin >= REACH;
-    if (lost || asking->silent >= (asking->held ? SILENT : 1)) {
+    int enough = asking->held || asking->suspected ? SILENT : 1;
+    if (lost || asking->silent >= enough) {
         asking->alone = true;
         mw_loop_stop(asking->loop);
     } else if (up) {
