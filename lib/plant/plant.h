@@ -28,6 +28,11 @@ struct mw_plant {
         char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
+    struct {
+        int64_t shares; /* bridges that divide the devices among themselves (share.h) */
+        int64_t share;  /* which of them this process is; no key: an argument of the role */
+    } bridge;
+
     struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
     struct mw_command_maps commands; /* how their devices are told what to do */
 

@@ -76,7 +76,7 @@ mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
 static void do_open(void *context)
 {
     struct mw_bridge_far *far = context;
-    struct mw_stream_options options = {far->uri, far->plant->plant, "bridge"};
+    struct mw_stream_options options = {far->uri, far->plant->plant, far->writer};
     mw_bridge_outgoing_detach(far->outgoing);
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);

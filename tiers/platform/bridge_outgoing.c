@@ -51,7 +51,8 @@ static struct command *command_new(struct mw_bridge_outgoing *outgoing, struct m
         mw_log(MW_LOG_WARN, NULL, "command cannot be read", MW_KS("reason", why.text));
         return NULL;
     }
-    if (mw_table_find(&outgoing->pending, parsed.id) != NULL) {
+    if (!mw_bridge_owns(outgoing->intake, parsed.device) ||
+        mw_table_find(&outgoing->pending, parsed.id) != NULL) {
         return NULL;
     }
     struct mw_bridge_device *device = mw_bridge_device(&outgoing->intake->devices, parsed.device);

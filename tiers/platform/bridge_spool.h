@@ -45,12 +45,13 @@ struct mw_bridge_spool {
     uint64_t piece_items;
 };
 
-/* Opens the file in `folder`, made when it is missing; a `limit` below 0 is none. `tried` gets what
+/* Opens the file in `folder`, made when it is missing and named as the bridge that writes it; a
+ * `limit` below 0 is none. `tried` gets what
  * may be in Kafka or not, *number its transaction, 0 when there is none. Errors: those of
  * mw_stream_open, CORRUPT. */
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error);
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error);
 void mw_bridge_spool_close(struct mw_bridge_spool *spool);
 
 /* The mark as JSON and back; CORRUPT. */
