@@ -42,9 +42,12 @@ struct mw_stream_backend {
 
     mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
                      struct mw_error *error);
-    /* These two may be NULL: not supported, nothing to do. */
+    /* These may be NULL: not supported; for tidy, nothing to do. */
     mw_err (*trim)(struct mw_stream *stream, const char *topic, int64_t before,
                    struct mw_error *error);
+    mw_err (*replace)(struct mw_stream *stream, const char *topic, int64_t offset,
+                      struct mw_span key, struct mw_span value, struct mw_error *error);
+    void (*seek)(struct mw_stream_reader *reader, int64_t offset);
     void (*tidy)(struct mw_stream *stream);
 };
 
