@@ -156,6 +156,17 @@ mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, in
 mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t before,
                       struct mw_error *error);
 
+/* In a transaction, for such a log as well. Puts another key and value in the place of this
+ * writer's record at `offset`, or removes it when both are empty; nothing when there is no such
+ * record (any more). Not counted as MW_STREAM_REMOVED. Kafka: UNSUPPORTED. */
+mw_err mw_stream_replace(struct mw_stream *stream, const char *topic, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error);
+
+/* The next poll begins at the first record from `offset` on, in every partition. Kafka:
+ * UNSUPPORTED. */
+mw_err mw_stream_reader_seek(struct mw_stream_reader *reader, int64_t offset,
+                             struct mw_error *error);
+
 /* Outside a transaction, about every second, when nobody waits: does housekeeping that a commit
  * would else have to do when it cannot be put off any longer (SQLite: a checkpoint, some
  * milliseconds). A no-op inside a transaction and without a writer. */
