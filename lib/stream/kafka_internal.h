@@ -7,8 +7,9 @@
  *                                  and a second one with ".2" behind, for every other transaction
  *
  * A record's time is Kafka's (milliseconds) and a header "us" of two bytes, big endian, with the
- * microseconds behind. A writer's times grow from record to record, so that a reader of several
- * partitions and topics can merge them into the order of append.
+ * microseconds behind. A writer's times grow from record to record, by at least a microsecond from
+ * where its transaction began, so that a reader of several partitions and topics can merge them
+ * into the order of append.
  *
  * A stream that only reads has one producer, which asks for metadata. One that writes has two,
  * which take turns: a cluster that has answered a commit is not done with it, and for some
@@ -60,6 +61,10 @@ struct mw_kafka {
     struct mw_kafka_topic **topics;
     size_t topics_n;
     int64_t last; /* time of the last append */
+    struct mw_kafka_recent {
+        char kind[64]; /* the stream's name for it, which is never longer */
+        struct mw_kafka_topic *topic;
+    } recent[2]; /* what was appended to last, and what was put into */
 
     rd_kafka_t *states;            /* consumer of compacted topics; NULL until one is read */
     struct mw_kafka_table *tables; /* those that are in memory, a list */

@@ -23,24 +23,18 @@ static mw_err fail_call(struct mw_kafka *stream, rd_kafka_error_t *failed, const
 mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
+    int64_t now = mw_clock_utc();
+    stream->last = now > stream->last ? now : stream->last;
     rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client[stream->turn]);
     return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
-}
-
-/* Microseconds, growing: two records of a writer never have the same. */
-static int64_t next_time(struct mw_kafka *stream)
-{
-    int64_t now = mw_clock_utc();
-    stream->last = now > stream->last ? now : stream->last + 1;
-    return stream->last;
 }
 
 /* Queues a record; waits while the queue is full. value.data NULL deletes a compacted key. */
 static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topic,
                       struct mw_span key, struct mw_span value, struct mw_error *error)
 {
-    int64_t time = next_time(stream);
-    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    int64_t time = ++stream->last;
+    int64_t limit = 0;
     unsigned char us[2] = {(unsigned char)(time % 1000 >> 8), (unsigned char)(time % 1000)};
     rd_kafka_vu_t part[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle[stream->turn]},
@@ -59,8 +53,9 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
         if (failed == NULL) {
             return MW_OK;
         }
-        if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-            mw_clock_monotonic() > limit) {
+        int64_t now = mw_clock_monotonic();
+        limit = limit == 0 ? now + MW_KAFKA_PATIENCE * (MW_SECOND / 1000) : limit;
+        if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL || now > limit) {
             return fail_call(stream, failed, "cannot append", error);
         }
         mw_kafka.error_destroy(failed);
@@ -68,14 +63,31 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
     }
 }
 
+/* A topic to write to. The one before is nearly always the same. */
+static mw_err find(struct mw_kafka *stream, const char *topic, bool compacted,
+                   struct mw_kafka_topic **found, struct mw_error *error)
+{
+    struct mw_kafka_recent *recent = &stream->recent[compacted];
+    if (recent->topic != NULL && strcmp(recent->kind, topic) == 0) {
+        *found = recent->topic;
+        return MW_OK;
+    }
+    char name[MW_KAFKA_NAME];
+    mw_kafka_topic_name(stream, compacted ? stream->writer : NULL, topic, name);
+    mw_err err = mw_kafka_topic_find(stream, name, true, compacted, false, found, error);
+    if (err == MW_OK) {
+        (void)snprintf(recent->kind, sizeof(recent->kind), "%s", topic);
+        recent->topic = *found;
+    }
+    return err;
+}
+
 mw_err mw_kafka_append(struct mw_stream *base, const char *topic, struct mw_span key,
                        struct mw_span value, struct mw_error *error)
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
     struct mw_kafka_topic *found = NULL;
-    char name[MW_KAFKA_NAME];
-    mw_kafka_topic_name(stream, NULL, topic, name);
-    mw_err err = mw_kafka_topic_find(stream, name, true, false, false, &found, error);
+    mw_err err = find(stream, topic, false, &found, error);
     value.data = value.size == 0 ? "" : value.data;
     return err == MW_OK ? produce(stream, found, key, value, error) : err;
 }
@@ -85,9 +97,7 @@ mw_err mw_kafka_put(struct mw_stream *base, const char *topic, struct mw_span ke
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
     struct mw_kafka_topic *found = NULL;
-    char name[MW_KAFKA_NAME];
-    mw_kafka_topic_name(stream, stream->writer, topic, name);
-    mw_err err = mw_kafka_topic_find(stream, name, true, true, false, &found, error);
+    mw_err err = find(stream, topic, true, &found, error);
     value.data = value.size == 0 ? NULL : value.data;
     err = err == MW_OK ? produce(stream, found, key, value, error) : err;
     if (err == MW_OK && mw_kafka_state_note(stream, topic, key, value) != MW_OK) {
