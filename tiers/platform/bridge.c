@@ -5,6 +5,7 @@
 #include "lib/mqtt/client.h"
 #include "lib/plant/broker.h"
 #include "lib/stream/stream.h"
+#include "tiers/platform/bridge_answers.h"
 #include "tiers/platform/bridge_far.h"
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
@@ -20,8 +21,9 @@
 
 enum {
     ROUND_BYTES =
-        8 << 20,         /* a round that has grown to this is stored without waiting for its end */
-    ROOM_BYTES = 1 << 20 /* output that may wait before updates wait too */
+        8 << 20,          /* a round that has grown to this is stored without waiting for its end */
+    ROOM_BYTES = 1 << 20, /* output that may wait before updates wait too */
+    SYNC_ROUNDS = 4       /* rounds that a sync of the disk makes durable; more become one */
 };
 
 struct bridge {
@@ -31,8 +33,10 @@ struct bridge {
     struct mw_bridge_intake intake;
     struct mw_bridge_outgoing outgoing;
     struct mw_bridge_foreign foreign;
+    struct mw_bridge_answers answers; /* to rounds that are not on the disk yet */
+    bool moved, position_due;         /* the reader has moved; it is time to commit where it is */
     struct mw_bridge_far far;
-    bool spooling;               /* rounds go through `far`, which has the stream then */
+    bool spooling; /* rounds go through `far`, which has the stream then; `answers` is not used */
     struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
@@ -62,9 +66,18 @@ static mw_err write_round(struct bridge *bridge, struct mw_error *error)
         err = round->item[i].put ? mw_stream_put(bridge->stream, topic, key, value, error)
                                  : mw_stream_append(bridge->stream, topic, key, value, error);
     }
-    return err == MW_OK ? mw_stream_commit(bridge->stream,
-                                           round->moved ? bridge->outgoing.reader : NULL, error)
-                        : err;
+    /* A position needs the disk before it can be committed, and without one a crash would only make
+     * the commands of the last second go out again. */
+    bool with_reader = bridge->position_due && (bridge->moved || round->moved);
+    if (err == MW_OK) {
+        err = mw_stream_commit_visible(bridge->stream, with_reader ? bridge->outgoing.reader : NULL,
+                                       error);
+    }
+    if (err == MW_OK) {
+        bridge->moved = !with_reader && (bridge->moved || round->moved);
+        bridge->position_due = false;
+    }
+    return err;
 }
 
 static void send_ack(void *context, const char *device, struct mw_span json)
@@ -73,13 +86,46 @@ static void send_ack(void *context, const char *device, struct mw_span json)
     (void)mw_bridge_send(&bridge->outgoing, "ack", device, json, 0, false);
 }
 
+static void send_puback(void *context, uint32_t connection, uint16_t id)
+{
+    struct bridge *bridge = context;
+    if (bridge->mqtt != NULL) {
+        mw_mqtt_acknowledge(bridge->mqtt, connection, id);
+    }
+}
+
+static void keep_ack(void *context, const char *device, struct mw_span json)
+{
+    struct bridge *bridge = context;
+    if (mw_bridge_answers_ack(&bridge->answers, device, json) != MW_OK) {
+        mw_log(MW_LOG_WARN, device, "out of memory: an ack is not sent, the next one says more");
+    }
+}
+
+/* Nobody knows what of the last rounds a power cut would leave: a new process finds out. */
+static void on_disk_failed(void *context, const struct mw_error *error)
+{
+    struct bridge *bridge = context;
+    mw_log(MW_LOG_ERROR, NULL, "the disk has failed: what it has not stored is not acknowledged",
+           MW_KS("reason", error->text));
+    mw_loop_stop(bridge->role.loop);
+}
+
+/* The round is stored: answers at once when it is on the disk, else when it will be. */
 static void acknowledge(struct bridge *bridge)
 {
     const struct mw_bridge_round *round = &bridge->intake.round;
     for (size_t i = 0; i < round->n_pubacks; i++) {
-        mw_mqtt_acknowledge(bridge->mqtt, round->puback[i].connection, round->puback[i].id);
+        if (bridge->spooling) {
+            send_puback(bridge, round->puback[i].connection, round->puback[i].id);
+        } else if (mw_bridge_answers_puback(&bridge->answers, round->puback[i]) != MW_OK) {
+            bridge->let_go = true; /* the broker has to send it again */
+        }
     }
-    mw_bridge_intake_stored(&bridge->intake, send_ack, bridge);
+    mw_bridge_intake_stored(&bridge->intake, bridge->spooling ? send_ack : keep_ack, bridge);
+    if (!bridge->spooling) {
+        mw_bridge_answers_round(&bridge->answers);
+    }
 }
 
 static mw_err connect_broker(struct bridge *bridge, struct mw_error *error);
@@ -152,9 +198,14 @@ static void store_round(struct bridge *bridge)
 /* Nobody waits for what the round holds: that commands went out, which a crash would only make
  * happen again. Their answers are milliseconds away and need the disk anyway; a sync of its own
  * would stand in the way of the next record and the next command. */
-static bool can_wait(const struct mw_bridge_intake *intake)
+static bool can_wait(const struct bridge *bridge)
 {
+    const struct mw_bridge_intake *intake = &bridge->intake;
     const struct mw_bridge_round *round = &intake->round;
+    /* While the disk is busy, what comes can as well be gathered. */
+    if (!bridge->spooling && mw_bridge_answers_waiting(&bridge->answers) >= SYNC_ROUNDS) {
+        return true;
+    }
     return !round->pressing && round->n_pubacks == 0 && round->n_receipts == 0 &&
            intake->touched == NULL;
 }
@@ -176,7 +227,7 @@ static void on_after(void *context)
 {
     struct bridge *bridge = context;
     if (!bridge->paused && bridge->mqtt != NULL) {
-        if (!can_wait(&bridge->intake)) {
+        if (!can_wait(bridge)) {
             store_round(bridge);
         }
         if (!bridge->paused && (!bridge->spooling || mw_bridge_far_free(&bridge->far))) {
@@ -321,6 +372,8 @@ static void on_second(void *context)
     mw_stream_tidy(bridge->spooling ? bridge->far.spool.stream : bridge->stream);
     read_stream(bridge);
     mw_bridge_outgoing_resend(&bridge->outgoing);
+    bridge->position_due = true;
+    bridge->intake.round.moved |= bridge->moved;
     bridge->intake.round.pressing |= !mw_bridge_round_empty(&bridge->intake.round);
     write_stats(bridge);
 }
@@ -422,6 +475,10 @@ static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
     struct mw_loop *loop = bridge->role.loop;
     int fd = mw_stream_reader_fd(bridge->outgoing.reader);
     mw_err err = mw_loop_add_after(loop, on_after, bridge, NULL, error);
+    if (err == MW_OK && !bridge->spooling) {
+        const struct mw_bridge_answer_calls calls = {send_puback, send_ack, on_disk_failed, bridge};
+        err = mw_bridge_answers_init(&bridge->answers, bridge->stream, loop, &calls, error);
+    }
     if (err == MW_OK && bridge->spooling) {
         err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, on_stream, bridge, error);
     } else if (err == MW_OK && fd >= 0) {
@@ -483,8 +540,11 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_role_run(&bridge.role, error);
         if (!bridge.paused) {
+            bridge.position_due = true;
+            bridge.intake.round.moved |= bridge.moved;
             store_round(&bridge);
         }
+        mw_bridge_answers_finish(&bridge.answers);
     }
     if (bridge.mqtt != NULL) {
         mw_bridge_foreign_state(&bridge.foreign, false);
@@ -492,6 +552,7 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     mw_bridge_node_free(bridge.node);
     mw_mqtt_free(bridge.mqtt);
     mw_bridge_foreign_clear(&bridge.foreign);
+    mw_bridge_answers_clear(&bridge.answers);
     if (bridge.spooling) {
         mw_bridge_far_close(&bridge.far);
         bridge.stream = bridge.far.stream;
