@@ -233,6 +233,13 @@ static mw_err choose(struct mw_bridge_far *far, struct mw_bridge_round *round)
 {
     mw_err err = MW_OK;
     mw_bridge_round_clear(&far->direct);
+    if (mw_bridge_spool_waiting(&far->spool) == 0) {
+        err = mw_bridge_round_copy(&far->direct, round);
+        for (size_t i = 0; i < round->n_items; i++) {
+            round->item[i].direct = err == MW_OK;
+        }
+        return err;
+    }
     for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
         struct mw_bridge_item *item = &round->item[i];
         if (mw_bridge_spool_behind(&far->spool, round, i)) {
