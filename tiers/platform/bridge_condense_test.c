@@ -41,8 +41,8 @@ static void open_spool(struct place *place, int64_t limit)
 {
     struct mw_bridge_mark none = {0};
     uint64_t number;
-    assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", limit, &place->tried,
-                                   &number, &why));
+    assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", limit,
+                                   &place->tried, &number, &why));
     assert_ok(mw_bridge_spool_recover(&place->spool, &none, &why));
 }
 
@@ -276,7 +276,7 @@ static void test_goes_on_after_a_restart(void **state)
         struct mw_bridge_mark mark = place->spool.mark;
         mw_bridge_spool_close(&place->spool);
         uint64_t number;
-        assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", 64 << 10,
+        assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", 64 << 10,
                                        &place->tried, &number, &why));
         assert_ok(mw_bridge_spool_recover(&place->spool, &mark, &why));
         assert_int_equal(place->spool.bytes, bytes);
