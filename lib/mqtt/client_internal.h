@@ -64,6 +64,7 @@ struct mw_mqtt {
     bool lost;
     bool blocked;  /* the socket takes nothing until it is writable again */
     bool received; /* messages since the last on_idle */
+    bool soon_set; /* `soon` is due */
     bool more;     /* the last read left something behind that no event will tell of */
     char reason[320];
 

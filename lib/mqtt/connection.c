@@ -24,7 +24,8 @@
 
 void mw_mqtt_send_later(struct mw_mqtt *client)
 {
-    if (!client->handling) {
+    if (!client->handling && !client->soon_set) {
+        client->soon_set = true;
         mw_loop_set_timer(client->loop, client->soon, 0, 0);
     }
 }
@@ -364,6 +365,7 @@ void mw_mqtt_on_timer(void *context)
 void mw_mqtt_on_soon(void *context)
 {
     struct mw_mqtt *client = context; /* it makes a round, at whose end comes mw_mqtt_on_after */
+    client->soon_set = false;
     if (client->more) {
         mw_mqtt_on_io(client, EPOLLIN);
     }

@@ -47,6 +47,7 @@ struct mw_bridge_far {
     bool kept;       /* it is in the spool, as tried */
     bool unknown;    /* a transaction may be in Kafka or not: the stream has to be opened again */
     bool launched;   /* the round that is being stored has been given directly */
+    bool told;       /* that something is dropped */
     bool reader_due; /* the reader has moved, and its position is not committed */
     bool fetched;    /* a poll is over, and its records have not been taken */
     bool fetch_due;  /* the reader had something while an errand was under way */

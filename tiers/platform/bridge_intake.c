@@ -176,21 +176,24 @@ static mw_err keep_record(struct mw_bridge_intake *intake, struct mw_bridge_devi
 static mw_err read_record(struct mw_bridge_intake *intake, size_t i, struct record *record,
                           struct mw_why *why)
 {
+    enum { BOOT, SEQ, RECEIVED, SUSPECT, FROM, TO, KEYS };
+    static const struct mw_span key[KEYS] = {{"boot", 4},          {"seq", 3},  {"received", 8},
+                                             {"time_suspect", 12}, {"from", 4}, {"to", 2}};
     const struct mw_wire_parser *parser = intake->parser;
-    struct mw_span boot, seq;
+    struct mw_span value[KEYS];
     uint64_t number = 0;
     *record = (struct record){.text = mw_wire_item(parser, i)};
-    if (mw_wire_get(parser, i, "boot", &boot) == MW_OK &&
-        mw_wire_get(parser, i, "seq", &seq) == MW_OK &&
-        mw_number_parse_u64(boot, &number) == MW_OK && number <= UINT32_MAX &&
-        mw_number_parse_u64(seq, &record->seq) == MW_OK) {
+    mw_wire_get_all(parser, i, key, value, KEYS);
+    if (value[BOOT].data != NULL && value[SEQ].data != NULL &&
+        mw_number_parse_u64(value[BOOT], &number) == MW_OK && number <= UINT32_MAX &&
+        mw_number_parse_u64(value[SEQ], &record->seq) == MW_OK) {
         record->boot = (uint32_t)number;
         record->numbered = true;
     }
-    if (mw_wire_has(parser, i, "received") || mw_wire_has(parser, i, "time_suspect")) {
+    if (value[RECEIVED].data != NULL || value[SUSPECT].data != NULL) {
         return mw_fail(why, MW_ERR_PARSE, "received and time_suspect are the bridge's to say", 0);
     }
-    record->sketch = mw_wire_has(parser, i, "from") && mw_wire_has(parser, i, "to");
+    record->sketch = value[FROM].data != NULL && value[TO].data != NULL;
     if (record->sketch) {
         mw_err err = mw_wire_read_sketch(parser, i, &intake->sketch, why);
         record->device = intake->sketch.device;

@@ -105,10 +105,18 @@ mw_err mw_bridge_print_position(const struct mw_bridge_device *device, struct mw
     mw_err err = mw_buffer_printf(
         out,
         "{\"boot\":%lu,\"next\":%llu,\"stored\":%llu,\"sketches\":%llu,\"dead\":%llu,"
-        "\"skipped\":%llu,\"time\":%s,\"received\":%s",
+        "\"skipped\":%llu",
         (unsigned long)device->boot, (unsigned long long)device->next,
         (unsigned long long)device->stored, (unsigned long long)device->sketches,
-        (unsigned long long)device->dead, (unsigned long long)device->skipped, time, received);
+        (unsigned long long)device->dead, (unsigned long long)device->skipped);
+    if (err == MW_OK && (device->dropped > 0 || device->merged > 0)) {
+        err = mw_buffer_printf(out, ",\"dropped\":%llu,\"merged\":%llu",
+                               (unsigned long long)device->dropped,
+                               (unsigned long long)device->merged);
+    }
+    if (err == MW_OK) {
+        err = mw_buffer_printf(out, ",\"time\":%s,\"received\":%s", time, received);
+    }
     for (size_t i = 0; i < device->n_machines && err == MW_OK; i++) {
         err = mw_buffer_printf(out, "%s\"%s\"", i == 0 ? ",\"machines\":[" : ",",
                                device->machines[i]);
@@ -170,6 +178,8 @@ mw_err mw_bridge_read_position(struct mw_wire_parser *parser, struct mw_span jso
     device->sketches = read_u64(parser, "sketches");
     device->dead = read_u64(parser, "dead");
     device->skipped = read_u64(parser, "skipped");
+    device->dropped = read_u64(parser, "dropped");
+    device->merged = read_u64(parser, "merged");
     device->time = read_time(parser, "time");
     device->received = read_time(parser, "received");
     struct mw_span machines;

@@ -5,12 +5,14 @@
  * later waits until the thing has sent what is between. A position is committed with the records
  * themselves, as the newest value of the device's key in the compacted topic `position`:
  *
- *   {"boot":B,"next":N,"stored":S,"sketches":K,"dead":D,"skipped":X,"time":T,"received":R,
- *    "machines":["name",...]}
+ *   {"boot":B,"next":N,"stored":S,"sketches":K,"dead":D,"skipped":X,"dropped":L,"merged":M,"time":T,
+ *    "received":R,"machines":["name",...]}
  *
  * stored counts numbered records in the stream, sketches those of them that are sketches, dead
  * those that took a number but could not be read, skipped the numbers that the thing said it had
- * given up. time is the newest record's own, received when the newest record came. machines is left
+ * given up. time is the newest record's own, received when the newest record came. dropped counts
+ * the numbers that the bridge's spool has given up, merged the sketches that it has added to older
+ * ones (bridge_condense.h); both are in none of the others, and left out while 0. machines is left
  * out while the device has no machine but the one of its own name. */
 #ifndef MW_PLATFORM_BRIDGE_POSITION_H
 #define MW_PLATFORM_BRIDGE_POSITION_H
@@ -30,7 +32,7 @@ struct mw_bridge_device {
     bool known;
     uint32_t boot;
     uint64_t next;
-    uint64_t stored, sketches, dead, skipped;
+    uint64_t stored, sketches, dead, skipped, dropped, merged;
     int64_t time, received;
     char (*machines)[MW_NAME_MAX + 1];
     size_t n_machines;

@@ -1,4 +1,5 @@
 /* bridge_stats.c - run/bridge.json: what the bridge says of itself. */
+#include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
 #include "tiers/platform/json_text.h"
@@ -49,10 +50,14 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
                                (unsigned long long)figures[i].value);
     }
     if (err == MW_OK && far != NULL) {
-        err = mw_buffer_printf(&text, ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld",
+        struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
+        err = mw_buffer_printf(&text,
+                               ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld,"
+                               "\"spool_merged\":%llu,\"spool_dropped\":%llu",
                                far->near ? "false" : "true",
                                (unsigned long long)mw_bridge_spool_waiting(&far->spool),
-                               (long long)far->spool.bytes);
+                               (long long)far->spool.bytes, (unsigned long long)done.merged,
+                               (unsigned long long)done.dropped);
     }
     if (err == MW_OK && mw_buffer_add(&text, "}\n", 2) == MW_OK) {
         mw_run_file_replace(path, (struct mw_span){text.data, text.size});

@@ -11,9 +11,11 @@ enum { TOKENS = 8192, BATCH = 512, HIGHEST_LEVEL = 3 };
 
 size_t mw_ledger_event_size(const struct mw_ledger_event *event)
 {
-    bool counts = event->kind == MW_LEDGER_IS_POSITION || event->kind == MW_LEDGER_IS_SKETCH ||
-                  event->kind == MW_LEDGER_IS_STATUS;
-    return counts ? sizeof *event : offsetof(struct mw_ledger_event, count);
+    if (event->kind == MW_LEDGER_IS_POSITION) {
+        return sizeof *event;
+    }
+    bool counts = event->kind == MW_LEDGER_IS_SKETCH || event->kind == MW_LEDGER_IS_STATUS;
+    return offsetof(struct mw_ledger_event, count) + (counts ? 2 * sizeof event->count[0] : 0);
 }
 
 /* ---- one record ---- */
@@ -42,6 +44,7 @@ static bool read_stored(const struct mw_ledger_source *source, bool sketch,
     } else if (sketch) {
         event->kind = MW_LEDGER_IS_SKETCH;
         (void)get_u64(source, "count", &event->count[0]);
+        (void)get_u64(source, "merged", &event->count[1]);
     } else {
         event->kind = MW_LEDGER_IS_STORED;
         event->flag = source->served != 0 && event->appended > source->served;
@@ -156,7 +159,8 @@ static bool give_position(void *context, struct mw_span key, struct mw_span valu
             .kind = MW_LEDGER_IS_POSITION,
             .boot = position.boot,
             .seq = position.next,
-            .count = {position.stored, position.dead, position.skipped},
+            .count = {position.stored, position.dead, position.skipped, position.dropped,
+                      position.merged},
         };
         visit->err = visit->fn(visit->context, key, &event, visit->error);
     }
