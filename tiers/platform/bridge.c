@@ -10,7 +10,9 @@
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_pace.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -43,6 +45,7 @@ struct bridge {
     char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
     struct mw_mqtt *mqtt;
 
+    struct mw_bridge_pace pace;
     bool paused;   /* the stream cannot be written: the round waits */
     bool let_go;   /* messages came meanwhile and were not taken */
     int64_t delay; /* before the next attempt */
@@ -168,10 +171,21 @@ static void resume_intake(struct bridge *bridge)
     }
 }
 
+/* Lets the next round gather, if that is worth it. */
+static void rest(struct bridge *bridge, size_t messages, int64_t began)
+{
+    int64_t time = mw_bridge_pace_rest(&bridge->pace, messages, began, mw_clock_monotonic());
+    if (time > 0 && bridge->mqtt != NULL) {
+        mw_mqtt_rest(bridge->mqtt, time);
+    }
+}
+
 static void store_round(struct bridge *bridge)
 {
     struct mw_error error = {0};
     struct mw_bridge_intake *intake = &bridge->intake;
+    const size_t messages = intake->round.n_pubacks;
+    const int64_t began = mw_clock_monotonic();
     if (mw_bridge_round_empty(&intake->round) && intake->touched == NULL) {
         return;
     }
@@ -192,6 +206,8 @@ static void store_round(struct bridge *bridge)
     acknowledge(bridge);
     if (bridge->paused) {
         resume_intake(bridge);
+    } else if (bridge->spooling) {
+        rest(bridge, messages, began);
     }
 }
 
@@ -530,6 +546,9 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
 
 mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
 {
+    /* What librdkafka's threads free was mostly taken by another, and an arena of each thread's own
+     * would keep it. */
+    (void)mallopt(M_ARENA_MAX, 1);
     static struct bridge bridge; /* some 30 KiB of parsed records are no matter for the stack */
     bridge = (struct bridge){.plant = plant};
     mw_err err = mw_role_init(&bridge.role, "bridge", error);
