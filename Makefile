@@ -99,7 +99,7 @@ man: build
 	@echo $(BUILD)/millwright.1
 
 # Also whole plants, every process of them emulated.
-ARM64_LOOP := ^loop/(up|input|layout|tls)$$
+ARM64_LOOP := ^loop/(up|input|layout|tls)$$|^image/
 arm64:
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
@@ -111,7 +111,7 @@ image-arm64: image
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
 	@cmake --build --preset arm64 --target millwright
-	@python3 -B deploy/image/make.py build/millwright.tar $(IMAGE) $(BUILD)/millwright build/arm64/millwright
+	@python3 -B deploy/image/make.py $(BUILD)/millwright.tar $(IMAGE) $(BUILD)/millwright build/arm64/millwright
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)
