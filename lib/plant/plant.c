@@ -298,15 +298,17 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
 
-/* Keys below `topics` are the user's own names. */
-static const char *const free_prefixes[] = {"topics", NULL};
+/* Keys below these are the user's own names. */
+static const char *const free_prefixes[] = {"topics", "commands", NULL};
 
 static mw_err take_free(void *context, const char *key, const char *text, unsigned line,
                         struct mw_error *error)
 {
     (void)line;
     struct mw_plant *plant = context;
-    return mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error);
+    return strncmp(key, "topics.", strlen("topics.")) == 0
+               ? mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error)
+               : mw_command_maps_add(&plant->commands, key + strlen("commands."), text, error);
 }
 
 /* An identifier of Sparkplug is one level of a topic. */
@@ -365,6 +367,11 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "so no comparison could ever be made",
                             path, (long long)plant->watch.minimum, (long long)plant->watch.window);
     }
+    struct mw_error why = {0};
+    mw_err err = mw_command_maps_check(&plant->commands, &plant->topics, &why);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "%s: %s", path, why.text);
+    }
     return check_sparkplug(plant, path, error);
 }
 
@@ -395,6 +402,7 @@ void mw_plant_clear(struct mw_plant *plant)
     free(plant->file);
     plant->file = NULL;
     mw_topic_maps_clear(&plant->topics);
+    mw_command_maps_clear(&plant->commands);
     mw_options_clear(mw_plant_options, plant);
 }
 

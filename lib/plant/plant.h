@@ -6,6 +6,7 @@
 #define MW_PLANT_PLANT_H
 
 #include "lib/base/options.h"
+#include "lib/plant/command_map.h"
 #include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
@@ -28,6 +29,7 @@ struct mw_plant {
     } broker;
 
     struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
+    struct mw_command_maps commands; /* how their devices are told what to do */
 
     struct {
         struct mw_list groups; /* whose edge nodes the bridge takes in; "+": all; empty: none */

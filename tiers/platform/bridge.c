@@ -9,6 +9,7 @@
 #include "tiers/platform/bridge_far.h"
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
+#include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_outgoing.h"
 
 #include <stdio.h>
@@ -433,6 +434,13 @@ static mw_err open_spool(struct bridge *bridge, struct mw_error *error)
     return err;
 }
 
+static mw_err tell(void *context, const struct mw_bridge_device *device,
+                   const struct mw_command *command, struct mw_span json, const char **fault)
+{
+    const struct bridge *bridge = context;
+    return mw_bridge_order_send(&bridge->foreign, device, command, json, fault);
+}
+
 static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
 {
     char uri[4096 + 16], artifacts[4096];
@@ -465,9 +473,12 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_bridge_foreign_load(&bridge->foreign, bridge->stream, error);
     }
-    return err == MW_OK ? mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake,
-                                                  bridge->stream, sender, artifacts, error)
-                        : err;
+    if (err == MW_OK) {
+        err = mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake, bridge->stream, sender,
+                                      artifacts, error);
+        bridge->outgoing.order = (struct mw_bridge_order){tell, bridge};
+    }
+    return err;
 }
 
 static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
