@@ -4,7 +4,7 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
-	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
+	libnghttp2-dev libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
