@@ -1,4 +1,5 @@
-/* Any bytes as messages in pieces, as a deadline and a text, and as all that a client of a gRPC server sends. */
+/* Any bytes as messages in pieces, as a deadline and a text, and as all that a client of a gRPC
+ * server sends. */
 #include "lib/base/loop.h"
 #include "lib/grpc/message.h"
 #include "lib/grpc/server_internal.h"
@@ -19,7 +20,8 @@ static void must(bool holds)
     }
 }
 
-/* The same bytes, whole and in pieces, are the same messages, which frame to what they came from. */
+/* The same bytes, whole and in pieces, are the same messages, which frame to what they came from.
+ */
 static void check_messages(const uint8_t *data, size_t size)
 {
     struct mw_grpc_reader whole = {.limit = LIMIT}, pieces = {.limit = LIMIT};

@@ -329,8 +329,8 @@ mw_err mw_grpc_connection_open(struct mw_grpc_connection *connection, struct mw_
     if (make_session(connection) != MW_OK) {
         return mw_error_set(error, MW_ERR_MEMORY, "grpc: out of memory");
     }
-    mw_err err = mw_loop_add_timer(connection->loop, 0, 0, on_soon, connection, &connection->soon,
-                                   error);
+    mw_err err =
+        mw_loop_add_timer(connection->loop, 0, 0, on_soon, connection, &connection->soon, error);
     if (err == MW_OK) {
         err = mw_loop_add_fd(connection->loop, connection->fd, EPOLLIN, on_ready, connection,
                              &connection->watch, error);

@@ -88,8 +88,8 @@ mw_err mw_grpc_frame(struct mw_buffer *out, struct mw_span message)
 static const struct {
     char unit;
     int64_t nanoseconds;
-} units[] = {{'n', 1},          {'u', 1000},
-             {'m', 1000000},    {'S', INT64_C(1000000000)},
+} units[] = {{'n', 1},           {'u', 1000},
+             {'m', 1000000},     {'S', INT64_C(1000000000)},
              {'M', 60000000000}, {'H', INT64_C(3600000000000)}};
 enum { UNITS = sizeof units / sizeof *units, DIGITS = 8 };
 
@@ -108,9 +108,8 @@ mw_err mw_grpc_parse_timeout(struct mw_span text, int64_t *microseconds)
     for (size_t i = 0; i < UNITS; i++) {
         if (units[i].unit == text.data[text.size - 1]) {
             /* Eight digits of hours are more nanoseconds than there is room for. */
-            *microseconds = units[i].nanoseconds >= 1000
-                                ? value * (units[i].nanoseconds / 1000)
-                                : (value + 999) / 1000;
+            *microseconds = units[i].nanoseconds >= 1000 ? value * (units[i].nanoseconds / 1000)
+                                                         : (value + 999) / 1000;
             return MW_OK;
         }
     }

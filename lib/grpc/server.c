@@ -211,18 +211,17 @@ mw_err mw_grpc_server_take(struct mw_grpc_server *server, int fd)
         return MW_ERR_MEMORY;
     }
     accepted->server = server;
-    accepted->connection =
-        (struct mw_grpc_connection){.loop = server->loop,
-                                    .fd = fd,
-                                    .server = true,
-                                    .message_limit = MW_GRPC_MESSAGE_LIMIT,
-                                    .on_headers = on_headers,
-                                    .on_data = on_data,
-                                    .on_half = on_half,
-                                    .on_too_much = on_too_much,
-                                    .on_stream_closed = on_stream_closed,
-                                    .on_deadline = on_deadline,
-                                    .on_broken = on_broken};
+    accepted->connection = (struct mw_grpc_connection){.loop = server->loop,
+                                                       .fd = fd,
+                                                       .server = true,
+                                                       .message_limit = MW_GRPC_MESSAGE_LIMIT,
+                                                       .on_headers = on_headers,
+                                                       .on_data = on_data,
+                                                       .on_half = on_half,
+                                                       .on_too_much = on_too_much,
+                                                       .on_stream_closed = on_stream_closed,
+                                                       .on_deadline = on_deadline,
+                                                       .on_broken = on_broken};
     accepted->next = server->accepted;
     server->accepted = accepted;
     server->n++;
