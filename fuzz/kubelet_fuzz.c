@@ -1,4 +1,5 @@
-/* Any bytes as a kubelet's requests. What is checked once must be read; ids must lie in the request and be names. */
+/* Any bytes as a kubelet's requests. What is checked once must be read; ids must lie in the request
+ * and be names. */
 #include "lib/kubelet/device_plugin.h"
 
 #include <stdlib.h>

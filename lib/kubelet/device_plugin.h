@@ -1,5 +1,5 @@
-/* device_plugin.h - the messages between a kubelet and a device plugin (device plugin API v1beta1 of
- * k8s.io/kubelet), as protocol buffers. Fields, by number:
+/* device_plugin.h - the messages between a kubelet and a device plugin (device plugin API v1beta1
+ * of k8s.io/kubelet), as protocol buffers. Fields, by number:
  *
  *   RegisterRequest      1 version  2 endpoint  3 resource_name  4 options
  *   DevicePluginOptions  1 pre_start_required  2 get_preferred_allocation_available
@@ -63,8 +63,8 @@ struct mw_kubelet_container {
 };
 
 /* Checks an AllocateRequest or (preferred) a PreferredAllocationRequest. Errors: PARSE (no protocol
- * buffer, or a field of another type; an empty id, or one with other than printable ASCII), TOO_LARGE
- * (more than the limits above), both with *why. */
+ * buffer, or a field of another type; an empty id, or one with other than printable ASCII),
+ * TOO_LARGE (more than the limits above), both with *why. */
 mw_err mw_kubelet_check_request(struct mw_span request, bool preferred, struct mw_why *why);
 /* The container at *at (0 at first) of a checked request; false at its end. */
 bool mw_kubelet_next_container(struct mw_span request, bool preferred, size_t *at,

@@ -42,7 +42,8 @@ static void test_what_a_plugin_says(void **state)
 
 static void test_an_allocate_request(void **state)
 {
-    struct mw_span request = BYTES("\x0a\x08\x0a\x02u1\x0a\x02u2\x0a\x00\x12\x01?\x0a\x04\x0a\x02u3");
+    struct mw_span request =
+        BYTES("\x0a\x08\x0a\x02u1\x0a\x02u2\x0a\x00\x12\x01?\x0a\x04\x0a\x02u3");
     static struct mw_kubelet_container container;
     size_t at = 0;
     (void)state;
@@ -78,7 +79,7 @@ static void test_bytes_that_are_no_request(void **state)
         struct mw_span bytes;
         size_t where;
     } bad[] = {
-        {BYTES("\x0a\x09\x0a\x02u1"), 0},  /* longer than it is */
+        {BYTES("\x0a\x09\x0a\x02u1"), 0},       /* longer than it is */
         {BYTES("\x0a\x04\x0a\x00\x00\x00"), 0}, /* an empty id */
         {BYTES("\x0a\x04\x0a\x02u "), 0},
         {BYTES("\x08\x01"), 0}, /* of another wire type */
@@ -95,11 +96,10 @@ static void test_bytes_that_are_no_request(void **state)
     for (size_t i = 0; i < sizeof many; i += 2) {
         memcpy(many + i, "\x0a\x00", 2);
     }
-    assert_int_equal(
-        mw_kubelet_check_request((struct mw_span){many, sizeof many}, false, NULL),
-        MW_ERR_TOO_LARGE);
-    assert_int_equal(
-        mw_kubelet_check_request((struct mw_span){many, sizeof many - 2}, false, NULL), MW_OK);
+    assert_int_equal(mw_kubelet_check_request((struct mw_span){many, sizeof many}, false, NULL),
+                     MW_ERR_TOO_LARGE);
+    assert_int_equal(mw_kubelet_check_request((struct mw_span){many, sizeof many - 2}, false, NULL),
+                     MW_OK);
 }
 
 int main(void)

@@ -17,9 +17,8 @@ static pb_ostream_t stream_of(struct mw_buffer *out)
 static bool put_text(pb_ostream_t *stream, uint32_t tag, const char *text)
 {
     struct mw_span span = mw_span_of(text);
-    return span.size == 0 ||
-           (pb_encode_tag(stream, PB_WT_STRING, tag) &&
-            pb_encode_string(stream, (const pb_byte_t *)span.data, span.size));
+    return span.size == 0 || (pb_encode_tag(stream, PB_WT_STRING, tag) &&
+                              pb_encode_string(stream, (const pb_byte_t *)span.data, span.size));
 }
 
 static bool put_bool(pb_ostream_t *stream, uint32_t tag, bool value)
@@ -39,8 +38,8 @@ static mw_err put_message(struct mw_buffer *out, uint32_t tag, struct mw_span me
 /* Puts `inner` (freed), of which `good` tells whether it was written, into `out`. */
 static mw_err close_message(struct mw_buffer *out, uint32_t tag, struct mw_buffer *inner, bool good)
 {
-    mw_err err = good ? put_message(out, tag, (struct mw_span){inner->data, inner->size})
-                      : MW_ERR_MEMORY;
+    mw_err err =
+        good ? put_message(out, tag, (struct mw_span){inner->data, inner->size}) : MW_ERR_MEMORY;
     mw_buffer_free(inner);
     return err;
 }
@@ -50,8 +49,8 @@ static mw_err put_texts(struct mw_buffer *out, uint32_t tag, const char *first, 
 {
     struct mw_buffer inner = {0};
     pb_ostream_t stream = stream_of(&inner);
-    bool good = put_text(&stream, 1, first) && put_text(&stream, 2, second) &&
-                put_text(&stream, 3, third);
+    bool good =
+        put_text(&stream, 1, first) && put_text(&stream, 2, second) && put_text(&stream, 3, third);
     return close_message(out, tag, &inner, good);
 }
 
@@ -88,9 +87,9 @@ mw_err mw_kubelet_write_device(struct mw_buffer *out, const char *id, bool healt
 {
     struct mw_buffer device = {0};
     pb_ostream_t stream = stream_of(&device);
-    bool good =
-        put_text(&stream, 1, id) && put_text(&stream, 2, healthy ? "Healthy" : "Unhealthy") &&
-        (numa < 0 || put_topology(&device, numa));
+    bool good = put_text(&stream, 1, id) &&
+                put_text(&stream, 2, healthy ? "Healthy" : "Unhealthy") &&
+                (numa < 0 || put_topology(&device, numa));
     return close_message(out, 1, &device, good);
 }
 
