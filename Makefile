@@ -11,7 +11,7 @@ FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-kafka check-sparkplug check-gateways check-sanitize \
+.PHONY: demo check bench build check-models check-kafka check-sparkplug check-gateways check-node check-sanitize \
 	check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
@@ -74,6 +74,11 @@ check-kafka: build
 check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/gateways/check.sh $(BUILD)
+
+# `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
+check-node: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/node/check.sh $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

@@ -191,8 +191,7 @@ static void on_time(void *context)
         node->looking = true;
         node->since = mw_clock_monotonic();
         mw_errand_start(node->errand, look, node);
-    } else if (!node->doubted &&
-               mw_clock_monotonic() - node->since >= node->options->patience) {
+    } else if (!node->doubted && mw_clock_monotonic() - node->since >= node->options->patience) {
         doubt(node);
     }
 }
@@ -207,8 +206,8 @@ static mw_err begin(struct node *node, struct mw_error *error)
         err = mw_errand_new(&node->errand, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_fd(loop, mw_errand_fd(node->errand), EPOLLIN, on_looked, node, NULL,
-                             error);
+        err =
+            mw_loop_add_fd(loop, mw_errand_fd(node->errand), EPOLLIN, on_looked, node, NULL, error);
     }
     node->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (err == MW_OK && node->inotify < 0) {

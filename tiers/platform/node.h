@@ -1,9 +1,9 @@
 /* node.h - role node: the accelerators of this machine, for Kubernetes.
  *
  * Looks into sysfs again and again, and serves the kubelet one device plugin a class: a socket
- * millwright-<class>.sock beside the kubelet's, the resource millwright.dev/<class>. The devices are
- * looked at on a thread of their own, because one that is wedged may hold up who asks it: while that
- * look does not return, all are reported unhealthy.
+ * millwright-<class>.sock beside the kubelet's, the resource millwright.dev/<class>. The devices
+ * are looked at on a thread of their own, because one that is wedged may hold up who asks it: while
+ * that look does not return, all are reported unhealthy.
  *
  * A device that has gone is reported unhealthy at once and forgotten after a while; one that comes
  * back at its port is the same one. */

@@ -71,8 +71,7 @@ static void watch(struct mw_node_plugin *plugin, struct mw_grpc_call *call)
         return;
     }
     plugin->watcher[plugin->watchers++] = call;
-    mw_log(MW_LOG_INFO, plugin->class, "the kubelet watches",
-           MW_KS("resource", plugin->resource));
+    mw_log(MW_LOG_INFO, plugin->class, "the kubelet watches", MW_KS("resource", plugin->resource));
     tell_one(plugin, call);
 }
 
@@ -187,8 +186,8 @@ static void allocate(struct mw_node_plugin *plugin, struct mw_grpc_call *call,
     finish(call, &out, err);
 }
 
-/* A container that starts again is given by the kubelet what its pod was given once. When the device
- * has come back at another address since, that is a node which is not there any more. */
+/* A container that starts again is given by the kubelet what its pod was given once. When the
+ * device has come back at another address since, that is a node which is not there any more. */
 static void pre_start(struct mw_node_plugin *plugin, struct mw_grpc_call *call,
                       struct mw_span request)
 {
@@ -258,8 +257,7 @@ static mw_err write_choice(const struct mw_node_plugin *plugin,
     return err;
 }
 
-static void prefer(struct mw_node_plugin *plugin, struct mw_grpc_call *call,
-                   struct mw_span request)
+static void prefer(struct mw_node_plugin *plugin, struct mw_grpc_call *call, struct mw_span request)
 {
     static struct mw_kubelet_container container;
     struct mw_buffer out = {0};

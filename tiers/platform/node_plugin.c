@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #define ANSWER_LIMIT (10 * MW_SECOND) /* for the kubelet's answer to a registration */
-#define RETRY_FIRST MW_SECOND
+#define RETRY_FIRST (MW_SECOND / 10)
 #define RETRY_MOST (30 * MW_SECOND)
 
 /* ---- devices ---- */
@@ -107,8 +107,7 @@ static bool change_missing(struct mw_node_plugin *plugin, const struct mw_accele
 
 static void add_one(struct mw_node_plugin *plugin, const struct mw_accelerator *device)
 {
-    struct mw_node_device *all =
-        realloc(plugin->device, (plugin->n + 1) * sizeof *plugin->device);
+    struct mw_node_device *all = realloc(plugin->device, (plugin->n + 1) * sizeof *plugin->device);
     if (all != NULL) { /* else the next look finds it again */
         plugin->device = all;
         all[plugin->n++] = (struct mw_node_device){.device = *device};
@@ -245,7 +244,7 @@ static bool serve(struct mw_node_plugin *plugin)
 
 static void failed(struct mw_node_plugin *plugin, const char *reason)
 {
-    int64_t delay = RETRY_FIRST << (plugin->failures < 5 ? plugin->failures : 5);
+    int64_t delay = RETRY_FIRST << (plugin->failures < 9 ? plugin->failures : 9);
     delay = delay < RETRY_MOST ? delay : RETRY_MOST;
     mw_log(plugin->failures == 0 ? MW_LOG_WARN : MW_LOG_DEBUG, plugin->class,
            "could not register with the kubelet", MW_KS("reason", reason),
@@ -283,9 +282,9 @@ static void register_at(struct mw_node_plugin *plugin, const char *path)
     }
     plugin->registering = true;
     if (err == MW_OK) {
-        err = mw_grpc_client_call(plugin->client, MW_KUBELET_REGISTER,
-                                  (struct mw_span){request.data, request.size}, ANSWER_LIMIT,
-                                  &reply);
+        err =
+            mw_grpc_client_call(plugin->client, MW_KUBELET_REGISTER,
+                                (struct mw_span){request.data, request.size}, ANSWER_LIMIT, &reply);
     }
     if (err != MW_OK) {
         failed(plugin, error.code != MW_OK ? error.text : mw_err_text(err));
@@ -341,8 +340,7 @@ struct mw_node_plugin *mw_node_plugin_new(struct mw_loop *loop,
     plugin->loop = loop;
     plugin->options = options;
     snprintf(plugin->class, sizeof plugin->class, "%s", class);
-    snprintf(plugin->resource, sizeof plugin->resource, MW_ACCELERATOR_DOMAIN "/%s",
-             plugin->class);
+    snprintf(plugin->resource, sizeof plugin->resource, MW_ACCELERATOR_DOMAIN "/%s", plugin->class);
     snprintf(plugin->endpoint, sizeof plugin->endpoint, "millwright-%s.sock", plugin->class);
     if (mw_loop_add_timer(loop, -1, 0, on_retry, plugin, &plugin->retry, NULL) != MW_OK) {
         free(plugin);

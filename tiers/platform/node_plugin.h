@@ -16,7 +16,7 @@ struct mw_node_plugin;
 
 struct mw_node_device {
     struct mw_accelerator device;
-    int64_t gone;                   /* monotonic time since when it is missing; 0: it is there */
+    int64_t gone;                    /* monotonic time since when it is missing; 0: it is there */
     char given[MW_ACCELERATOR_PATH]; /* node that a container was given last; "": none */
 };
 
