@@ -8,6 +8,7 @@ import time
 
 import grpc
 
+from api import Api
 from kubelet import Kubelet, refused
 from machine import Failed, Machine, check, say, wait
 
@@ -297,9 +298,40 @@ def cdi(program):
         check(os.path.exists(machine.path("cdi/vendor.json")), "another's file went")
 
 
+def labels(program):
+    with Machine(program) as machine, Api(machine.path("account"), [500, 429]) as api:
+        machine.plug_usb("1-1.4", 4)
+        machine.start("--node-name", "edge-7", "--service-account", api.account, "--forget", "1h",
+                      environment=api.environment)
+        check(api.wait_label("edgetpu") == "true", "no label")
+        method, path, headers, patch = api.requests[-1]
+        check((method, path) == ("PATCH", "/api/v1/nodes/edge-7"), f"{method} {path}")
+        check(headers["Content-Type"] == "application/merge-patch+json", headers)
+        check(headers["Authorization"] == "Bearer secret", headers)
+        check(list(patch) == ["metadata"] and list(patch["metadata"]) == ["labels"], f"{patch}")
+        check(api.labels["edgetpu.count"] == "1" and api.labels["nvidia"] is None and
+              api.labels["nvidia.count"] is None, f"{api.labels}")
+        check(len(api.requests) >= 3, "500 and 429 were not tried again")
+        machine.wait_log("this node could not be labelled")
+        machine.plug_usb("1-1.3", 5)
+        wait("two to be counted", lambda: api.labels["edgetpu.count"] == "2")
+        machine.unplug_usb("1-1.3")
+        machine.unplug_usb("1-1.4")
+        wait("the labels to go", lambda: api.labels["edgetpu"] is None and
+             api.labels["edgetpu.count"] is None)
+
+
+def no_cluster(program):
+    with Machine(program) as machine:
+        machine.plug_usb("1-1.4", 4)
+        machine.start("--node-name", "edge-7")
+        machine.wait_log("not in a cluster: this node is not labelled")
+        machine.wait_log('"found" id=usb-1-1.4')
+
+
 TESTS = [register_and_list, allocate, prefer, unplug, unplugged_for_a_while, firmware_load, wedged,
          held_up, kubelet_restarts, socket_removed, stream_cut, kubelet_comes_late_and_refuses,
-         two_classes, noise, cdi]
+         two_classes, noise, cdi, labels, no_cluster]
 
 
 def main():

@@ -1,5 +1,6 @@
 /* hang.c - preloaded by a test: whoever opens a file named "status" is held up while the file that
- * MILLWRIGHT_HANG_WHILE names is there, as a driver holds up who reads an attribute of a wedged device. */
+ * MILLWRIGHT_HANG_WHILE names is there, as a driver holds up who reads an attribute of a wedged
+ * device. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include "lib/base/log.h"
 #include "lib/base/role.h"
 #include "tiers/platform/node_cdi.h"
+#include "tiers/platform/node_label.h"
 #include "tiers/platform/node_plugin.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ struct node {
 
     struct mw_node_plugin **plugin;
     size_t n;
+
+    struct mw_node_label *label; /* NULL: the node is not labelled */
 
     int inotify, watching; /* watching: inotify's number for the kubelet's folder, -1: none */
     bool said_missing;
@@ -84,6 +87,18 @@ static void look(void *context)
     }
 }
 
+static void label(struct node *node)
+{
+    if (node->label == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        mw_node_label_set(node->label, mw_node_plugin_class(node->plugin[i]),
+                          mw_node_plugin_count(node->plugin[i]));
+    }
+    mw_node_label_send(node->label);
+}
+
 /* The devices found are in the order of their classes. */
 static void take(struct node *node)
 {
@@ -130,6 +145,7 @@ static void on_looked(void *context, uint32_t events)
     if (node->err == MW_OK) {
         take(node);
         tend(node);
+        label(node);
     }
 }
 
@@ -143,6 +159,7 @@ static void doubt(struct node *node)
         mw_node_plugin_doubt(node->plugin[i], text);
     }
     node->doubted = true;
+    label(node);
 }
 
 /* ---- the kubelet's folder ---- */
@@ -198,6 +215,26 @@ static void on_time(void *context)
 
 /* ---- the role ---- */
 
+/* A machine that is in no cluster is worth a word, not an end. */
+static mw_err begin_label(struct node *node, struct mw_error *error)
+{
+    const struct mw_node_options *options = node->options;
+    if (options->node_name[0] == '\0') {
+        mw_log(MW_LOG_INFO, NULL, "no --node-name: this node is not labelled",
+               MW_KS("domain", MW_ACCELERATOR_DOMAIN));
+        return MW_OK;
+    }
+    mw_err err = mw_node_label_new(&node->label, node->role.loop, options->account,
+                                   options->node_name, &node->table, error);
+    if (err == MW_ERR_NOT_FOUND) {
+        mw_log(MW_LOG_WARN, NULL, "not in a cluster: this node is not labelled",
+               MW_KS("account", options->account));
+        *error = (struct mw_error){0};
+        err = MW_OK;
+    }
+    return err;
+}
+
 static mw_err begin(struct node *node, struct mw_error *error)
 {
     struct mw_loop *loop = node->role.loop;
@@ -219,7 +256,7 @@ static mw_err begin(struct node *node, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_loop_add_timer(loop, 0, node->options->interval, on_time, node, NULL, error);
     }
-    return err;
+    return err == MW_OK ? begin_label(node, error) : err;
 }
 
 static void end(struct node *node)
@@ -228,6 +265,7 @@ static void end(struct node *node)
         mw_node_plugin_free(node->plugin[i]);
     }
     free(node->plugin);
+    mw_node_label_free(node->label);
     mw_errand_free(node->errand);
     mw_accelerators_clear(&node->found);
     mw_role_clear(&node->role);

@@ -22,6 +22,7 @@ struct mw_node_options {
     char *kubelet;      /* folder of the kubelet's socket and the plugins' */
     char *cdi;          /* folder of CDI files; "": none are written */
     char *node_name;    /* of this node, to label it; "": it is not labelled */
+    char *account;      /* folder of the service account that may */
     int64_t interval;   /* microseconds between looks */
     int64_t patience;   /* microseconds that a look may take */
     int64_t forget;     /* microseconds after which a device that has gone is forgotten */
