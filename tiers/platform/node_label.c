@@ -14,8 +14,8 @@ struct mw_node_label {
     struct mw_kube_config config;
     struct mw_kube *kube;
     char path[320];
-    json_t *labels; /* as they should be; null: to be taken away */
-    bool changed;   /* since the patch that is under way, or was taken, was made */
+    json_t *labels;        /* as they should be; null: to be taken away */
+    bool changed;          /* since the patch that is under way, or was taken, was made */
     bool sending, waiting; /* for the API server; to try again */
     unsigned failures;
     struct mw_loop_watch *retry;

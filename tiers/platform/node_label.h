@@ -12,9 +12,9 @@
 
 struct mw_node_label;
 
-/* account: the folder of the service account's files. name: of the Node. Every class of the table is
- * set or cleared, so that what an earlier process has left does not stay. Errors: NOT_FOUND (this is
- * no pod), IO, NET, MEMORY. */
+/* account: the folder of the service account's files. name: of the Node. Every class of the table
+ * is set or cleared, so that what an earlier process has left does not stay. Errors: NOT_FOUND
+ * (this is no pod), IO, NET, MEMORY. */
 mw_err mw_node_label_new(struct mw_node_label **label, struct mw_loop *loop, const char *account,
                          const char *name, const struct mw_accelerator_table *table,
                          struct mw_error *error);
