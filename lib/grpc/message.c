@@ -163,7 +163,11 @@ void mw_grpc_unescape(char *out, size_t capacity, struct mw_span text)
             low = hexadecimal(text.data[i + 2]);
         }
         bool escaped = high >= 0 && low >= 0 && (high | low) != 0;
-        out[n++] = escaped ? (char)(high << 4 | low) : text.data[i];
+        out[n] = text.data[i];
+        if (escaped) {
+            out[n] = (char)(high << 4 | low);
+        }
+        n++;
         i += escaped ? 2 : 0;
     }
     out[n] = 0;

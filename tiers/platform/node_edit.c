@@ -12,7 +12,11 @@ static void edit_own(const struct mw_accelerator *const *devices, size_t n,
     size_t length = 0;
     snprintf(name, sizeof name, "MILLWRIGHT_ACCELERATOR_%s", devices[0]->row->class);
     for (char *c = name; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+        if (*c == '-') {
+            *c = '_';
+        } else if (*c >= 'a' && *c <= 'z') {
+            *c = (char)(*c - 'a' + 'A');
+        }
     }
     for (size_t i = 0; i < n && length < sizeof value; i++) {
         length += (size_t)snprintf(value + length, sizeof value - length, "%s%s", i == 0 ? "" : ",",
