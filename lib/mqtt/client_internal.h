@@ -34,10 +34,11 @@ struct mw_mqtt_subscription {
 struct mw_mqtt {
     struct mw_mqtt_options options; /* texts are copies */
     struct mw_mqtt_urls urls;
-    const struct mw_mqtt_url *url;   /* of `urls`: the one that is tried, or spoken to */
-    size_t failed;                   /* brokers tried in vain, one after the other */
-    bool stay;                       /* the next attempt goes to this one again */
-    bool taken;                      /* another client has taken our session */
+    const struct mw_mqtt_url *url; /* of `urls`: the one that is tried, or spoken to */
+    size_t failed;                 /* brokers tried in vain, one after the other */
+    bool stay;                     /* the next attempt goes to this one again */
+    unsigned unsteady; /* connections that the broker closed soon, one after the other */
+    bool taken;        /* another client has taken our session */
     size_t logged[MW_MQTT_URLS_MAX]; /* hash of the reason that was logged last; 0: none */
 
     /* Whether the first broker is there again, while another one is spoken to. */

@@ -18,7 +18,8 @@
 #define BACKOFF_MAX (5 * MW_SECOND)
 #define ANSWER (10 * MW_SECOND) /* a broker answers a connection within this time */
 #define TAKEN_MIN (2 * MW_SECOND)
-#define TAKEN 12 /* times the back-off, from TAKEN_MIN on, when another client has our session */
+#define TAKEN 12   /* times the back-off, from TAKEN_MIN on, when another client has our session */
+#define UNSTEADY 3 /* short connections in a row that are told of */
 #define STEADY (5 * MW_SECOND) /* a connection that lasted so long starts the back-off anew */
 
 void mw_mqtt_send_later(struct mw_mqtt *client)
@@ -184,6 +185,20 @@ static const char *lost_text(const struct mw_mqtt *client)
     }
 }
 
+/* Two clients of one name push each other out. Not all brokers say so (mosquitto 2.0.11 does not).
+ */
+static void note_unsteady(struct mw_mqtt *client)
+{
+    bool soon = mw_clock_monotonic() - client->up_since <= STEADY;
+    client->unsteady = soon ? client->unsteady + 1 : 0;
+    if (client->unsteady == UNSTEADY) {
+        mw_log(
+            MW_LOG_WARN, NULL,
+            "the broker keeps closing our connection: is another client connected under our name?",
+            MW_KS("name", mw_mqtt_client_id(client)), MW_KS("broker", client->url->host));
+    }
+}
+
 /* The connection is lost: takes it down and goes on with the next address, or later. */
 static void take_down(struct mw_mqtt *client)
 {
@@ -200,6 +215,9 @@ static void take_down(struct mw_mqtt *client)
         return;
     }
     log_reason(client, what);
+    if (was_up) {
+        note_unsteady(client);
+    }
     if (client->taken) {
         client->backoff = client->backoff < TAKEN_MIN ? TAKEN_MIN : client->backoff;
     } else if (was_up && mw_clock_monotonic() - client->up_since > STEADY) {

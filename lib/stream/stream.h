@@ -14,8 +14,9 @@
  * On SQLite readers see a commit before it is on the disk, so that a chain of roles waits for the
  * disk once and not once a link. What is read may thus vanish when the power fails. A position
  * never outlives the records that it has passed: a commit with a reader first brings those to the
- * disk, whoever wrote them. Only what leaves the stream - an answer that says "stored" - has to
- * wait for mw_stream_commit or mw_stream_sync.
+ * disk, whoever wrote them, as do mw_stream_get and mw_stream_visit of another writer's keys. Only
+ * what leaves the stream - an answer that says "stored" - has to wait for mw_stream_commit or
+ * mw_stream_sync.
  *
  * SQLite: one file a writer (`FOLDER/<writer>.db`), because one transaction spans several topics;
  * the file is the writer's partition of each topic it writes. Its group's positions live in it too.

@@ -166,8 +166,7 @@ static mw_err gather(struct join *join, size_t share, struct mw_error *error)
     char name[MW_SHARE_NAME];
     const char *writer = share == join->share ? NULL : name;
     mw_share_name(share, name);
-    mw_err err =
-        mw_stream_visit(join->stream, writer, "position", visit_position, join, error);
+    mw_err err = mw_stream_visit(join->stream, writer, "position", visit_position, join, error);
     if (err == MW_OK && join->err == MW_OK && writer != NULL) {
         err = mw_stream_visit(join->stream, writer, "pending", visit_pending, join, error);
     }

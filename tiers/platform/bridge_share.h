@@ -1,9 +1,9 @@
 /* bridge_share.h - a bridge takes its place among those that share a plant.
  *
  * What makes a device safe to take in is that no other bridge can commit anything of it any more.
- * Among bridges that divide the plant by the same number that follows from the writers of the stream,
- * since a device belongs to one share and a share to one writer. When the number changes, devices
- * change hands. Each writer therefore says in the compacted topic `shares`
+ * Among bridges that divide the plant by the same number that follows from the writers of the
+ * stream, since a device belongs to one share and a share to one writer. When the number changes,
+ * devices change hands. Each writer therefore says in the compacted topic `shares`
  *
  *   count   the number by which it divides the plant; whoever opens the writer may set it
  *   joined  the number by which it has taken over the devices that became its own
