@@ -80,7 +80,7 @@ static void tell(struct mw_kube_request *request, CURLcode code)
     struct mw_kube_answer answer = {.retry_after = -1, .text = ""};
     bool failed = code != CURLE_OK && !request->enough;
     if (failed) {
-        answer.text = request->why != NULL         ? request->why
+        answer.text = request->why != NULL       ? request->why
                       : request->text[0] != '\0' ? request->text
                                                  : curl_easy_strerror(code);
     } else {
@@ -352,10 +352,10 @@ static mw_err fill(struct mw_kube_request *request, const struct mw_kube_call *c
     mw_err err = add_header(request, "Accept", "application/json");
     if (err == MW_OK && call->body != NULL) {
         request->body = json_dumps(call->body, JSON_COMPACT);
-        err = request->body == NULL ? MW_ERR_MEMORY
-                                    : add_header(request, "Content-Type",
-                                                 call->type == NULL ? "application/json"
-                                                                    : call->type);
+        err = request->body == NULL
+                  ? MW_ERR_MEMORY
+                  : add_header(request, "Content-Type",
+                               call->type == NULL ? "application/json" : call->type);
         err = err == MW_OK ? add_header(request, "Expect", "") : err;
     }
     err = err == MW_OK ? add_token(request, request->kube->config, error) : err;
