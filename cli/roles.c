@@ -1,6 +1,7 @@
 #include "cli/roles.h"
 
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "lib/base/log.h"
 #include "tiers/inference/score.h"
 #include "tiers/iot/thing.h"
@@ -13,17 +14,17 @@
 
 const struct mw_role_entry mw_roles[] = {
     {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
-     "broker topics sparkplug time stream log", MW_NICE_ACTS},
-    {"score", "score records and command the things", mw_score_run, "action stream log",
+     "broker topics sparkplug time artifacts stream log", MW_NICE_ACTS},
+    {"score", "score records and command the things", mw_score_run, "action artifacts stream log",
      MW_NICE_ACTS},
     {"watch", "notice when the plant has moved away from the model", mw_watch_run,
-     "watch stream log", MW_NICE_FOLLOWS},
+     "watch artifacts stream log", MW_NICE_FOLLOWS},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
-     "model commission retrain stream log", MW_NICE_FOLLOWS},
+     "model commission retrain artifacts stream log", MW_NICE_FOLLOWS},
     {"thing", "run the things of this plant: simulated ones, or gateways to devices", mw_thing_run,
      "simulate gateway level2 gate broker log", MW_NICE_ACTS},
     {"serve", "serve the page and the API, and roll models out", mw_serve_run,
-     "http rollout stream log", MW_NICE_FOLLOWS},
+     "http rollout artifacts stream log", MW_NICE_FOLLOWS},
     {NULL, NULL, NULL, NULL, 0},
 };
 
@@ -44,7 +45,7 @@ static int run_role(const char *name, const struct values *values, struct mw_err
         role++;
     }
     struct mw_plant plant;
-    if (mw_plant_read(&plant, values->config, error) != MW_OK) {
+    if (mw_open_plant(&plant, values->config, error) != MW_OK) {
         return 1;
     }
     mw_log_init(name, (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);

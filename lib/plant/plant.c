@@ -60,6 +60,19 @@ const struct mw_option mw_plant_options[] = {
      "a record's time further than this from its receipt is kept but not learned from; off: any",
      AT(time.tolerance)},
 
+    {"artifacts.registry", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "registry that models go to and come from, oci://HOST[:PORT]/NAME, oci+http:// without TLS; "
+     "empty: none, the data folder has them",
+     AT(artifacts.registry)},
+    {"artifacts.ca_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "PEM file of the authorities that may have signed the registry's certificate; empty: the "
+     "system's",
+     AT(artifacts.ca_file)},
+    {"artifacts.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the registry",
+     AT(artifacts.username)},
+    {"artifacts.password_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "file that holds the password, one line", AT(artifacts.password_file)},
+
     {"stream.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "stream of records, kafka://host:port[,host:port]; empty: sqlite in the data folder",
      AT(stream.url)},
@@ -268,6 +281,8 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
                             &plant->broker.ca_file,
                             &plant->broker.certificate_file,
                             &plant->broker.key_file,
+                            &plant->artifacts.ca_file,
+                            &plant->artifacts.password_file,
                             &plant->simulate.script};
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof paths / sizeof *paths && err == MW_OK; i++) {

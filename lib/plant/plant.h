@@ -51,6 +51,12 @@ struct mw_plant {
     } time;
 
     struct {
+        char *registry;                 /* oci://HOST/NAME (lib/registry); empty: none */
+        char *ca_file;                  /* PEM; empty: the system's authorities */
+        char *username, *password_file; /* empty: nobody */
+    } artifacts;
+
+    struct {
         char *url;              /* empty: sqlite:<data>/stream */
         int64_t retention_age;  /* by time of append; -1: for ever */
         int64_t retention_size; /* bytes a writer's file; Kafka: a topic */

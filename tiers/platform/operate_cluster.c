@@ -7,7 +7,7 @@ const struct mw_option mw_operate_cluster_options[] = {
      "image of all roles; empty: the operator's own", AT(image)},
     {"cluster.pull_secrets", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "secrets to pull the image with", AT(pull_secrets)},
-    {"cluster.accelerators", MW_OPTION_LIST, NULL, 0, 0, "edgetpu, gpu, cpu", NULL,
+    {"cluster.accelerators", MW_OPTION_LIST, NULL, 0, 0, "edgetpu, nvidia, gpu, cpu", NULL,
      "where the scorer may run, best first; the next one when a class has no free device",
      AT(accelerators)},
     {"cluster.secrets", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,

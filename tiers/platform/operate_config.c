@@ -16,7 +16,7 @@ const json_t *mw_operate_plan_cluster(const json_t *plant, const char *key)
 
 size_t mw_operate_plan_preference(const json_t *plant, int classes[MW_OPERATE_CLASSES])
 {
-    static const char *const usual[] = {"edgetpu", "gpu", "cpu"};
+    static const char *const usual[] = {"edgetpu", "nvidia", "gpu", "cpu"};
     const json_t *given = mw_operate_plan_cluster(plant, "accelerators");
     size_t n = json_is_array(given) ? json_array_size(given) : sizeof usual / sizeof *usual;
     size_t kept = 0;

@@ -6,11 +6,11 @@
 const struct mw_operate_class mw_operate_classes[MW_OPERATE_CLASSES] = {
     {"edgetpu", "millwright.dev/edgetpu"},
     {"hailo", "millwright.dev/hailo"},
-    {"gpu", "nvidia.com/gpu"},
+    {"nvidia", "millwright.dev/nvidia"},
+    {"gpu", "nvidia.com/gpu"}, /* NVIDIA's own device plugin */
     {"intel-npu", "millwright.dev/intel-npu"},
     {"rockchip-npu", "millwright.dev/rockchip-npu"},
     {"ethos-u", "millwright.dev/ethos-u"},
-    {"nvidia", "millwright.dev/nvidia"},
     {"cpu", NULL},
 };
 

@@ -2,7 +2,7 @@
 
 #include "lib/base/test.h"
 
-enum { TPU, GPU = 2 };
+enum { TPU, GPU = 3 };
 
 static struct mw_operate_node node(const char *text)
 {
