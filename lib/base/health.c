@@ -26,9 +26,8 @@ struct mw_health {
     struct peer peer[PEERS];
 };
 
-#define ANSWER(status, body)                                                            \
-    "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" body \
-    "\n"
+#define ANSWER(status, body) \
+    "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" body "\n"
 
 const char *mw_health_answer(const char *request, size_t size, bool ready)
 {

@@ -16,7 +16,7 @@ struct mw_health;
 /* Listens on every address, port 0: a free one. Errors: NET, MEMORY. */
 mw_err mw_health_new(struct mw_health **health, struct mw_loop *loop, uint16_t port,
                      struct mw_error *error);
-void mw_health_free(struct mw_health *health); /* before the loop; NULL allowed */
+void mw_health_free(struct mw_health *health);                  /* before the loop; NULL allowed */
 void mw_health_set_ready(struct mw_health *health, bool ready); /* NULL allowed */
 uint16_t mw_health_port(const struct mw_health *health);
 

@@ -43,8 +43,8 @@ static void on_answer(void *context, uint32_t events)
 {
     struct client *client = context;
     (void)events;
-    ssize_t n = recv(client->fd, client->text + client->size,
-                     sizeof client->text - 1 - client->size, 0);
+    ssize_t n =
+        recv(client->fd, client->text + client->size, sizeof client->text - 1 - client->size, 0);
     client->done = n <= 0;
     client->size += n > 0 ? (size_t)n : 0;
 }

@@ -1,10 +1,9 @@
 /* operate.h - the role `operate`: custom resources of Kubernetes become running plants.
  *
- *   reads   Plants, nodes (allocatable), and what it has made: config maps, volume claims, services,
- *           deployments, and the pods of scorers
- *   writes  the objects of operate_plan.h by server-side apply as field manager "millwright", never
- *           with force: a field that another owner holds is reported and left to him; the status of
- *           Plants; an Event for every decision
+ *   reads   Plants, nodes (allocatable), and what it has made: config maps, volume claims,
+ * services, deployments, and the pods of scorers writes  the objects of operate_plan.h by
+ * server-side apply as field manager "millwright", never with force: a field that another owner
+ * holds is reported and left to him; the status of Plants; an Event for every decision
  *
  * Several may run; the holder of the Lease acts, the others watch. Nothing is kept outside of the
  * API, so a new start goes on from what is there. */

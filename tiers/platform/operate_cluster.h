@@ -17,7 +17,8 @@ struct mw_operate_cluster {
     bool storage_retain;
 };
 
-/* Keys begin with "cluster."; ends with a NULL key. Beside them is the map cluster.node_selector. */
+/* Keys begin with "cluster."; ends with a NULL key. Beside them is the map cluster.node_selector.
+ */
 extern const struct mw_option mw_operate_cluster_options[];
 
 #endif

@@ -44,9 +44,9 @@ static json_t *make_config(const json_t *plant)
         json_object_set_new(config, "plant", json_string(name));
     }
     json_object_set_new(config, "data", json_string("/var/lib/millwright/data"));
-    json_object_set_new(config, "http",
-                        json_pack("{s:b,s:s,s:i}", "enabled", 1, "listen", "0.0.0.0", "port",
-                                  MW_OPERATE_PORT));
+    json_object_set_new(
+        config, "http",
+        json_pack("{s:b,s:s,s:i}", "enabled", 1, "listen", "0.0.0.0", "port", MW_OPERATE_PORT));
     return config;
 }
 

@@ -82,8 +82,7 @@ static json_t *plant_spec(void)
                                      256, 255));
     json_object_set_new(
         json_object_get(section(properties, "cluster", strlen("cluster")), "properties"),
-        "node_selector",
-        map_of_texts("labels that the node of a role has to have", 32, 63));
+        "node_selector", map_of_texts("labels that the node of a role has to have", 32, 63));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         json_array_append_new(validations,
                               json_pack("{s:s,s:s,s:s}", "rule", rules[i].rule, "message",
@@ -108,8 +107,8 @@ static json_t *conditions(void)
         "array", "x-kubernetes-list-type", "map", "x-kubernetes-list-map-keys", "type", "items",
         "type", "object", "required", "type", "status", "reason", "message", "lastTransitionTime",
         "properties", "type", text(), "status", text(), "reason", text(), "message", text(),
-        "lastTransitionTime", "type", "string", "format", "date-time", "observedGeneration",
-        "type", "integer", "format", "int64");
+        "lastTransitionTime", "type", "string", "format", "date-time", "observedGeneration", "type",
+        "integer", "format", "int64");
 }
 
 static json_t *status(const char *const *texts)
@@ -140,11 +139,11 @@ struct definition {
 
 static json_t *define(struct definition d)
 {
-    json_t *schema = json_pack(
-        "{s:s,s:s,s:[s],s:o*,s:{s:{s:s},s:{s:s},s:{s:s},s:o,s:o}}", "type", "object", "description",
-        d.text, "required", "spec", "x-kubernetes-validations", d.rules, "properties",
-        "apiVersion", "type", "string", "kind", "type", "string", "metadata", "type", "object",
-        "spec", d.spec, "status", d.status);
+    json_t *schema =
+        json_pack("{s:s,s:s,s:[s],s:o*,s:{s:{s:s},s:{s:s},s:{s:s},s:o,s:o}}", "type", "object",
+                  "description", d.text, "required", "spec", "x-kubernetes-validations", d.rules,
+                  "properties", "apiVersion", "type", "string", "kind", "type", "string",
+                  "metadata", "type", "object", "spec", d.spec, "status", d.status);
     return json_pack(
         "{s:s,s:s,s:{s:s+},s:{s:s,s:s,s:{s:s,s:s,s:s,s:s+,s:[s],s:[s]},s:[{s:s,s:b,s:b,s:o,s:{s:{}}"
         ",s:{s:o}}]}}",
@@ -162,14 +161,14 @@ static json_t *plant(void)
     json_t *rules_of_name = json_pack(
         "[{s:s,s:s}]", "rule", "self.metadata.name.matches('^[a-z0-9-]{1,40}$')", "message",
         "metadata.name: 1 to 40 of the characters a-z, 0-9 and - were expected");
-    return define((struct definition){
-        "Plant", "plants", "plant", "mwp", "one site: what runs, and how", plant_spec(),
-        status(texts),
-        json_pack("[o,o,o,o,o]", column("Ready", "string", CONDITION("Ready")),
-                  column("Reason", "string", REASON("Ready")),
-                  column("Roles", "string", ".status.roles"),
-                  column("Accelerator", "string", ".status.accelerator"), AGE),
-        rules_of_name});
+    return define(
+        (struct definition){"Plant", "plants", "plant", "mwp", "one site: what runs, and how",
+                            plant_spec(), status(texts),
+                            json_pack("[o,o,o,o,o]", column("Ready", "string", CONDITION("Ready")),
+                                      column("Reason", "string", REASON("Ready")),
+                                      column("Roles", "string", ".status.roles"),
+                                      column("Accelerator", "string", ".status.accelerator"), AGE),
+                            rules_of_name});
 }
 
 static json_t *name_of_plant(void)

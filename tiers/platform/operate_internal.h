@@ -42,8 +42,8 @@ struct mw_operate_place_of_kind {
 struct mw_operate_item {
     struct mw_table_key key; /* "namespace/name" */
     struct mw_operate *operate;
-    json_t *object; /* the custom resource; NULL: only its objects have been seen */
-    json_t *seen;   /* "Kind/name": {"version":..,"ready":n,"current":bool} */
+    json_t *object;  /* the custom resource; NULL: only its objects have been seen */
+    json_t *seen;    /* "Kind/name": {"version":..,"ready":n,"current":bool} */
     json_t *applied; /* "Kind/name": {"hash":..,"version":..} */
     json_t *pods;    /* of scorers, by name: the number of their class */
     json_t *told;    /* the last note by reason */

@@ -23,9 +23,8 @@ static char *path_of(const char *group, const char *plural, const char *space, c
                      const char *rest)
 {
     char *path = NULL;
-    return asprintf(&path, "%s/namespaces/%s/%s/%s%s", group, space, plural, name, rest) < 0
-               ? NULL
-               : path;
+    return asprintf(&path, "%s/namespaces/%s/%s/%s%s", group, space, plural, name, rest) < 0 ? NULL
+                                                                                             : path;
 }
 
 static const struct mw_operate_kind *kind_of(const char *kind, size_t size)
@@ -91,9 +90,9 @@ static void write_status(struct mw_operate_item *item)
     json_object_set(item->object, "status", status);
     const char *name = mw_kube_meta(item->object, "name");
     const char *space = mw_kube_meta(item->object, "namespace");
-    json_t *body = json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "apiVersion", MW_OPERATE_API, "kind",
-                             "Plant", "metadata", "name", name, "namespace", space, "status",
-                             status);
+    json_t *body =
+        json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "apiVersion", MW_OPERATE_API, "kind", "Plant",
+                  "metadata", "name", name, "namespace", space, "status", status);
     /* With force: nobody else has a say in what the operator reports. */
     char *path = path_of("/apis/" MW_OPERATE_API, "plants", space, name,
                          "/status?fieldManager=" MW_OPERATE_MANAGER "&force=true");
@@ -148,8 +147,9 @@ static bool delete_next(struct mw_operate_item *item)
         if (strncmp(key, "Deployment/", 11) != 0 || is_planned(item, key)) {
             continue;
         }
-        char *path = path_of("/apis/apps/v1", "deployments", mw_kube_meta(item->object, "namespace"),
-                             key + 11, "?propagationPolicy=Background");
+        char *path =
+            path_of("/apis/apps/v1", "deployments", mw_kube_meta(item->object, "namespace"),
+                    key + 11, "?propagationPolicy=Background");
         struct mw_kube_call call = {
             .method = "DELETE", .path = path, .done = on_deleted, .context = item};
         bool sent = path != NULL && mw_kube_send(item->operate->kube, &call, NULL, NULL) == MW_OK;
@@ -201,8 +201,8 @@ static void tell_conflict(struct mw_operate_item *item, const char *key, const j
 
 static bool is_conflict_of_fields(const json_t *body)
 {
-    const json_t *first = json_array_get(
-        json_object_get(json_object_get(body, "details"), "causes"), 0);
+    const json_t *first =
+        json_array_get(json_object_get(json_object_get(body, "details"), "causes"), 0);
     const char *reason = json_string_value(json_object_get(first, "reason"));
     return reason != NULL && strcmp(reason, "FieldManagerConflict") == 0;
 }
@@ -244,8 +244,8 @@ static bool is_as_applied(const struct mw_operate_item *item, const json_t *obje
     const json_t *seen = json_object_get(item->seen, key);
     json_t *hash = hash_of(object);
     bool same = applied != NULL && json_equal(hash, json_object_get(applied, "hash")) &&
-                (seen == NULL || json_equal(json_object_get(applied, "version"),
-                                            json_object_get(seen, "version")));
+                (seen == NULL ||
+                 json_equal(json_object_get(applied, "version"), json_object_get(seen, "version")));
     json_decref(hash);
     return same;
 }

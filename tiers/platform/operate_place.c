@@ -59,8 +59,8 @@ void mw_operate_node_read(const json_t *object, struct mw_operate_node *node)
     const json_t *allocatable = json_object_get(status, "allocatable");
     *node = (struct mw_operate_node){0};
     node->labels = json_object_get(json_object_get(object, "metadata"), "labels");
-    node->usable = is_ready(status) && !json_is_true(json_object_get(
-                                           json_object_get(object, "spec"), "unschedulable"));
+    node->usable = is_ready(status) &&
+                   !json_is_true(json_object_get(json_object_get(object, "spec"), "unschedulable"));
     for (int i = 0; i < MW_OPERATE_CLASSES; i++) {
         const char *resource = mw_operate_classes[i].resource;
         node->devices[i] =

@@ -1,8 +1,9 @@
 /* operate_place.h - which class of accelerator the scorer of each plant gets: no input, no output.
  *
- * A plant names the classes that it would take, best first. A class other than the CPU is a resource
- * of Kubernetes that a node has so many of (its `allocatable`, as the device plugin reports it). The
- * oldest plant chooses first, so that a plant keeps what it has while others come and go. */
+ * A plant names the classes that it would take, best first. A class other than the CPU is a
+ * resource of Kubernetes that a node has so many of (its `allocatable`, as the device plugin
+ * reports it). The oldest plant chooses first, so that a plant keeps what it has while others come
+ * and go. */
 #ifndef MW_PLATFORM_OPERATE_PLACE_H
 #define MW_PLATFORM_OPERATE_PLACE_H
 

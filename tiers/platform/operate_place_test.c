@@ -22,9 +22,9 @@ static void a_node_says_what_it_has(void **state)
     (void)state;
     assert_string_equal(mw_operate_classes[TPU].name, "edgetpu");
     assert_string_equal(mw_operate_classes[GPU].name, "gpu");
-    struct mw_operate_node read = node(
-        "{\"status\":{\"allocatable\":{\"cpu\":\"4\",\"millwright.dev/edgetpu\":\"2\","
-        "\"nvidia.com/gpu\":\"x\",\"millwright.dev/hailo\":\"-1\"}," READY "}}");
+    struct mw_operate_node read =
+        node("{\"status\":{\"allocatable\":{\"cpu\":\"4\",\"millwright.dev/edgetpu\":\"2\","
+             "\"nvidia.com/gpu\":\"x\",\"millwright.dev/hailo\":\"-1\"}," READY "}}");
     assert_true(read.usable);
     assert_int_equal(read.devices[TPU], 2);
     assert_int_equal(read.devices[GPU], 0);
@@ -68,7 +68,8 @@ static void the_oldest_gets_the_best_and_the_rest_the_next(void **state)
 
 static void selectors_and_refusals_count(void **state)
 {
-    json_t *north = json_pack("{s:s}", "site", "north"), *south = json_pack("{s:s}", "site", "south");
+    json_t *north = json_pack("{s:s}", "site", "north"),
+           *south = json_pack("{s:s}", "site", "south");
     struct mw_operate_node nodes[1] = {{.usable = true, .labels = north}};
     struct mw_operate_seat seats[3] = {seat(), seat(), seat()};
     int64_t left[1][MW_OPERATE_CLASSES];

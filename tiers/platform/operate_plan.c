@@ -40,21 +40,20 @@ static json_t *labels(const struct making *making, const char *component, const 
 static json_t *selector(const struct making *making, const char *component, const char *accelerator)
 {
     return json_pack("{s:s,s:s,s:s*}", "app.kubernetes.io/instance", making->name,
-                     "app.kubernetes.io/component", component, MW_OPERATE_ACCELERATOR,
-                     accelerator);
+                     "app.kubernetes.io/component", component, MW_OPERATE_ACCELERATOR, accelerator);
 }
 
 static json_t *metadata(const struct making *making, const char *name, json_t *its_labels,
                         bool owned)
 {
-    json_t *made = json_pack("{s:s,s:s,s:o}", "name", name, "namespace", making->space, "labels",
-                             its_labels);
+    json_t *made =
+        json_pack("{s:s,s:s,s:o}", "name", name, "namespace", making->space, "labels", its_labels);
     if (owned) {
-        json_object_set_new(
-            made, "ownerReferences",
-            json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API, "kind", "Plant",
-                      "name", making->name, "uid", mw_kube_meta(making->plan->plant, "uid"),
-                      "controller", 1, "blockOwnerDeletion", 1));
+        json_object_set_new(made, "ownerReferences",
+                            json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API,
+                                      "kind", "Plant", "name", making->name, "uid",
+                                      mw_kube_meta(making->plan->plant, "uid"), "controller", 1,
+                                      "blockOwnerDeletion", 1));
     }
     return made;
 }
@@ -62,18 +61,16 @@ static json_t *metadata(const struct making *making, const char *name, json_t *i
 static void add(struct making *making, const char *api, const char *kind, json_t *its_metadata,
                 const char *key, json_t *body)
 {
-    json_array_append_new(making->objects,
-                          json_pack("{s:s,s:s,s:o,s:o}", "apiVersion", api, "kind", kind,
-                                    "metadata", its_metadata, key, body));
+    json_array_append_new(making->objects, json_pack("{s:s,s:s,s:o,s:o}", "apiVersion", api, "kind",
+                                                     kind, "metadata", its_metadata, key, body));
 }
 
 /* ---- configuration and storage ---- */
 
 static void add_config(struct making *making)
 {
-    add(making, "v1", "ConfigMap",
-        metadata(making, making->name, labels(making, NULL, NULL), true), "data",
-        json_pack("{s:s}", "plant.yaml", making->config));
+    add(making, "v1", "ConfigMap", metadata(making, making->name, labels(making, NULL, NULL), true),
+        "data", json_pack("{s:s}", "plant.yaml", making->config));
 }
 
 static bool is_on_one_node(const struct making *making)
@@ -153,19 +150,18 @@ static void add_named(const struct making *making, const char *list, const char 
     {
         const char *name = json_string_value(item);
         json_t *volume_name = json_sprintf("%s-%d", list, (int)index);
-        json_array_append_new(volumes, json_pack("{s:O,s:{s:s}}", "name", volume_name, kind, key,
-                                                 name));
+        json_array_append_new(volumes,
+                              json_pack("{s:O,s:{s:s}}", "name", volume_name, kind, key, name));
         json_array_append_new(mounts, json_pack("{s:o,s:o,s:b}", "name", volume_name, "mountPath",
-                                                json_sprintf("/%s/%s", list, name), "readOnly",
-                                                1));
+                                                json_sprintf("/%s/%s", list, name), "readOnly", 1));
     }
 }
 
 static void volumes_and_mounts(const struct making *making, json_t **volumes, json_t **mounts)
 {
     *volumes = json_pack("[{s:s,s:{s:s}},{s:s,s:{s:s+}},{s:s,s:{}}]", "name", "config", "configMap",
-                         "name", making->name, "name", "data", "persistentVolumeClaim",
-                         "claimName", making->name, "-data", "name", "tmp", "emptyDir");
+                         "name", making->name, "name", "data", "persistentVolumeClaim", "claimName",
+                         making->name, "-data", "name", "tmp", "emptyDir");
     *mounts = json_pack("[{s:s,s:s,s:b},{s:s,s:s},{s:s,s:s}]", "name", "config", "mountPath",
                         "/etc/millwright", "readOnly", 1, "name", "data", "mountPath",
                         "/var/lib/millwright", "name", "tmp", "mountPath", "/tmp");
@@ -192,12 +188,12 @@ static json_t *role_container(const struct making *making, const char *role, con
                               const char *resource)
 {
     json_t *made = container(making, role, role, mounts);
-    json_t *ports = json_pack("[{s:s,s:i}]", "name", "health", "containerPort",
-                              MW_OPERATE_HEALTH_PORT);
+    json_t *ports =
+        json_pack("[{s:s,s:i}]", "name", "health", "containerPort", MW_OPERATE_HEALTH_PORT);
     json_t *resources = json_pack("{s:{s:s,s:s}}", "requests", "cpu", "10m", "memory", "32Mi");
     if (strcmp(role, "serve") == 0) {
-        json_array_append_new(ports, json_pack("{s:s,s:i}", "name", "http", "containerPort",
-                                               MW_OPERATE_PORT));
+        json_array_append_new(
+            ports, json_pack("{s:s,s:i}", "name", "http", "containerPort", MW_OPERATE_PORT));
     }
     if (resource != NULL) {
         json_object_set_new(json_object_get(resources, "requests"), resource, json_string("1"));
@@ -229,11 +225,11 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
     size_t index;
     json_t *item;
     volumes_and_mounts(making, &volumes, &mounts);
-    json_t *spec = json_pack(
-        "{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
-        "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30, "securityContext",
-        security_of_pod(), "initContainers", container(making, "prepare", "prepare", mounts),
-        "containers", role_container(making, role, mounts, resource), "volumes", volumes);
+    json_t *spec = json_pack("{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
+                             "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30,
+                             "securityContext", security_of_pod(), "initContainers",
+                             container(making, "prepare", "prepare", mounts), "containers",
+                             role_container(making, role, mounts, resource), "volumes", volumes);
     json_decref(mounts);
     if (is_on_one_node(making)) {
         json_object_set_new(spec, "affinity", affinity(making));
@@ -265,8 +261,8 @@ static json_t *digest(const struct making *making, const char *sections)
         char key[64];
         int size = (int)strcspn(at, " ");
         snprintf(key, sizeof key, "%.*s", size, at);
-        char *text = json_dumps(json_object_get(spec, key),
-                                JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        char *text =
+            json_dumps(json_object_get(spec, key), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
         for (const char *c = text == NULL ? "-" : text; *c != '\0'; c++) {
             hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
         }

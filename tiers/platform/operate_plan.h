@@ -30,7 +30,7 @@ struct mw_operate_role {
 };
 
 struct mw_operate_plan {
-    const json_t *plant; /* the custom resource */
+    const json_t *plant;                 /* the custom resource */
     const struct mw_operate_role *roles; /* ends with a NULL name */
     const char *image;                   /* when the Plant names none */
     int class;                           /* whose scorer has a replica; -1: none has */

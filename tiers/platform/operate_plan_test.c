@@ -8,8 +8,8 @@
 #define GOLDEN MW_SOURCE_DIR "/tests/golden/operate/"
 
 static const struct mw_operate_role roles[] = {
-    {"bridge", "broker topics"}, {"score", "action"}, {"watch", "watch"}, {"thing", "simulate"},
-    {"serve", "rollout"},        {NULL, NULL},
+    {"bridge", "broker topics"}, {"score", "action"},  {"watch", "watch"},
+    {"thing", "simulate"},       {"serve", "rollout"}, {NULL, NULL},
 };
 
 static json_t *read_yaml(const char *path)

@@ -31,8 +31,8 @@ static mw_err add_units(const struct mw_option_unit *units, struct mw_buffer *ru
     for (size_t length = 8; length > 0; length--) {
         for (const struct mw_option_unit *unit = units; unit->name != NULL; unit++) {
             if (strlen(unit->name) == length && err == MW_OK) {
-                err = mw_buffer_printf(rule, "self.endsWith('%s') ? %.1f : ", unit->name,
-                                       unit->size);
+                err =
+                    mw_buffer_printf(rule, "self.endsWith('%s') ? %.1f : ", unit->name, unit->size);
             }
         }
     }
@@ -46,9 +46,9 @@ static mw_err add_pattern(const struct mw_option *option, struct mw_buffer *patt
     for (size_t i = 0; units[i].name != NULL && err == MW_OK; i++) {
         err = mw_buffer_printf(pattern, "%s%s", i == 0 ? "" : "|", units[i].name);
     }
-    return err == MW_OK ? mw_buffer_printf(pattern, ")%s)$",
-                                           option->type == MW_OPTION_SIZE ? "?" : "")
-                        : err;
+    return err == MW_OK
+               ? mw_buffer_printf(pattern, ")%s)$", option->type == MW_OPTION_SIZE ? "?" : "")
+               : err;
 }
 
 static mw_err add_rule(const struct mw_option *option, struct mw_buffer *rule)
@@ -56,8 +56,9 @@ static mw_err add_rule(const struct mw_option *option, struct mw_buffer *rule)
     bool bare = option->type == MW_OPTION_SIZE;
     mw_err err = MW_OK;
     if (bare) {
-        err = mw_buffer_printf(rule, "type(self) == int ? double(self) >= %.1f && "
-                                     "double(self) <= %.1f : ",
+        err = mw_buffer_printf(rule,
+                               "type(self) == int ? double(self) >= %.1f && "
+                               "double(self) <= %.1f : ",
                                option->min, option->max);
     }
     const char *self = bare ? "string(self)" : "self";
@@ -94,9 +95,9 @@ static json_t *quantity(const struct mw_option *option)
     if (err == MW_OK && (option->min != 0 || option->max != 0)) {
         mw_options_expected(option, expected, sizeof expected);
         err = add_rule(option, &rule);
-        json_object_set_new(schema, "x-kubernetes-validations",
-                            json_pack("[{s:s?,s:s+}]", "rule", rule.data, "message", expected,
-                                      " was expected"));
+        json_object_set_new(
+            schema, "x-kubernetes-validations",
+            json_pack("[{s:s?,s:s+}]", "rule", rule.data, "message", expected, " was expected"));
     }
     mw_buffer_free(&pattern);
     mw_buffer_free(&rule);
@@ -113,10 +114,10 @@ static json_t *number(const struct mw_option *option, const char *type)
         json_object_set_new(schema, "format", json_string("int64"));
     }
     if (option->min != 0 || option->max != 0) {
-        json_object_set_new(schema, "minimum", whole ? json_integer((json_int_t)option->min)
-                                                     : json_real(option->min));
-        json_object_set_new(schema, "maximum", whole ? json_integer((json_int_t)option->max)
-                                                     : json_real(option->max));
+        json_object_set_new(schema, "minimum",
+                            whole ? json_integer((json_int_t)option->min) : json_real(option->min));
+        json_object_set_new(schema, "maximum",
+                            whole ? json_integer((json_int_t)option->max) : json_real(option->max));
     }
     return schema;
 }
@@ -146,8 +147,8 @@ static json_t *accelerators(void)
         json_array_append_new(values, json_string(mw_operate_classes[i].name));
     }
     return json_pack("{s:s,s:i,s:i,s:s,s:{s:s,s:o}}", "type", "array", "minItems", 1, "maxItems",
-                     MW_OPERATE_CLASSES, "x-kubernetes-list-type", "set", "items", "type",
-                     "string", "enum", values);
+                     MW_OPERATE_CLASSES, "x-kubernetes-list-type", "set", "items", "type", "string",
+                     "enum", values);
 }
 
 static json_t *by_type(const struct mw_option *option)

@@ -18,10 +18,11 @@ static void the_committed_definitions_are_those_of_the_tables(void **state)
         assert_int_equal(mw_buffer_printf(&made, "---\n"), MW_OK);
         assert_int_equal(mw_kube_yaml_print(crd, &made), MW_OK);
     }
-    assert_ok(mw_file_read(MW_SOURCE_DIR "/deploy/crds/millwright.yaml", 1 << 20, &committed,
-                           error));
+    assert_ok(
+        mw_file_read(MW_SOURCE_DIR "/deploy/crds/millwright.yaml", 1 << 20, &committed, error));
     if (strcmp(made.data, committed.data) != 0) {
-        fail_msg("deploy/crds/millwright.yaml is old: millwright operate --crds prints the new one");
+        fail_msg(
+            "deploy/crds/millwright.yaml is old: millwright operate --crds prints the new one");
     }
     mw_buffer_free(&made);
     mw_buffer_free(&committed);

@@ -26,8 +26,8 @@ static void count(const struct mw_operate_account *account, struct roles *roles)
     json_array_foreach(account->objects, index, object)
     {
         const char *kind = json_string_value(json_object_get(object, "kind"));
-        json_int_t replicas = json_integer_value(
-            json_object_get(json_object_get(object, "spec"), "replicas"));
+        json_int_t replicas =
+            json_integer_value(json_object_get(json_object_get(object, "spec"), "replicas"));
         if (strcmp(kind, "Deployment") != 0 || replicas == 0) {
             continue;
         }
@@ -49,8 +49,7 @@ static const json_t *condition_before(const json_t *plant, const char *type)
 {
     size_t index;
     json_t *condition;
-    const json_t *conditions =
-        json_object_get(json_object_get(plant, "status"), "conditions");
+    const json_t *conditions = json_object_get(json_object_get(plant, "status"), "conditions");
     json_array_foreach(conditions, index, condition)
     {
         const char *its = json_string_value(json_object_get(condition, "type"));
@@ -75,12 +74,11 @@ static void add_condition(const struct mw_operate_account *account, json_t *cond
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &parts);
     bool stays = was != NULL && since != NULL && strcmp(was, value) == 0;
     json_array_append_new(
-        conditions,
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "type", type, "status", value, "reason", reason,
-                  "message", message, "lastTransitionTime", stays ? since : now,
-                  "observedGeneration",
-                  json_integer_value(json_object_get(json_object_get(account->plant, "metadata"),
-                                                     "generation"))));
+        conditions, json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "type", type, "status", value, "reason",
+                              reason, "message", message, "lastTransitionTime", stays ? since : now,
+                              "observedGeneration",
+                              json_integer_value(json_object_get(
+                                  json_object_get(account->plant, "metadata"), "generation"))));
 }
 
 static json_t *make_conditions(const struct mw_operate_account *account, const struct roles *roles)
@@ -90,11 +88,11 @@ static json_t *make_conditions(const struct mw_operate_account *account, const s
     bool ready = !failed && placed && roles->ready == roles->wanted;
     char waits[320];
     snprintf(waits, sizeof waits, "waiting for %s", roles->waits);
-    const char *reason = failed   ? account->reason
+    const char *reason = failed    ? account->reason
                          : !placed ? "NoAccelerator"
                          : ready   ? "AllRolesReady"
                                    : "RolesNotReady";
-    const char *message = failed   ? account->problem
+    const char *message = failed    ? account->problem
                           : !placed ? "no class in cluster.accelerators has a free device"
                           : ready   ? "all roles are ready"
                                     : waits;
@@ -115,11 +113,11 @@ json_t *mw_operate_status(const struct mw_operate_account *account)
 {
     struct roles roles = {0};
     count(account, &roles);
-    return json_pack(
-        "{s:I,s:s,s:o,s:o}", "observedGeneration",
-        json_integer_value(
-            json_object_get(json_object_get(account->plant, "metadata"), "generation")),
-        "accelerator", account->class < 0 ? "" : mw_operate_classes[account->class].name, "roles",
-        json_sprintf("%d/%d", roles.ready, roles.wanted), "conditions",
-        make_conditions(account, &roles));
+    return json_pack("{s:I,s:s,s:o,s:o}", "observedGeneration",
+                     json_integer_value(json_object_get(json_object_get(account->plant, "metadata"),
+                                                        "generation")),
+                     "accelerator",
+                     account->class < 0 ? "" : mw_operate_classes[account->class].name, "roles",
+                     json_sprintf("%d/%d", roles.ready, roles.wanted), "conditions",
+                     make_conditions(account, &roles));
 }

@@ -23,11 +23,10 @@ static void conditions_follow_the_deployments(void **state)
 {
     (void)state;
     json_t *plant = json_pack("{s:{s:i}}", "metadata", "generation", 4);
-    json_t *objects =
-        json_pack("[{s:s,s:{s:s},s:{s:i}},{s:s,s:{s:s},s:{s:i}},{s:s,s:{s:s}}]", "kind",
-                  "Deployment", "metadata", "name", "a", "spec", "replicas", 1, "kind",
-                  "Deployment", "metadata", "name", "b", "spec", "replicas", 0, "kind", "Service",
-                  "metadata", "name", "a");
+    json_t *objects = json_pack("[{s:s,s:{s:s},s:{s:i}},{s:s,s:{s:s},s:{s:i}},{s:s,s:{s:s}}]",
+                                "kind", "Deployment", "metadata", "name", "a", "spec", "replicas",
+                                1, "kind", "Deployment", "metadata", "name", "b", "spec",
+                                "replicas", 0, "kind", "Service", "metadata", "name", "a");
     json_t *seen = json_object();
     struct mw_operate_account account = {.plant = plant,
                                          .objects = objects,

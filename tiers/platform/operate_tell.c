@@ -37,12 +37,11 @@ static json_t *make_event(const struct mw_operate_item *item, const char *type, 
         "{s:s,s:s,s:{s:o,s:s},s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s?,s:s?}}",
         "apiVersion", "events.k8s.io/v1", "kind", "Event", "metadata", "name",
         json_sprintf("%s.%llx%04x", name, (unsigned long long)time, mw_kube_random() & 0xFFFFu),
-        "namespace", space, "eventTime", now, "reportingController",
-        MW_OPERATE_GROUP "/operator", "reportingInstance", item->operate->identity, "action",
-        "Reconcile", "reason", reason, "note", note, "type", type, "regarding", "apiVersion",
-        MW_OPERATE_API, "kind", "Plant", "name", name, "namespace", space, "uid",
-        mw_kube_meta(item->object, "uid"), "resourceVersion",
-        mw_kube_meta(item->object, "resourceVersion"));
+        "namespace", space, "eventTime", now, "reportingController", MW_OPERATE_GROUP "/operator",
+        "reportingInstance", item->operate->identity, "action", "Reconcile", "reason", reason,
+        "note", note, "type", type, "regarding", "apiVersion", MW_OPERATE_API, "kind", "Plant",
+        "name", name, "namespace", space, "uid", mw_kube_meta(item->object, "uid"),
+        "resourceVersion", mw_kube_meta(item->object, "resourceVersion"));
 }
 
 void mw_operate_tell(struct mw_operate_item *item, const char *type, const char *reason,
@@ -64,8 +63,7 @@ void mw_operate_tell(struct mw_operate_item *item, const char *type, const char 
     json_t *event = make_event(item, type, reason, note);
     if (event != NULL && asprintf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events",
                                   mw_kube_meta(item->object, "namespace")) > 0) {
-        struct mw_kube_call call = {
-            .method = "POST", .path = path, .body = event, .done = on_told};
+        struct mw_kube_call call = {.method = "POST", .path = path, .body = event, .done = on_told};
         (void)mw_kube_send(item->operate->kube, &call, NULL, NULL);
         free(path);
     }

@@ -76,7 +76,8 @@ static struct mw_operate_item *item_of(struct mw_operate *operate, const char *s
     return item;
 }
 
-/* Its objects may still be there and are the garbage collector's; a pass under way ends by itself. */
+/* Its objects may still be there and are the garbage collector's; a pass under way ends by itself.
+ */
 static void drop_plant(struct mw_operate *operate, struct mw_operate_item *item)
 {
     if (item->object == NULL) {
@@ -318,16 +319,16 @@ json_t *mw_operate_version_of(const json_t *object)
     json_t *generation = json_object_get(json_object_get(object, "metadata"), "generation");
     return json_is_integer(generation)
                ? json_incref(generation)
-               : json_incref(json_object_get(json_object_get(object, "metadata"),
-                                             "resourceVersion"));
+               : json_incref(
+                     json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
 }
 
 /* A deployment's pods are those of its newest template, and as many as it shall have. */
 static json_t *look_at(const json_t *object)
 {
     const json_t *status = json_object_get(object, "status");
-    json_int_t generation = json_integer_value(
-        json_object_get(json_object_get(object, "metadata"), "generation"));
+    json_int_t generation =
+        json_integer_value(json_object_get(json_object_get(object, "metadata"), "generation"));
     json_int_t replicas = json_integer_value(json_object_get(status, "replicas"));
     bool current =
         json_integer_value(json_object_get(status, "observedGeneration")) >= generation &&
