@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TICK (30 * MW_SECOND)
 #define RESIGN_FOR (2 * MW_SECOND)
 
 static void on_leads(void *context, bool leads)
@@ -69,6 +70,10 @@ static mw_err begin(struct mw_operate *operate, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_loop_add_timer(operate->role.loop, -1, 0, mw_operate_on_work, operate,
                                 &operate->work, error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(operate->role.loop, TICK, TICK, mw_operate_on_tick, operate, NULL,
+                                error);
     }
     for (int kind = 0; err == MW_OK && kind < MW_OPERATE_KINDS; kind++) {
         err = watch_kind(operate, kind, error);

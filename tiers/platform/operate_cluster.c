@@ -10,6 +10,8 @@ const struct mw_option mw_operate_cluster_options[] = {
     {"cluster.accelerators", MW_OPTION_LIST, NULL, 0, 0, "edgetpu, nvidia, gpu, cpu", NULL,
      "where the scorer may run, best first; the next one when a class has no free device",
      AT(accelerators)},
+    {"cluster.tolerations", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "keys of taints of nodes on which the roles may run all the same", AT(tolerations)},
     {"cluster.secrets", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "secrets whose files every role sees in /secrets/<name>", AT(secrets)},
     {"cluster.files", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,

@@ -100,6 +100,8 @@ json_t *mw_operate_version_of(const json_t *object);
 /* This plant has to be looked at; NULL: all. */
 void mw_operate_touch(struct mw_operate *operate, struct mw_operate_item *item);
 void mw_operate_on_work(void *context);
+/* Now and then: plants that found no place look again. */
+void mw_operate_on_tick(void *context);
 
 /* ---- operate_pass.c: one plant, once ---- */
 

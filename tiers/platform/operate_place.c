@@ -1,5 +1,6 @@
 #include "tiers/platform/operate_place.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,19 +39,25 @@ static int64_t read_count(const json_t *quantity)
     return *end == '\0' && value > 0 ? value : 0;
 }
 
-static bool is_ready(const json_t *status)
+static const json_t *find_condition(const json_t *object, const char *wanted)
 {
     size_t index;
     json_t *condition;
-    json_array_foreach(json_object_get(status, "conditions"), index, condition)
+    json_array_foreach(json_object_get(json_object_get(object, "status"), "conditions"), index,
+                       condition)
     {
         const char *type = json_string_value(json_object_get(condition, "type"));
-        const char *value = json_string_value(json_object_get(condition, "status"));
-        if (type != NULL && value != NULL && strcmp(type, "Ready") == 0) {
-            return strcmp(value, "True") == 0;
+        if (type != NULL && strcmp(type, wanted) == 0) {
+            return condition;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool is(const json_t *condition, const char *key, const char *wanted)
+{
+    const char *value = json_string_value(json_object_get(condition, key));
+    return value != NULL && strcmp(value, wanted) == 0;
 }
 
 void mw_operate_node_read(const json_t *object, struct mw_operate_node *node)
@@ -59,7 +66,7 @@ void mw_operate_node_read(const json_t *object, struct mw_operate_node *node)
     const json_t *allocatable = json_object_get(status, "allocatable");
     *node = (struct mw_operate_node){0};
     node->labels = json_object_get(json_object_get(object, "metadata"), "labels");
-    node->usable = is_ready(status) &&
+    node->usable = is(find_condition(object, "Ready"), "status", "True") &&
                    !json_is_true(json_object_get(json_object_get(object, "spec"), "unschedulable"));
     for (int i = 0; i < MW_OPERATE_CLASSES; i++) {
         const char *resource = mw_operate_classes[i].resource;
@@ -76,6 +83,19 @@ bool mw_operate_node_has_devices(const struct mw_operate_node *node)
         }
     }
     return false;
+}
+
+const char *mw_operate_pod_lacks(const json_t *pod, int class)
+{
+    char lacking[96];
+    const char *resource = mw_operate_classes[class].resource;
+    const json_t *condition = find_condition(pod, "PodScheduled");
+    const char *message = json_string_value(json_object_get(condition, "message"));
+    if (resource == NULL || message == NULL || !is(condition, "reason", "Unschedulable")) {
+        return NULL;
+    }
+    (void)snprintf(lacking, sizeof lacking, "Insufficient %s", resource);
+    return strstr(message, lacking) == NULL ? NULL : message;
 }
 
 static bool matches(const struct mw_operate_node *node, const json_t *selector)

@@ -34,6 +34,10 @@ struct mw_operate_node {
 void mw_operate_node_read(const json_t *object, struct mw_operate_node *node);
 bool mw_operate_node_has_devices(const struct mw_operate_node *node);
 
+/* What the scheduler says of a Pod that it finds no place for because all devices of this class are
+ * taken; NULL: it says nothing of the kind. Borrowed from the object. */
+const char *mw_operate_pod_lacks(const json_t *pod, int class);
+
 struct mw_operate_seat {
     int preference[MW_OPERATE_CLASSES]; /* classes, best first */
     size_t n;

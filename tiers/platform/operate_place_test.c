@@ -35,6 +35,31 @@ static void a_node_says_what_it_has(void **state)
     assert_false(node("{}").usable);
 }
 
+#define UNSCHEDULABLE(message)                                                                 \
+    "{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\",\"reason\":" \
+    "\"Unschedulable\",\"message\":\"" message "\"}]}}"
+
+static bool lacks(const char *text)
+{
+    json_t *pod = json_loads(text, 0, NULL);
+    assert_non_null(pod);
+    assert_null(mw_operate_pod_lacks(pod, MW_OPERATE_CPU));
+    bool does = mw_operate_pod_lacks(pod, TPU) != NULL;
+    json_decref(pod);
+    return does;
+}
+
+static void only_a_want_of_devices_moves_a_scorer(void **state)
+{
+    (void)state;
+    assert_true(lacks(UNSCHEDULABLE("0/2 nodes are available: 1 Insufficient "
+                                    "millwright.dev/edgetpu, 1 node(s) had untolerated taint")));
+    assert_false(lacks(UNSCHEDULABLE("0/2 nodes: 2 Insufficient cpu")));
+    assert_false(lacks(UNSCHEDULABLE("pod has unbound immediate PersistentVolumeClaims")));
+    assert_false(lacks("{\"status\":{\"phase\":\"Running\"}}"));
+    assert_false(lacks("{}"));
+}
+
 static struct mw_operate_seat seat(void)
 {
     return (struct mw_operate_seat){.preference = {TPU, GPU, MW_OPERATE_CPU}, .n = 3};
@@ -93,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_says_what_it_has),
+        cmocka_unit_test(only_a_want_of_devices_moves_a_scorer),
         cmocka_unit_test(the_oldest_gets_the_best_and_the_rest_the_next),
         cmocka_unit_test(selectors_and_refusals_count),
     };

@@ -219,6 +219,15 @@ static json_t *affinity(const struct making *making)
                      MW_OPERATE_MANAGER);
 }
 
+/* Takes the list. */
+static void set_unless_empty(json_t *object, const char *key, json_t *list)
+{
+    if (json_array_size(list) > 0) {
+        json_object_set(object, key, list);
+    }
+    json_decref(list);
+}
+
 static json_t *pod_spec(const struct making *making, const char *role, const char *resource)
 {
     json_t *volumes, *mounts;
@@ -238,15 +247,18 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
     if (json_object_size(nodes) > 0) {
         json_object_set_new(spec, "nodeSelector", json_deep_copy(nodes));
     }
-    json_t *pull = json_array();
+    json_t *pull = json_array(), *tolerations = json_array();
     json_array_foreach(mw_operate_plan_cluster(making->plan->plant, "pull_secrets"), index, item)
     {
         json_array_append_new(pull, json_pack("{s:O}", "name", item));
     }
-    if (index > 0) {
-        json_object_set(spec, "imagePullSecrets", pull);
+    json_array_foreach(mw_operate_plan_cluster(making->plan->plant, "tolerations"), index, item)
+    {
+        json_array_append_new(tolerations,
+                              json_pack("{s:O,s:s}", "key", item, "operator", "Exists"));
     }
-    json_decref(pull);
+    set_unless_empty(spec, "imagePullSecrets", pull);
+    set_unless_empty(spec, "tolerations", tolerations);
     return spec;
 }
 

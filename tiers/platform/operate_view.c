@@ -254,24 +254,6 @@ static struct mw_operate_item *owner_of(struct mw_operate *operate, const json_t
                    json_string_value(json_object_get(labels, "app.kubernetes.io/instance")), make);
 }
 
-static const char *unschedulable(const json_t *pod)
-{
-    size_t index;
-    json_t *condition;
-    json_array_foreach(json_object_get(json_object_get(pod, "status"), "conditions"), index,
-                       condition)
-    {
-        const char *type = json_string_value(json_object_get(condition, "type"));
-        const char *reason = json_string_value(json_object_get(condition, "reason"));
-        const char *message = json_string_value(json_object_get(condition, "message"));
-        if (type != NULL && reason != NULL && strcmp(type, "PodScheduled") == 0 &&
-            strcmp(reason, "Unschedulable") == 0) {
-            return message == NULL ? "" : message;
-        }
-    }
-    return NULL;
-}
-
 static void put_pod(struct mw_operate *operate, const json_t *pod)
 {
     struct mw_operate_item *item = owner_of(operate, pod, true);
@@ -281,10 +263,9 @@ static void put_pod(struct mw_operate *operate, const json_t *pod)
     if (item == NULL || class < 0) {
         return;
     }
-    const char *why = unschedulable(pod);
+    const char *why = mw_operate_pod_lacks(pod, class);
     json_object_set_new(item->pods, mw_kube_meta(pod, "name"), json_integer(class));
-    if (why != NULL && class == item->class && mw_operate_classes[class].resource != NULL &&
-        mw_kube_meta(pod, "deletionTimestamp") == NULL) {
+    if (why != NULL && class == item->class && mw_kube_meta(pod, "deletionTimestamp") == NULL) {
         item->avoid |= 1u << class;
         item->avoid_end = mw_clock_monotonic() + AVOID_FOR;
         operate->place = true;

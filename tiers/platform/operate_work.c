@@ -160,6 +160,19 @@ void mw_operate_on_work(void *context)
     }
 }
 
+void mw_operate_on_tick(void *context)
+{
+    struct mw_operate *operate = context;
+    int64_t now = mw_clock_monotonic();
+    size_t at = 0;
+    for (struct mw_operate_item *item; (item = mw_table_next(&operate->plants, &at)) != NULL;) {
+        if (item->avoid != 0 && item->avoid_end <= now) {
+            operate->place = true;
+        }
+    }
+    mw_operate_on_work(operate);
+}
+
 void mw_operate_pass_over(struct mw_operate_item *item)
 {
     struct mw_operate *operate = item->operate;

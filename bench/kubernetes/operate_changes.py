@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""operate_changes.py CLUSTER_HOME PLANTS CHANGES: the part of operate.py inside the network of the
+control plane: changes, and a watch that says when they have come through."""
+import base64
+import http.client
+import json
+import os
+import random
+import re
+import ssl
+import sys
+import tempfile
+import threading
+import time
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+PLANTS = "/apis/millwright.dev/v1alpha1/namespaces/default/plants"
+
+
+def connect(kubeconfig):
+    """The kit's kubeconfig has one cluster and one user, with data or files beside it."""
+    with open(kubeconfig) as file:
+        text = file.read()
+    folder = tempfile.mkdtemp(prefix="mw-bench-")
+
+    def pem(key):
+        found = re.search(rf"{key}-data: *(\S+)", text)
+        if not found:
+            name = re.search(rf"{key}: *(\S+)", text).group(1)
+            return name if name.startswith("/") else os.path.join(os.path.dirname(kubeconfig), name)
+        path = os.path.join(folder, key)
+        with open(path, "wb") as out:
+            out.write(base64.b64decode(found.group(1)))
+        return path
+
+    context = ssl.create_default_context(cafile=pem("certificate-authority"))
+    context.load_cert_chain(pem("client-certificate"), pem("client-key"))
+    host, port = re.search(r"server: *https://([0-9.]+):(\d+)", text).groups()
+    return lambda: http.client.HTTPSConnection(host, int(port), context=context)
+
+
+class Watch(threading.Thread):
+    """When each Deployment had which generation first."""
+
+    def __init__(self, opened, version):
+        super().__init__(daemon=True)
+        self.seen, self.change = {}, threading.Condition()
+        opened.request("GET", f"{DEPLOYMENTS}?watch=1&resourceVersion={version}")
+        self.answer = opened.getresponse()
+
+    def run(self):
+        for line in self.answer:
+            now = time.monotonic()
+            meta = json.loads(line)["object"]["metadata"]
+            with self.change:
+                self.seen.setdefault((meta["name"], meta["generation"]), now)
+                self.change.notify_all()
+
+    def wait(self, name, generation):
+        with self.change:
+            if not self.change.wait_for(lambda: (name, generation) in self.seen, 60):
+                sys.exit(f"{name} did not get to generation {generation} within 60 s")
+            return self.seen[name, generation]
+
+
+def ask(connection, method, path, body=None):
+    kind = {"Content-Type": "application/merge-patch+json"} if body is not None else {}
+    connection.request(method, path, json.dumps(body) if body is not None else None, kind)
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != 200:
+        sys.exit(f"{method} {path}: {answer.status} {text[:300]}")
+    return json.loads(text)
+
+
+def tell(what, times):
+    times = sorted(times)
+
+    def at(share):
+        return times[min(len(times) - 1, int(share * len(times)))] * 1000
+
+    print(f"{what}: p50 {at(0.5):.0f} ms, p99 {at(0.99):.0f} ms, most {times[-1] * 1000:.0f} ms "
+          f"({len(times)} changes)", flush=True)
+
+
+def main():
+    home, plants, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    opened = connect(os.path.join(home, "run", "pki", "admin.kubeconfig"))
+    client = opened()
+    listed = ask(client, "GET", DEPLOYMENTS)
+    generation = {one["metadata"]["name"]: one["metadata"]["generation"] for one in listed["items"]}
+    watch = Watch(opened(), listed["metadata"]["resourceVersion"])
+    watch.start()
+    chance = random.Random(1)
+
+    def change(path, name, body):
+        begin = time.monotonic()
+        ask(client, "PATCH", path, body)
+        generation[name] += 1
+        return watch.wait(name, generation[name]) - begin
+
+    operated, floor = [], []
+    for i in range(changes):
+        plant = f"plant-{chance.randrange(plants):03d}"
+        operated.append(change(f"{PLANTS}/{plant}", f"{plant}-watch",
+                               {"spec": {"watch": {"window": 300 + i}}}))
+        # The bridge's own annotation: a field that nobody else holds.
+        name = f"plant-{chance.randrange(plants):03d}-bridge"
+        floor.append(change(f"{DEPLOYMENTS}/{name}", name, {"spec": {"template": {"metadata": {
+            "annotations": {"bench": str(i)}}}}}))
+    tell("a Plant is changed, until its Deployment is", operated)
+    tell("a Deployment is changed by the client itself", floor)
+
+
+if __name__ == "__main__":
+    main()
