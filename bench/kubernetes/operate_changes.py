@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """operate_changes.py CLUSTER_HOME PLANTS CHANGES: the part of operate.py inside the network of the
 control plane: changes, and a watch that says when they have come through."""
-import base64
 import http.client
 import json
 import os
@@ -9,7 +8,6 @@ import random
 import re
 import ssl
 import sys
-import tempfile
 import threading
 import time
 
@@ -17,25 +15,12 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 PLANTS = "/apis/millwright.dev/v1alpha1/namespaces/default/plants"
 
 
-def connect(kubeconfig):
-    """The kit's kubeconfig has one cluster and one user, with data or files beside it."""
-    with open(kubeconfig) as file:
-        text = file.read()
-    folder = tempfile.mkdtemp(prefix="mw-bench-")
-
-    def pem(key):
-        found = re.search(rf"{key}-data: *(\S+)", text)
-        if not found:
-            name = re.search(rf"{key}: *(\S+)", text).group(1)
-            return name if name.startswith("/") else os.path.join(os.path.dirname(kubeconfig), name)
-        path = os.path.join(folder, key)
-        with open(path, "wb") as out:
-            out.write(base64.b64decode(found.group(1)))
-        return path
-
-    context = ssl.create_default_context(cafile=pem("certificate-authority"))
-    context.load_cert_chain(pem("client-certificate"), pem("client-key"))
-    host, port = re.search(r"server: *https://([0-9.]+):(\d+)", text).groups()
+def connect(pki):
+    """As the cluster's admin; `pki` is the kit's folder."""
+    with open(os.path.join(pki, "admin.kubeconfig")) as file:
+        host, port = re.search(r"https://([0-9.]+):(\d+)", file.read()).groups()
+    context = ssl.create_default_context(cafile=os.path.join(pki, "ca.crt"))
+    context.load_cert_chain(os.path.join(pki, "admin.crt"), os.path.join(pki, "admin.key"))
     return lambda: http.client.HTTPSConnection(host, int(port), context=context)
 
 
@@ -85,7 +70,7 @@ def tell(what, times):
 
 def main():
     home, plants, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    opened = connect(os.path.join(home, "run", "pki", "admin.kubeconfig"))
+    opened = connect(os.path.join(home, "run", "pki"))
     client = opened()
     listed = ask(client, "GET", DEPLOYMENTS)
     generation = {one["metadata"]["name"]: one["metadata"]["generation"] for one in listed["items"]}
