@@ -42,6 +42,7 @@ typedef bool mw_kube_on_line_fn(void *context, struct mw_span line);
 struct mw_kube_call {
     const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
     const char *path;   /* "/api/v1/nodes?limit=100", escaped; borrowed for the call */
+    const char *server; /* another one, "http://host:port", which gets no token; NULL: the API */
     const char *type;   /* of the body; NULL: application/json */
     const json_t *body; /* borrowed for the call; NULL: none */
     int64_t idle;       /* microseconds without a byte after which it has failed; 0: 30 s */

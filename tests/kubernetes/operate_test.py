@@ -167,11 +167,38 @@ def runs_a_plant(program):
     total = wait(scored, "100 scores", 240, 1)
     check(total["missing"] == 0 and total["doubled"] == 0, total)
     say(f"{total['stored']} stored, {total['scored']} scored, none missing or doubled")
+    rolls_out(space)
     kubectl("delete", "plant", "hall", "-n", space, "--wait=true")
     for kind in ("deployment", "configmap", "service", "persistentvolumeclaim", "pod"):
         wait(lambda kind=kind: not [one for one in get(kind, None, space) if
                                     one["metadata"]["name"].startswith("hall")],
              f"the end of every {kind} of the plant", pause=0.3)
+
+
+def rolls_out(space):
+    """What the plant of this namespace has trained is a Bundle; a Rollout moves the plant to one."""
+    def serving():
+        return [one for one in get("bundle", None, space)
+                if condition(one, "Serving")["status"] == "True"]
+
+    bundle = wait(serving, "a bundle in use", 120, 0.5)[0]
+    check(bundle["spec"]["plant"] == "hall" and "auc" in bundle["status"]["metrics"], bundle)
+    refused({**rollout("short", "sha256:12"), "metadata": {"name": "short", "namespace": space}},
+            "spec.bundle")
+    apply(rollout("none", "sha256:" + "0" * 64), rollout("again", bundle["spec"]["digest"]),
+          namespace=space)
+    for name, reasons in (("none", ("Refused",)), ("again", ("Done", "Refused"))):
+        found = wait_for("rollout", name, lambda it, r=reasons: condition(it, "Complete")["reason"] in r,
+                         f"rollout {name} to be {' or '.join(reasons)}", space)
+        say(f"rollout {name}: {condition(found, 'Complete')['reason']}: "
+            f"{condition(found, 'Complete')['message']}")
+    wait_event(space, "hall", "Bundle", bundle["metadata"]["name"])
+    wait_event(space, "hall", "Rollout", "rollout none is refused")
+
+
+def rollout(name, digest, **spec):
+    return {"apiVersion": "millwright.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": name},
+            "spec": {"plant": "hall", "bundle": digest, **spec}}
 
 
 def restarts_only_who_reads_a_change(program):

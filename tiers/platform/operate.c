@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define TICK (30 * MW_SECOND)
+#define PAGES MW_SECOND
 #define RESIGN_FOR (2 * MW_SECOND)
 
 static void on_leads(void *context, bool leads)
@@ -74,6 +75,10 @@ static mw_err begin(struct mw_operate *operate, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_loop_add_timer(operate->role.loop, TICK, TICK, mw_operate_on_tick, operate, NULL,
                                 error);
+    }
+    if (err == MW_OK) {
+        err = mw_loop_add_timer(operate->role.loop, PAGES, PAGES, mw_operate_on_pages, operate,
+                                NULL, error);
     }
     for (int kind = 0; err == MW_OK && kind < MW_OPERATE_KINDS; kind++) {
         err = watch_kind(operate, kind, error);

@@ -14,6 +14,8 @@ enum {
     MW_OPERATE_PLANTS,
     MW_OPERATE_NODES,
     MW_OPERATE_PODS,
+    MW_OPERATE_ROLLOUTS,
+    MW_OPERATE_BUNDLES,
     MW_OPERATE_OWNED,
     MW_OPERATE_CONFIG_MAPS = MW_OPERATE_OWNED,
     MW_OPERATE_CLAIMS,
@@ -42,12 +44,18 @@ struct mw_operate_place_of_kind {
 struct mw_operate_item {
     struct mw_table_key key; /* "namespace/name" */
     struct mw_operate *operate;
-    json_t *object;  /* the custom resource; NULL: only its objects have been seen */
-    json_t *seen;    /* "Kind/name": {"version":..,"ready":n,"current":bool} */
-    json_t *applied; /* "Kind/name": {"hash":..,"version":..} */
-    json_t *pods;    /* of scorers, by name: the number of their class */
-    json_t *told;    /* the last note by reason */
-    json_t *status;  /* as last written */
+    json_t *object;             /* the custom resource; NULL: only its objects have been seen */
+    json_t *seen;               /* "Kind/name": {"version":..,"ready":n,"current":bool} */
+    json_t *applied;            /* "Kind/name": {"hash":..,"version":..} */
+    json_t *pods;               /* of scorers, by name: the number of their class */
+    json_t *told;               /* the last note by reason */
+    json_t *status;             /* as last written */
+    json_t *rollouts, *bundles; /* of this plant, by name */
+    char address[64];           /* of its page, "http://10.96.3.4:8080"; "": none */
+    bool asking;                /* the page */
+    json_t *ask;                /* what it was asked, for which Rollout */
+    char ask_name[256];
+    int64_t ask_due; /* monotonic */
     bool listed, dirty, busy;
     int class;         /* chosen; -1: none */
     unsigned avoid;    /* classes for which the scheduler found no place */
@@ -108,6 +116,11 @@ void mw_operate_on_tick(void *context);
 void mw_operate_pass_begin(struct mw_operate_item *item);
 /* Called at its end. */
 void mw_operate_pass_over(struct mw_operate_item *item);
+
+/* ---- operate_page.c: what the plants' pages say of their models ---- */
+
+/* Asks those pages whose time has come. */
+void mw_operate_on_pages(void *context);
 
 /* ---- operate_tell.c ---- */
 

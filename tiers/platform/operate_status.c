@@ -60,25 +60,30 @@ static const json_t *condition_before(const json_t *plant, const char *type)
     return NULL;
 }
 
-static void add_condition(const struct mw_operate_account *account, json_t *conditions,
-                          const char *type, bool is, const char *reason, const char *message)
+json_t *mw_operate_condition(const json_t *object, const char *type, bool is, const char *reason,
+                             const char *message, int64_t now)
 {
-    const json_t *before = condition_before(account->plant, type);
+    const json_t *before = condition_before(object, type);
     const char *value = is ? "True" : "False";
     const char *was = json_string_value(json_object_get(before, "status"));
     const char *since = json_string_value(json_object_get(before, "lastTransitionTime"));
-    char now[32];
-    time_t seconds = (time_t)(account->now / MW_SECOND);
+    char time[32];
+    time_t seconds = (time_t)(now / MW_SECOND);
     struct tm parts;
     gmtime_r(&seconds, &parts);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", &parts);
     bool stays = was != NULL && since != NULL && strcmp(was, value) == 0;
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:I}", "type", type, "status", value, "reason", reason, "message",
+        message, "lastTransitionTime", stays ? since : time, "observedGeneration",
+        json_integer_value(json_object_get(json_object_get(object, "metadata"), "generation")));
+}
+
+static void add_condition(const struct mw_operate_account *account, json_t *conditions,
+                          const char *type, bool is, const char *reason, const char *message)
+{
     json_array_append_new(
-        conditions, json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "type", type, "status", value, "reason",
-                              reason, "message", message, "lastTransitionTime", stays ? since : now,
-                              "observedGeneration",
-                              json_integer_value(json_object_get(
-                                  json_object_get(account->plant, "metadata"), "generation"))));
+        conditions, mw_operate_condition(account->plant, type, is, reason, message, account->now));
 }
 
 static json_t *make_conditions(const struct mw_operate_account *account, const struct roles *roles)

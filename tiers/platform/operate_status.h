@@ -3,6 +3,7 @@
 #define MW_PLATFORM_OPERATE_STATUS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mw_operate_account {
@@ -18,5 +19,10 @@ struct mw_operate_account {
 /* The status, the caller's; a condition keeps its lastTransitionTime while its status stays. NULL:
  * out of memory. */
 json_t *mw_operate_status(const struct mw_operate_account *account);
+
+/* One condition of an object, whose status before it may hold one of this type already; NULL: a new
+ * object. The caller's. */
+json_t *mw_operate_condition(const json_t *object, const char *type, bool is, const char *reason,
+                             const char *message, int64_t now);
 
 #endif

@@ -17,6 +17,8 @@ const struct mw_operate_kind mw_operate_kinds[MW_OPERATE_KINDS] = {
     [MW_OPERATE_NODES] = {"Node", "/api/v1", "nodes", NULL, false},
     [MW_OPERATE_PODS] = {"Pod", "/api/v1", "pods", OURS "%2Capp.kubernetes.io%2Fcomponent%3Dscore",
                          true},
+    [MW_OPERATE_ROLLOUTS] = {"Rollout", "/apis/" MW_OPERATE_API, "rollouts", NULL, true},
+    [MW_OPERATE_BUNDLES] = {"Bundle", "/apis/" MW_OPERATE_API, "bundles", OURS, true},
     [MW_OPERATE_CONFIG_MAPS] = {"ConfigMap", "/api/v1", "configmaps", OURS, true},
     [MW_OPERATE_CLAIMS] = {"PersistentVolumeClaim", "/api/v1", "persistentvolumeclaims", OURS,
                            true},
@@ -46,6 +48,9 @@ void mw_operate_item_free(void *entry)
     json_decref(item->told);
     json_decref(item->status);
     json_decref(item->objects);
+    json_decref(item->rollouts);
+    json_decref(item->bundles);
+    json_decref(item->ask);
     free((void *)(uintptr_t)item->key.name.data);
     free(item);
 }
@@ -68,6 +73,8 @@ static struct mw_operate_item *item_of(struct mw_operate *operate, const char *s
                                      .applied = json_object(),
                                      .pods = json_object(),
                                      .told = json_object(),
+                                     .rollouts = json_object(),
+                                     .bundles = json_object(),
                                      .class = -1};
     if (mw_table_add(&operate->plants, item) != MW_OK) {
         mw_operate_item_free(item);
@@ -319,6 +326,19 @@ static json_t *look_at(const json_t *object)
                      current);
 }
 
+/* There may be no DNS, and a name would have to pass the page's guard. */
+static void set_address(struct mw_operate_item *item, const json_t *service)
+{
+    const char *address =
+        json_string_value(json_object_get(json_object_get(service, "spec"), "clusterIP"));
+    item->address[0] = '\0';
+    if (address != NULL && address[0] != '\0' && strcmp(address, "None") != 0) {
+        bool six = strchr(address, ':') != NULL;
+        snprintf(item->address, sizeof item->address, "http://%s%s%s:%d", six ? "[" : "", address,
+                 six ? "]" : "", (int)MW_OPERATE_PORT);
+    }
+}
+
 static void on_owned(struct mw_operate *operate, int kind, enum mw_kube_change change,
                      json_t *object)
 {
@@ -332,6 +352,9 @@ static void on_owned(struct mw_operate *operate, int kind, enum mw_kube_change c
         }
         snprintf(key, sizeof key, "%s/%s", word, mw_kube_meta(object, "name"));
         json_t *look = change == MW_KUBE_PUT ? look_at(object) : NULL;
+        if (kind == MW_OPERATE_SERVICES) {
+            set_address(item, change == MW_KUBE_PUT ? object : NULL);
+        }
         if (look == NULL) {
             json_object_del(item->seen, key);
             json_object_del(item->applied, key);
@@ -359,6 +382,38 @@ static void on_owned(struct mw_operate *operate, int kind, enum mw_kube_change c
     mw_operate_touch(operate, NULL);
 }
 
+/* ---- rollouts and bundles ---- */
+
+static json_t *models_of(struct mw_operate_item *item, int kind)
+{
+    return kind == MW_OPERATE_ROLLOUTS ? item->rollouts : item->bundles;
+}
+
+static void on_model(struct mw_operate *operate, int kind, enum mw_kube_change change,
+                     json_t *object)
+{
+    size_t at = 0;
+    const char *plant =
+        json_string_value(json_object_get(json_object_get(object, "spec"), "plant"));
+    if (object != NULL) {
+        struct mw_operate_item *item =
+            item_of(operate, mw_kube_meta(object, "namespace"), plant, change == MW_KUBE_PUT);
+        const char *name = mw_kube_meta(object, "name");
+        if (item != NULL && change == MW_KUBE_PUT) {
+            json_object_del(json_object_get(object, "metadata"), "managedFields");
+            json_object_set(models_of(item, kind), name, object);
+            item->ask_due = kind == MW_OPERATE_ROLLOUTS ? 0 : item->ask_due;
+        } else if (item != NULL) {
+            json_object_del(models_of(item, kind), name);
+        }
+        return;
+    }
+    for (struct mw_operate_item *item;
+         change == MW_KUBE_RELIST && (item = mw_table_next(&operate->plants, &at)) != NULL;) {
+        json_object_clear(models_of(item, kind));
+    }
+}
+
 void mw_operate_on_change(void *context, enum mw_kube_change change, json_t *object)
 {
     struct mw_operate_place_of_kind *place = context;
@@ -375,6 +430,10 @@ void mw_operate_on_change(void *context, enum mw_kube_change change, json_t *obj
         break;
     case MW_OPERATE_PODS:
         on_pod(operate, change, object);
+        break;
+    case MW_OPERATE_ROLLOUTS:
+    case MW_OPERATE_BUNDLES:
+        on_model(operate, place->kind, change, object);
         break;
     default:
         on_owned(operate, place->kind, change, object);
