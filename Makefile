@@ -6,7 +6,7 @@ PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev 
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
-BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
@@ -59,12 +59,12 @@ check-fuzz:
 # Millwright's models under independent judges from PyPI.
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/judges/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) judges
 
 # The bridge against pysparkplug, from PyPI.
 check-sparkplug: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/sparkplug/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) sparkplug
 
 # The stream and the whole loop on a real Apache Kafka, which is fetched from Maven Central once.
 check-kafka: build
@@ -86,13 +86,13 @@ image: build
 # Things behind gateways against an independent Modbus server from PyPI.
 check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/gateways/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) gateways
 
 bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
 	@cmake --build --preset $(PRESET)
-	@sh bench/run.sh $(BUILD)
+	@sh bench/run.sh $(BUILD) $(PARTS)
 
 man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1

@@ -138,8 +138,8 @@ mw_err mw_stream_put(struct mw_stream *stream, const char *topic, struct mw_span
     return settle(stream, err);
 }
 
-mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
-                        struct mw_error *error)
+mw_err mw_stream_commit_visible(struct mw_stream *stream, struct mw_stream_reader *reader,
+                                struct mw_error *error)
 {
     mw_err err = check_transaction(stream, true, error);
     if (err == MW_OK && reader != NULL && reader->stream != stream) {
@@ -152,6 +152,22 @@ mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reade
         stream->in_transaction = false;
     }
     return settle(stream, err);
+}
+
+mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
+                        struct mw_error *error)
+{
+    mw_err err = mw_stream_commit_visible(stream, reader, error);
+    if (err == MW_OK) {
+        err = mw_stream_sync(stream, error);
+        stream->ended |= err != MW_OK; /* it is committed, but nobody knows for how long */
+    }
+    return err;
+}
+
+mw_err mw_stream_sync(const struct mw_stream *stream, struct mw_error *error)
+{
+    return stream->backend->sync == NULL ? MW_OK : stream->backend->sync(stream, error);
 }
 
 void mw_stream_rollback(struct mw_stream *stream)
@@ -262,6 +278,28 @@ mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t befor
         err = stream->backend->trim(stream, topic, before, error);
     }
     return settle(stream, err);
+}
+
+mw_err mw_stream_replace(struct mw_stream *stream, const char *topic, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error)
+{
+    mw_err err = check_record(stream, topic, key, value, error);
+    if (err == MW_OK && stream->backend->replace == NULL) {
+        err = mw_error_set(error, MW_ERR_UNSUPPORTED, "records of %s: cannot be replaced", topic);
+    } else if (err == MW_OK) {
+        err = stream->backend->replace(stream, topic, offset, key, value, error);
+    }
+    return settle(stream, err);
+}
+
+mw_err mw_stream_reader_seek(struct mw_stream_reader *reader, int64_t offset,
+                             struct mw_error *error)
+{
+    if (reader->stream->backend->seek == NULL) {
+        return mw_error_set(error, MW_ERR_UNSUPPORTED, "this stream is not read from an offset");
+    }
+    reader->stream->backend->seek(reader, offset);
+    return MW_OK;
 }
 
 void mw_stream_tidy(struct mw_stream *stream)
