@@ -5,14 +5,16 @@ BUILD := build/$(PRESET)
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
-CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt
-BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
+CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
+IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
+KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build check-models check-kafka check-sparkplug check-gateways check-sanitize \
-	check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build image check-models check-kafka check-kubernetes check-sparkplug check-gateways \
+	check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -57,12 +59,12 @@ check-fuzz:
 # Millwright's models under independent judges from PyPI.
 check-models: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/judges/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) judges
 
 # The bridge against pysparkplug, from PyPI.
 check-sparkplug: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/sparkplug/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) sparkplug
 
 # The stream and the whole loop on a real Apache Kafka, which is fetched from Maven Central once.
 check-kafka: build
@@ -70,16 +72,27 @@ check-kafka: build
 	@cmake --build --preset $(PRESET)
 	@python3 -B tests/kafka/check.py $(BUILD)
 
+# Everything on a real Kubernetes, which is built through the Go module proxy once. Needs root and Go.
+check-kubernetes: build
+	$(call install,$(KUBERNETES_PACKAGES))
+	@python3 -B tests/kubernetes/check.py $(BUILD)
+
+# One image for all roles, as an OCI archive: for podman load, ctr images import, skopeo copy.
+IMAGE ?= millwright:$$($(BUILD)/millwright --version | sed 's/.* //')
+image: build
+	$(call install,$(IMAGE_PACKAGES))
+	@python3 -B deploy/image/make.py $(BUILD)/millwright.tar $(IMAGE) $(BUILD)/millwright
+
 # Things behind gateways against an independent Modbus server from PyPI.
 check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
-	@sh tests/gateways/check.sh $(BUILD)
+	@sh tests/peers.sh $(BUILD) gateways
 
 bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
 	@cmake --build --preset $(PRESET)
-	@sh bench/run.sh $(BUILD)
+	@sh bench/run.sh $(BUILD) $(PARTS)
 
 man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1

@@ -1,5 +1,6 @@
 /* cmd_model.c - what models the plant has: list and show. */
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "lib/artifact/trust.h"
 #include "lib/base/clock.h"
 #include "lib/plant/plant.h"
@@ -190,7 +191,7 @@ static int run(const struct values *v, const char *what, struct mw_error *error)
 {
     struct mw_plant plant;
     struct mw_catalog catalog = {0};
-    mw_err err = mw_plant_read(&plant, v->config, error);
+    mw_err err = mw_open_plant(&plant, v->config, error);
     if (err != MW_OK) {
         return mw_error_exit_status(err);
     }

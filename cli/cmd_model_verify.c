@@ -1,5 +1,6 @@
 /* cmd_model_verify.c - may this model run here? */
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "core/model/model.h"
 #include "lib/artifact/trust.h"
 #include "lib/plant/plant.h"
@@ -176,7 +177,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     bool from_file = is_file(argv[0]), is_signed = false;
     bool with_plant = !from_file || v->config != NULL;
     mw_err err =
-        with_plant ? mw_plant_read(&plant, v->config == NULL ? NO_PLANT : v->config, error) : MW_OK;
+        with_plant ? mw_open_plant(&plant, v->config == NULL ? NO_PLANT : v->config, error) : MW_OK;
     if (err == MW_OK && from_file) {
         err = check_file(argv[0], &file, error, &refusal);
         if (err == MW_OK && with_plant && refusal.code == MW_OK) {

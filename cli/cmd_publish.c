@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "lib/base/clock.h"
 #include "lib/plant/plant.h"
 #include "tiers/training/publish.h"
@@ -72,7 +73,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--bundle is needed"));
     }
     mw_err err = read_digest(v->bundle, digest, error);
-    err = err == MW_OK ? mw_plant_read(&plant, v->config, error) : err;
+    err = err == MW_OK ? mw_open_plant(&plant, v->config, error) : err;
     if (err != MW_OK) {
         return mw_error_exit_status(err);
     }

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "lib/plant/plant.h"
 #include "tiers/training/publish.h"
 
@@ -33,7 +34,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (v->bundle == NULL) {
         return mw_error_exit_status(mw_error_set(error, MW_ERR_ARGUMENT, "--bundle is needed"));
     }
-    mw_err err = mw_plant_read(&plant, v->config, error);
+    mw_err err = mw_open_plant(&plant, v->config, error);
     if (err != MW_OK) {
         return mw_error_exit_status(err);
     }

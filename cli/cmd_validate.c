@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/open_plant.h"
 #include "lib/plant/plant.h"
 #include "tiers/training/validate.h"
 
@@ -105,7 +106,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     (void)n;
     (void)argv;
     mw_err err = check_usage(v, error);
-    err = err == MW_OK ? mw_plant_read(&plant, v->config, error) : err;
+    err = err == MW_OK ? mw_open_plant(&plant, v->config, error) : err;
     if (err != MW_OK) {
         return mw_error_exit_status(err);
     }

@@ -22,6 +22,8 @@
     X(model_list)      \
     X(model_show)      \
     X(model_verify)    \
+    X(model_push)      \
+    X(model_pull)      \
     X(pipeline_run)    \
     X(pipeline_show)   \
     X(extract)         \

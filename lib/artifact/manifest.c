@@ -140,6 +140,10 @@ mw_err mw_store_tag(struct mw_store *store, const char *tag, const char *digest,
     }
     uint64_t size = manifest.size;
     mw_buffer_free(&manifest);
+    const struct mw_store_source *source = mw_store_source();
+    if (err == MW_OK && source != NULL) {
+        err = source->give(source->context, store, tag, digest, error);
+    }
     int lock;
     if (err == MW_OK) {
         err = mw_store_lock(store, &lock, error);

@@ -30,6 +30,11 @@ void mw_sha256_hex(const void *data, size_t size, char hex[MW_KEYID_TEXT]);
 mw_err mw_store_lock(const struct mw_store *store, int *fd, struct mw_error *error);
 void mw_store_unlock(int fd);
 
+/* The process's source, NULL when there is none; mw_store_get without it. */
+const struct mw_store_source *mw_store_source(void);
+mw_err mw_store_get_own(struct mw_store *store, const char *digest, struct mw_buffer *out,
+                        struct mw_error *error);
+
 /* FOLDER/metadata/<name>. */
 mw_err mw_store_metadata_path(const struct mw_store *store, const char *name, char *path,
                               size_t capacity, struct mw_error *error);

@@ -12,6 +12,18 @@ static const char layout_text[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 static const char index_text[] = "{\"schemaVersion\":2,\"mediaType\":"
                                  "\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
 
+static const struct mw_store_source *the_source;
+
+void mw_store_set_source(const struct mw_store_source *source)
+{
+    the_source = source;
+}
+
+const struct mw_store_source *mw_store_source(void)
+{
+    return the_source;
+}
+
 static mw_err join(char *path, size_t capacity, const char *folder, const char *name,
                    struct mw_error *error)
 {
@@ -136,7 +148,7 @@ static mw_err check_layout(const struct mw_store *store, struct mw_error *error)
 mw_err mw_store_open(struct mw_store **store, const char *uri, bool create, struct mw_error *error)
 {
     *store = NULL;
-    if (strncmp(uri, "oci:", 4) != 0 || uri[4] == '\0') {
+    if (strncmp(uri, "oci:", 4) != 0 || uri[4] == '\0' || strncmp(uri, "oci://", 6) == 0) {
         return mw_error_set(error, MW_ERR_UNSUPPORTED, "%s: expected oci:FOLDER", uri);
     }
     struct mw_store *made = calloc(1, sizeof *made);
@@ -144,7 +156,8 @@ mw_err mw_store_open(struct mw_store **store, const char *uri, bool create, stru
         free(made);
         return mw_error_set(error, MW_ERR_MEMORY, "%s: out of memory", uri);
     }
-    mw_err err = create ? make_layout(made, error) : MW_OK;
+    bool cache = the_source != NULL; /* what is not there yet can be brought */
+    mw_err err = create || cache ? make_layout(made, error) : MW_OK;
     if (err == MW_OK) {
         err = check_layout(made, error);
     }
@@ -205,8 +218,8 @@ mw_err mw_store_put(struct mw_store *store, const void *data, size_t size,
     return err;
 }
 
-mw_err mw_store_get(struct mw_store *store, const char *digest, struct mw_buffer *out,
-                    struct mw_error *error)
+mw_err mw_store_get_own(struct mw_store *store, const char *digest, struct mw_buffer *out,
+                        struct mw_error *error)
 {
     char path[MW_PATH_TEXT], found[MW_DIGEST_TEXT];
     size_t before = out->size;
@@ -232,6 +245,41 @@ mw_err mw_store_get(struct mw_store *store, const char *digest, struct mw_buffer
     return MW_OK;
 }
 
+/* Keeps what the source has under that digest, and appends it to `out`. */
+static mw_err bring(struct mw_store *store, const char *digest, struct mw_buffer *out,
+                    struct mw_error *error)
+{
+    struct mw_buffer bytes = {0};
+    char found[MW_DIGEST_TEXT];
+    mw_err err = the_source->bring(the_source->context, digest, &bytes, error);
+    if (err == MW_OK) {
+        mw_digest(bytes.data == NULL ? "" : bytes.data, bytes.size, found);
+        if (strcmp(found, digest) != 0) {
+            err = mw_error_set(error, MW_ERR_CORRUPT, "%s: other bytes came", digest);
+        }
+    }
+    if (err == MW_OK) {
+        err = mw_store_put(store, bytes.data == NULL ? "" : bytes.data, bytes.size, found, error);
+    }
+    if (err == MW_OK && bytes.size > 0 &&
+        (err = mw_buffer_add(out, bytes.data, bytes.size)) != MW_OK) {
+        err = mw_error_set(error, err, "%s: out of memory", digest);
+    }
+    mw_buffer_free(&bytes);
+    return err;
+}
+
+mw_err mw_store_get(struct mw_store *store, const char *digest, struct mw_buffer *out,
+                    struct mw_error *error)
+{
+    struct mw_error why = {0};
+    mw_err err = mw_store_get_own(store, digest, out, &why);
+    if (err == MW_ERR_NOT_FOUND && the_source != NULL) {
+        return bring(store, digest, out, error);
+    }
+    return err == MW_OK ? MW_OK : mw_error_set(error, err, "%s", why.text);
+}
+
 static mw_err read_at(int fd, uint64_t offset, size_t size, struct mw_buffer *out)
 {
     mw_err err = mw_buffer_reserve(out, size + 1);
@@ -251,8 +299,8 @@ static mw_err read_at(int fd, uint64_t offset, size_t size, struct mw_buffer *ou
     return err;
 }
 
-mw_err mw_store_read(struct mw_store *store, const char *digest, uint64_t offset, size_t size,
-                     struct mw_buffer *out, uint64_t *total, struct mw_error *error)
+static mw_err read_own(struct mw_store *store, const char *digest, uint64_t offset, size_t size,
+                       struct mw_buffer *out, uint64_t *total, struct mw_error *error)
 {
     char path[MW_PATH_TEXT];
     struct stat status;
@@ -280,4 +328,18 @@ mw_err mw_store_read(struct mw_store *store, const char *digest, uint64_t offset
     }
     (void)close(fd);
     return err;
+}
+
+mw_err mw_store_read(struct mw_store *store, const char *digest, uint64_t offset, size_t size,
+                     struct mw_buffer *out, uint64_t *total, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    mw_err err = read_own(store, digest, offset, size, out, total, &why);
+    if (err == MW_ERR_NOT_FOUND && the_source != NULL) {
+        struct mw_buffer whole = {0};
+        err = bring(store, digest, &whole, error);
+        mw_buffer_free(&whole);
+        return err == MW_OK ? read_own(store, digest, offset, size, out, total, error) : err;
+    }
+    return err == MW_OK ? MW_OK : mw_error_set(error, err, "%s", why.text);
 }

@@ -7,7 +7,8 @@
  *
  * A digest is "sha256:" and 64 lower-case hex digits. Writers of one folder exclude each other by a
  * lock for the length of a call; readers need none, since blobs never change and index.json is
- * replaced atomically. Opened by URI: oci:FOLDER here; a remote registry can stand in later. */
+ * replaced atomically. Opened by URI: oci:FOLDER. A registry can stand behind it
+ * (mw_store_set_source): then the folder is a cache of what was asked for. */
 #ifndef MW_ARTIFACT_STORE_H
 #define MW_ARTIFACT_STORE_H
 
@@ -33,6 +34,22 @@ struct mw_descriptor {
 void mw_digest(const void *data, size_t size, char digest[MW_DIGEST_TEXT]);
 bool mw_digest_valid(struct mw_span digest);
 
+/* Where every store of this process gets what it lacks, and tells what is tagged in it. Both block,
+ * and neither is called with the store's lock held. What `bring` appends is checked against the
+ * digest by the store; NOT_FOUND when there is no such blob. `renew` brings the signed metadata
+ * (mw_trust_import); it is asked when mw_trust_verify would refuse. `give` sends manifest, parts
+ * and metadata, and then moves the tag: when it fails, the tag in the store stays. */
+struct mw_store_source {
+    void *context;
+    mw_err (*bring)(void *context, const char *digest, struct mw_buffer *out,
+                    struct mw_error *error);
+    mw_err (*renew)(void *context, struct mw_store *store, struct mw_error *error);
+    mw_err (*give)(void *context, struct mw_store *store, const char *tag, const char *digest,
+                   struct mw_error *error);
+};
+/* Borrows; NULL: none. Set it before the first store is opened. */
+void mw_store_set_source(const struct mw_store_source *source);
+
 /* Opens oci:FOLDER; makes the layout when `create`. NOT_FOUND, UNSUPPORTED (other scheme), IO. */
 mw_err mw_store_open(struct mw_store **store, const char *uri, bool create, struct mw_error *error);
 void mw_store_close(struct mw_store *store);
@@ -41,7 +58,7 @@ void mw_store_close(struct mw_store *store);
 mw_err mw_store_put(struct mw_store *store, const void *data, size_t size,
                     char digest[MW_DIGEST_TEXT], struct mw_error *error);
 /* Appends the blob to `out` after checking its hash. NOT_FOUND; CORRUPT when the hash does not
- * match. */
+ * match; with a source, its errors. */
 mw_err mw_store_get(struct mw_store *store, const char *digest, struct mw_buffer *out,
                     struct mw_error *error);
 /* Part of a blob (for resumable transfer), not hashed. *total is the whole size. */

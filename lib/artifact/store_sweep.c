@@ -92,7 +92,7 @@ static mw_err keep_parts(struct mw_store *store, const char *digest, struct kept
     json_auto_t *manifest = NULL;
     size_t i;
     const json_t *layer;
-    mw_err err = mw_store_get(store, digest, &text, error);
+    mw_err err = mw_store_get_own(store, digest, &text, error);
     if (err == MW_OK) {
         err = mw_json_load((struct mw_span){text.data, text.size}, digest, &manifest, error);
     }

@@ -44,6 +44,13 @@ mw_err mw_trust_root(struct mw_store *store, struct mw_buffer *root, struct mw_e
 mw_err mw_trust_verify_targets(struct mw_span root, struct mw_span targets, const char *digest,
                                uint64_t *version, struct mw_error *error);
 
+/* The metadata in force as an artifact of the store, to be carried where the bundles go, and back:
+ * import puts the documents of such an artifact in force when their whole chain holds and goes on
+ * from the roots and versions that the store has, else SIGNATURE and the store stays as it was. A
+ * store without metadata believes the first root that it is given. */
+mw_err mw_trust_export(struct mw_store *store, char digest[MW_DIGEST_TEXT], struct mw_error *error);
+mw_err mw_trust_import(struct mw_store *store, const char *digest, struct mw_error *error);
+
 /* mw_store_sweep that also keeps all that targets list. Metadata stays as it is; when it cannot be
  * checked nothing is removed. */
 mw_err mw_trust_sweep(struct mw_store *store, const char (*roots)[MW_DIGEST_TEXT], size_t n,

@@ -138,6 +138,20 @@ static mw_err publish_first(const struct mw_store *store, const char *keys_folde
     return err == MW_OK ? publish(store, keys_folder, json_object(), first, error) : err;
 }
 
+/* A store that has lost its metadata, or is new beside a registry that has them, goes on from
+ * there: another first root would be refused by all who know the one before. */
+static mw_err bring_first(struct mw_store *store, const char *timestamp, struct mw_error *error)
+{
+    const struct mw_store_source *source = mw_store_source();
+    struct mw_error why = {0};
+    if (source == NULL || mw_file_exists(timestamp)) {
+        return MW_OK;
+    }
+    mw_err err = source->renew(source->context, store, &why);
+    return err == MW_OK || err == MW_ERR_NOT_FOUND ? MW_OK
+                                                   : mw_error_set(error, err, "%s", why.text);
+}
+
 mw_err mw_trust_init(struct mw_store *store, const char *keys_folder, struct mw_error *error)
 {
     char root[MW_PATH_TEXT], timestamp[MW_PATH_TEXT];
@@ -148,6 +162,9 @@ mw_err mw_trust_init(struct mw_store *store, const char *keys_folder, struct mw_
     }
     if (err == MW_OK) {
         err = mw_store_metadata_path(store, "timestamp.json", timestamp, sizeof timestamp, error);
+    }
+    if (err == MW_OK) {
+        err = bring_first(store, timestamp, error);
     }
     if (err == MW_OK) {
         err = mw_store_lock(store, &lock, error);

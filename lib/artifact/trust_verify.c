@@ -214,7 +214,7 @@ mw_err mw_trust_chain_load(struct mw_store *store, int64_t now, struct mw_trust_
     return MW_OK;
 }
 
-mw_err mw_trust_verify(struct mw_store *store, const char *digest, struct mw_error *error)
+static mw_err verify(struct mw_store *store, const char *digest, struct mw_error *error)
 {
     struct mw_trust_chain chain;
     struct mw_buffer manifest = {0};
@@ -240,16 +240,40 @@ mw_err mw_trust_verify(struct mw_store *store, const char *digest, struct mw_err
     return err;
 }
 
+mw_err mw_trust_verify(struct mw_store *store, const char *digest, struct mw_error *error)
+{
+    const struct mw_store_source *source = mw_store_source();
+    struct mw_error why = {0};
+    mw_err err = verify(store, digest, &why);
+    if (err != MW_ERR_SIGNATURE || source == NULL) {
+        return err == MW_OK ? MW_OK : mw_error_set(error, err, "%s", why.text);
+    }
+    err = source->renew(source->context, store, error); /* it may have been signed meanwhile */
+    return err == MW_OK ? verify(store, digest, error) : err;
+}
+
 static mw_err append(struct mw_buffer *out, const struct mw_buffer *text, struct mw_error *error)
 {
     mw_err err = mw_buffer_add(out, text->data, text->size);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "metadata: out of memory");
 }
 
+/* The chain; with a source, the newest that it has or, while it cannot be asked, the last one that
+ * came. */
+static mw_err load_newest(struct mw_store *store, struct mw_trust_chain *chain,
+                          struct mw_error *error)
+{
+    const struct mw_store_source *source = mw_store_source();
+    struct mw_error why = {0};
+    mw_err renewed = source == NULL ? MW_OK : source->renew(source->context, store, &why);
+    mw_err err = mw_trust_chain_load(store, mw_clock_utc(), chain, error);
+    return err == MW_OK || renewed == MW_OK ? err : mw_error_set(error, renewed, "%s", why.text);
+}
+
 mw_err mw_trust_targets(struct mw_store *store, struct mw_buffer *targets, struct mw_error *error)
 {
     struct mw_trust_chain chain;
-    mw_err err = mw_trust_chain_load(store, mw_clock_utc(), &chain, error);
+    mw_err err = load_newest(store, &chain, error);
     if (err == MW_OK) {
         err = append(targets, &chain.targets_text, error);
         mw_trust_chain_clear(&chain);
@@ -260,7 +284,7 @@ mw_err mw_trust_targets(struct mw_store *store, struct mw_buffer *targets, struc
 mw_err mw_trust_root(struct mw_store *store, struct mw_buffer *root, struct mw_error *error)
 {
     struct mw_trust_chain chain;
-    mw_err err = mw_trust_chain_load(store, mw_clock_utc(), &chain, error);
+    mw_err err = load_newest(store, &chain, error);
     if (err == MW_OK) {
         err = append(root, &chain.root_text, error);
         mw_trust_chain_clear(&chain);

@@ -6,6 +6,7 @@
 #define MW_PLANT_PLANT_H
 
 #include "lib/base/options.h"
+#include "lib/plant/command_map.h"
 #include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
@@ -27,7 +28,13 @@ struct mw_plant {
         char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
+    struct {
+        int64_t shares; /* bridges that divide the devices among themselves (share.h) */
+        int64_t share;  /* which of them this process is; no key: an argument of the role */
+    } bridge;
+
     struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
+    struct mw_command_maps commands; /* how their devices are told what to do */
 
     struct {
         struct mw_list groups; /* whose edge nodes the bridge takes in; "+": all; empty: none */
@@ -49,6 +56,12 @@ struct mw_plant {
     struct {
         int64_t tolerance; /* of a record's time against its receipt; -1: any time is believed */
     } time;
+
+    struct {
+        char *registry;                 /* oci://HOST/NAME (lib/registry); empty: none */
+        char *ca_file;                  /* PEM; empty: the system's authorities */
+        char *username, *password_file; /* empty: nobody */
+    } artifacts;
 
     struct {
         char *url;              /* empty: sqlite:<data>/stream */

@@ -82,6 +82,7 @@ const struct mw_stream_backend mw_stream_sqlite = {
     .put = mw_sqlite_put,
     .commit = mw_sqlite_commit,
     .rollback = mw_sqlite_rollback,
+    .sync = mw_sqlite_sync,
     .get = mw_sqlite_get,
     .visit = mw_sqlite_visit,
     .reader_open = mw_sqlite_reader_open,

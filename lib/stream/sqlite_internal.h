@@ -88,6 +88,9 @@ mw_err mw_sqlite_file_open(struct mw_sqlite_file *file, const char *folder, cons
 /* Whether the path still names the file that is open. */
 bool mw_sqlite_file_current(const struct mw_sqlite_file *file);
 void mw_sqlite_file_close(struct mw_sqlite_file *file); /* {0} and closed ones allowed */
+/* Waits until all that was committed to the file, by whatever process, is on the disk. On any
+ * thread. */
+mw_err mw_sqlite_file_sync(const struct mw_sqlite_file *file, struct mw_error *error);
 void mw_sqlite_tidy(struct mw_stream *stream);
 
 /* --- sqlite_writer.c --- */
@@ -103,6 +106,7 @@ mw_err mw_sqlite_replace(struct mw_stream *stream, const char *topic, int64_t of
 mw_err mw_sqlite_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
                         struct mw_error *error);
 void mw_sqlite_rollback(struct mw_stream *stream);
+mw_err mw_sqlite_sync(const struct mw_stream *stream, struct mw_error *error);
 
 /* --- sqlite_state.c --- */
 mw_err mw_sqlite_get(struct mw_stream *stream, const char *writer, const char *topic,
@@ -127,7 +131,8 @@ mw_err mw_sqlite_rewind(struct mw_stream_reader *reader, struct mw_error *error)
 void mw_sqlite_seek(struct mw_stream_reader *reader, int64_t offset);
 int mw_sqlite_reader_fd(const struct mw_stream_reader *reader);
 void mw_sqlite_reader_drain(struct mw_stream_reader *reader);
-/* Writes the reader's positions into the open transaction; _stored says that it was committed. */
+/* Writes the reader's positions into the open transaction, when what they have passed is on the
+ * disk; _stored says that it was committed. */
 mw_err mw_sqlite_reader_store(struct mw_stream_reader *reader, struct mw_error *error);
 void mw_sqlite_reader_stored(struct mw_stream_reader *reader);
 

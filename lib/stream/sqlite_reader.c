@@ -118,6 +118,7 @@ static mw_err take(struct mw_sqlite_reader *reader, struct mw_sqlite_source *sou
         .value = {place + key.size, value.size},
     };
     cursor->next = cursor->offset + 1;
+    source->unsynced = true;
     return mw_sqlite_source_step(reader, source, error);
 }
 
@@ -183,11 +184,30 @@ void mw_sqlite_reader_drain(struct mw_stream_reader *reader)
     mw_wake_drain(&((struct mw_sqlite_reader *)reader)->wake);
 }
 
+/* The writer's own file needs none: its records and positions are in one log, in order. */
+static mw_err sync_sources(struct mw_sqlite_reader *reader, struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < reader->sources_n; i++) {
+        struct mw_sqlite_source *source = &reader->sources[i];
+        bool own = source->file.identity == reader->stream->own.identity;
+        if (source->unsynced && !own) {
+            err = mw_sqlite_file_sync(&source->file, error);
+        }
+        source->unsynced &= err != MW_OK;
+    }
+    return err;
+}
+
 mw_err mw_sqlite_reader_store(struct mw_stream_reader *base, struct mw_error *error)
 {
     struct mw_sqlite_reader *reader = (struct mw_sqlite_reader *)base;
     struct mw_sqlite *stream = reader->stream;
     sqlite3_stmt *stmt = stream->position_set;
+    mw_err err = sync_sources(reader, error);
+    if (err != MW_OK) {
+        return err;
+    }
     for (size_t i = 0; i < reader->sources_n * reader->topics_n; i++) {
         const struct mw_sqlite_source *source = &reader->sources[i / reader->topics_n];
         const struct mw_sqlite_cursor *cursor = &source->cursors[i % reader->topics_n];

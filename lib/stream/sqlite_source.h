@@ -23,7 +23,8 @@ struct mw_sqlite_source {
     sqlite3_stmt *version; /* PRAGMA data_version: moves when the file is written to */
     sqlite3_stmt *begin;   /* with end: all cursors of a poll see the same commits */
     sqlite3_stmt *end;
-    int64_t seen; /* version at the last poll that read everything; -1: read again */
+    bool unsynced; /* records were polled that may not be on the disk yet */
+    int64_t seen;  /* version at the last poll that read everything; -1: read again */
     struct mw_sqlite_cursor *cursors; /* one a topic of the reader */
     struct mw_sqlite_cursor *head;    /* the cursor with the lowest offset; NULL at the end */
 };

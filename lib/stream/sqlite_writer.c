@@ -319,3 +319,8 @@ void mw_sqlite_rollback(struct mw_stream *base)
      * and needs no new room. */
     (void)sqlite3_wal_checkpoint_v2(stream->own.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
+
+mw_err mw_sqlite_sync(const struct mw_stream *stream, struct mw_error *error)
+{
+    return mw_sqlite_file_sync(&((const struct mw_sqlite *)stream)->own, error);
+}

@@ -138,8 +138,8 @@ mw_err mw_stream_put(struct mw_stream *stream, const char *topic, struct mw_span
     return settle(stream, err);
 }
 
-mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
-                        struct mw_error *error)
+mw_err mw_stream_commit_visible(struct mw_stream *stream, struct mw_stream_reader *reader,
+                                struct mw_error *error)
 {
     mw_err err = check_transaction(stream, true, error);
     if (err == MW_OK && reader != NULL && reader->stream != stream) {
@@ -152,6 +152,22 @@ mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reade
         stream->in_transaction = false;
     }
     return settle(stream, err);
+}
+
+mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
+                        struct mw_error *error)
+{
+    mw_err err = mw_stream_commit_visible(stream, reader, error);
+    if (err == MW_OK) {
+        err = mw_stream_sync(stream, error);
+        stream->ended |= err != MW_OK; /* it is committed, but nobody knows for how long */
+    }
+    return err;
+}
+
+mw_err mw_stream_sync(const struct mw_stream *stream, struct mw_error *error)
+{
+    return stream->backend->sync == NULL ? MW_OK : stream->backend->sync(stream, error);
 }
 
 void mw_stream_rollback(struct mw_stream *stream)

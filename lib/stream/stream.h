@@ -7,9 +7,16 @@
  *
  * Writing happens in transactions: mw_stream_begin, any number of mw_stream_append and
  * mw_stream_put, mw_stream_commit. A commit that has returned is as durable as the log promises
- * (SQLite: WAL with full sync; Kafka: on the in-sync replicas). Appends, puts and a reader's
- * position commit as one, so a kill between input and output neither loses nor doubles.
- * mw_stream_put keeps only the newest value of a key (a compacted topic).
+ * (SQLite: on the disk; Kafka: on the in-sync replicas). Appends, puts and a reader's position
+ * commit as one, so a kill between input and output neither loses nor doubles. mw_stream_put keeps
+ * only the newest value of a key (a compacted topic).
+ *
+ * On SQLite readers see a commit before it is on the disk, so that a chain of roles waits for the
+ * disk once and not once a link. What is read may thus vanish when the power fails. A position
+ * never outlives the records that it has passed: a commit with a reader first brings those to the
+ * disk, whoever wrote them, as do mw_stream_get and mw_stream_visit of another writer's keys. Only
+ * what leaves the stream - an answer that says "stored" - has to wait for mw_stream_commit or
+ * mw_stream_sync.
  *
  * SQLite: one file a writer (`FOLDER/<writer>.db`), because one transaction spans several topics;
  * the file is the writer's partition of each topic it writes. Its group's positions live in it too.
@@ -23,8 +30,8 @@
  * An offset is never used twice, whatever retention removed. Names of plants, writers and topics
  * match [a-z0-9-]{1,63}. Two readers of one topic on one stream would share a position: open one.
  *
- * Not thread-safe: one handle, one thread. Nothing waits, except for the disk or the brokers, and
- * for these 15 seconds at most.
+ * Not thread-safe but for mw_stream_sync: one handle, one thread. Nothing waits, except for the
+ * disk or the brokers, and for these 15 seconds at most.
  */
 #ifndef MW_STREAM_STREAM_H
 #define MW_STREAM_STREAM_H
@@ -81,7 +88,17 @@ mw_err mw_stream_put(struct mw_stream *stream, const char *topic, struct mw_span
 /* Commits; with `reader` also the position behind the last record it polled. Wakes readers. */
 mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
                         struct mw_error *error);
+/* The same, except that it returns as soon as readers see the commit: durable it is when an
+ * mw_stream_sync that was begun afterwards has returned, or at the end of a later mw_stream_commit.
+ */
+mw_err mw_stream_commit_visible(struct mw_stream *stream, struct mw_stream_reader *reader,
+                                struct mw_error *error);
 void mw_stream_rollback(struct mw_stream *stream);
+/* Makes all durable that this writer has committed so far. The one function that another thread may
+ * call while the handle is in use. IO when the disk has failed: what was not durable yet may be
+ * there or not, and only opening the stream again tells. Kafka: returns at once, for a commit is
+ * durable there. */
+mw_err mw_stream_sync(const struct mw_stream *stream, struct mw_error *error);
 /* Whether this handle can write no more: another process has taken its writer over, or nobody knows
  * what became of a commit (Kafka). Opening it again - a new process, usually - settles that: what
  * was committed then shows in its positions and compacted keys. */

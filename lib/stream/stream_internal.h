@@ -20,7 +20,7 @@ struct mw_stream_backend {
                      struct mw_span value, struct mw_error *error);
     mw_err (*put)(struct mw_stream *stream, const char *topic, struct mw_span key,
                   struct mw_span value, struct mw_error *error);
-    /* On an error the caller rolls back. */
+    /* Visible to readers at its end, durable only after sync. On an error the caller rolls back. */
     mw_err (*commit)(struct mw_stream *stream, struct mw_stream_reader *reader,
                      struct mw_error *error);
     void (*rollback)(struct mw_stream *stream);
@@ -42,7 +42,9 @@ struct mw_stream_backend {
 
     mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
                      struct mw_error *error);
-    /* These may be NULL: not supported; for tidy, nothing to do. */
+    /* These may be NULL. Without sync a commit is durable, without tidy nothing is to do, the
+     * others are then not supported. sync is called on any thread. */
+    mw_err (*sync)(const struct mw_stream *stream, struct mw_error *error);
     mw_err (*trim)(struct mw_stream *stream, const char *topic, int64_t before,
                    struct mw_error *error);
     mw_err (*replace)(struct mw_stream *stream, const char *topic, int64_t offset,

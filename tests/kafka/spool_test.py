@@ -138,7 +138,7 @@ def started_without(program):
     """The bridge is killed, or stopped in order, while Kafka is away: the next one goes on from what
     is on the disk. And what Kafka turns out to have of a transaction in doubt is passed over."""
     cluster, plant = begin(program, "without")
-    known = plant.path("spool", "known")
+    known = plant.path("spool", "bridge.known")
     for turn in range(3):
         cluster.nodes[0].send_signal(signal.SIGSTOP)
         spools(plant)

@@ -125,7 +125,8 @@ mw_err mw_scorer_step(struct mw_scorer *scorer, size_t *count, struct mw_error *
         err = take(scorer, &scorer->records[i], error);
     }
     err = err == MW_OK ? mw_score_state_save(scorer, error) : err;
-    err = err == MW_OK ? mw_stream_commit(scorer->stream, scorer->reader, error) : err;
+    /* Nobody is told that a score is stored; who reads it sees to it before relying on it. */
+    err = err == MW_OK ? mw_stream_commit_visible(scorer->stream, scorer->reader, error) : err;
     if (err != MW_OK) {
         mw_stream_rollback(scorer->stream);
         scorer->stale = true;

@@ -4,11 +4,15 @@
 #include "lib/base/role.h"
 #include "lib/mqtt/client.h"
 #include "lib/plant/broker.h"
+#include "lib/plant/share.h"
 #include "lib/stream/stream.h"
+#include "tiers/platform/bridge_answers.h"
 #include "tiers/platform/bridge_far.h"
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
+#include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +24,9 @@
 
 enum {
     ROUND_BYTES =
-        8 << 20,         /* a round that has grown to this is stored without waiting for its end */
-    ROOM_BYTES = 1 << 20 /* output that may wait before updates wait too */
+        8 << 20,          /* a round that has grown to this is stored without waiting for its end */
+    ROOM_BYTES = 1 << 20, /* output that may wait before updates wait too */
+    SYNC_ROUNDS = 4       /* rounds that a sync of the disk makes durable; more become one */
 };
 
 struct bridge {
@@ -31,12 +36,15 @@ struct bridge {
     struct mw_bridge_intake intake;
     struct mw_bridge_outgoing outgoing;
     struct mw_bridge_foreign foreign;
+    struct mw_bridge_answers answers; /* to rounds that are not on the disk yet */
+    bool moved, position_due;         /* the reader has moved; it is time to commit where it is */
     struct mw_bridge_far far;
-    bool spooling;               /* rounds go through `far`, which has the stream then */
+    bool spooling; /* rounds go through `far`, which has the stream then; `answers` is not used */
     struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
-    char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
+    char client_id[MW_NAME_MAX + 32], filter[6][MW_NAME_MAX + 64];
+    size_t n_filters;
     struct mw_mqtt *mqtt;
 
     bool paused;   /* the stream cannot be written: the round waits */
@@ -62,9 +70,18 @@ static mw_err write_round(struct bridge *bridge, struct mw_error *error)
         err = round->item[i].put ? mw_stream_put(bridge->stream, topic, key, value, error)
                                  : mw_stream_append(bridge->stream, topic, key, value, error);
     }
-    return err == MW_OK ? mw_stream_commit(bridge->stream,
-                                           round->moved ? bridge->outgoing.reader : NULL, error)
-                        : err;
+    /* A position needs the disk before it can be committed, and without one a crash would only make
+     * the commands of the last second go out again. */
+    bool with_reader = bridge->position_due && (bridge->moved || round->moved);
+    if (err == MW_OK) {
+        err = mw_stream_commit_visible(bridge->stream, with_reader ? bridge->outgoing.reader : NULL,
+                                       error);
+    }
+    if (err == MW_OK) {
+        bridge->moved = !with_reader && (bridge->moved || round->moved);
+        bridge->position_due = false;
+    }
+    return err;
 }
 
 static void send_ack(void *context, const char *device, struct mw_span json)
@@ -73,13 +90,46 @@ static void send_ack(void *context, const char *device, struct mw_span json)
     (void)mw_bridge_send(&bridge->outgoing, "ack", device, json, 0, false);
 }
 
+static void send_puback(void *context, uint32_t connection, uint16_t id)
+{
+    struct bridge *bridge = context;
+    if (bridge->mqtt != NULL) {
+        mw_mqtt_acknowledge(bridge->mqtt, connection, id);
+    }
+}
+
+static void keep_ack(void *context, const char *device, struct mw_span json)
+{
+    struct bridge *bridge = context;
+    if (mw_bridge_answers_ack(&bridge->answers, device, json) != MW_OK) {
+        mw_log(MW_LOG_WARN, device, "out of memory: an ack is not sent, the next one says more");
+    }
+}
+
+/* Nobody knows what of the last rounds a power cut would leave: a new process finds out. */
+static void on_disk_failed(void *context, const struct mw_error *error)
+{
+    struct bridge *bridge = context;
+    mw_log(MW_LOG_ERROR, NULL, "the disk has failed: what it has not stored is not acknowledged",
+           MW_KS("reason", error->text));
+    mw_loop_stop(bridge->role.loop);
+}
+
+/* The round is stored: answers at once when it is on the disk, else when it will be. */
 static void acknowledge(struct bridge *bridge)
 {
     const struct mw_bridge_round *round = &bridge->intake.round;
     for (size_t i = 0; i < round->n_pubacks; i++) {
-        mw_mqtt_acknowledge(bridge->mqtt, round->puback[i].connection, round->puback[i].id);
+        if (bridge->spooling) {
+            send_puback(bridge, round->puback[i].connection, round->puback[i].id);
+        } else if (mw_bridge_answers_puback(&bridge->answers, round->puback[i]) != MW_OK) {
+            bridge->let_go = true; /* the broker has to send it again */
+        }
     }
-    mw_bridge_intake_stored(&bridge->intake, send_ack, bridge);
+    mw_bridge_intake_stored(&bridge->intake, bridge->spooling ? send_ack : keep_ack, bridge);
+    if (!bridge->spooling) {
+        mw_bridge_answers_round(&bridge->answers);
+    }
 }
 
 static mw_err connect_broker(struct bridge *bridge, struct mw_error *error);
@@ -152,9 +202,14 @@ static void store_round(struct bridge *bridge)
 /* Nobody waits for what the round holds: that commands went out, which a crash would only make
  * happen again. Their answers are milliseconds away and need the disk anyway; a sync of its own
  * would stand in the way of the next record and the next command. */
-static bool can_wait(const struct mw_bridge_intake *intake)
+static bool can_wait(const struct bridge *bridge)
 {
+    const struct mw_bridge_intake *intake = &bridge->intake;
     const struct mw_bridge_round *round = &intake->round;
+    /* While the disk is busy, what comes can as well be gathered. */
+    if (!bridge->spooling && mw_bridge_answers_waiting(&bridge->answers) >= SYNC_ROUNDS) {
+        return true;
+    }
     return !round->pressing && round->n_pubacks == 0 && round->n_receipts == 0 &&
            intake->touched == NULL;
 }
@@ -176,7 +231,7 @@ static void on_after(void *context)
 {
     struct bridge *bridge = context;
     if (!bridge->paused && bridge->mqtt != NULL) {
-        if (!can_wait(&bridge->intake)) {
+        if (!can_wait(bridge)) {
             store_round(bridge);
         }
         if (!bridge->paused && (!bridge->spooling || mw_bridge_far_free(&bridge->far))) {
@@ -266,7 +321,7 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
     };
     mw_bridge_foreign_will(&bridge->foreign, &options);
     mw_err err = mw_mqtt_new(&bridge->mqtt, bridge->role.loop, &options, error);
-    for (size_t i = 0; i < 3 && err == MW_OK; i++) {
+    for (size_t i = 0; i < bridge->n_filters && err == MW_OK; i++) {
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
     return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
@@ -321,6 +376,8 @@ static void on_second(void *context)
     mw_stream_tidy(bridge->spooling ? bridge->far.spool.stream : bridge->stream);
     read_stream(bridge);
     mw_bridge_outgoing_resend(&bridge->outgoing);
+    bridge->position_due = true;
+    bridge->intake.round.moved |= bridge->moved;
     bridge->intake.round.pressing |= !mw_bridge_round_empty(&bridge->intake.round);
     write_stats(bridge);
 }
@@ -351,6 +408,9 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
 {
     struct loading *loading = context;
     struct mw_bridge_intake *intake = &loading->bridge->intake;
+    if (!mw_bridge_owns(intake, key)) {
+        return true; /* it was ours once */
+    }
     struct mw_bridge_device *device = mw_bridge_device(&intake->devices, key);
     loading->err =
         device == NULL ? MW_ERR_MEMORY : mw_bridge_read_position(intake->parser, value, device);
@@ -383,25 +443,36 @@ static mw_err open_spool(struct bridge *bridge, struct mw_error *error)
 /* Kafka does not answer: from what is on disk, if that is all there is to know. */
 static mw_err open_away(struct bridge *bridge, struct mw_error *error)
 {
-    if (!mw_bridge_far_wanted(bridge->plant) || bridge->plant->stream.spool < 0) {
-        return MW_ERR_NET; /* as the error says */
+    if (!mw_bridge_far_wanted(bridge->plant) || bridge->plant->stream.spool < 0 ||
+        bridge->plant->bridge.shares > 1) {
+        return MW_ERR_NET; /* as the error says; among several, devices may have changed hands */
     }
     mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, error);
     bridge->spooling = err == MW_OK;
     return err;
 }
 
+static mw_err tell(void *context, const struct mw_bridge_device *device,
+                   const struct mw_command *command, struct mw_span json, const char **fault)
+{
+    const struct bridge *bridge = context;
+    return mw_bridge_order_send(&bridge->foreign, device, command, json, fault);
+}
+
 static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
 {
-    char uri[4096 + 16], artifacts[4096];
+    char uri[4096 + 16], artifacts[4096], writer[MW_SHARE_NAME];
     mw_err err = mw_plant_stream_uri(bridge->plant, uri, sizeof uri);
     if (err != MW_OK) {
         return mw_error_set(error, err, "stream.url is too long");
     }
-    struct mw_stream_options options = {uri, bridge->plant->plant, "bridge"};
+    mw_share_name((size_t)bridge->plant->bridge.share, writer);
+    struct mw_stream_options options = {uri, bridge->plant->plant, writer};
     err = mw_stream_open(&bridge->stream, &options, error);
     if (err == MW_ERR_NET) {
         err = open_away(bridge, error);
+    } else if (err == MW_OK) {
+        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
     }
     if (err != MW_OK) {
         return err;
@@ -427,9 +498,12 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_bridge_foreign_load(&bridge->foreign, known, error);
     }
-    return err == MW_OK ? mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake,
-                                                  bridge->stream, known, sender, artifacts, error)
-                        : err;
+    if (err == MW_OK) {
+        err = mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake, bridge->stream, known,
+                                      sender, artifacts, error);
+        bridge->outgoing.order = (struct mw_bridge_order){tell, bridge};
+    }
+    return err;
 }
 
 /* What another run would need to go on without asking Kafka. */
@@ -448,6 +522,10 @@ static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
     struct mw_loop *loop = bridge->role.loop;
     int fd = bridge->spooling ? -1 : mw_stream_reader_fd(bridge->outgoing.reader);
     mw_err err = mw_loop_add_after(loop, on_after, bridge, NULL, error);
+    if (err == MW_OK && !bridge->spooling) {
+        const struct mw_bridge_answer_calls calls = {send_puback, send_ack, on_disk_failed, bridge};
+        err = mw_bridge_answers_init(&bridge->answers, bridge->stream, loop, &calls, error);
+    }
     if (err == MW_OK && bridge->spooling) {
         err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, on_stream, remember,
                                   bridge, error);
@@ -466,21 +544,56 @@ static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
     return err;
 }
 
-static mw_err begin(struct bridge *bridge, struct mw_error *error)
+/* Alone, a bridge gets everything. One of several gets what the broker chooses, and what is sent to
+ * its share. The number is part of the names, because a broker keeps what it was asked for. */
+static void name_all(struct bridge *bridge)
 {
     static const char *const kinds[] = {"telemetry", "event", "status"};
     const struct mw_plant *plant = bridge->plant;
+    int shares = (int)plant->bridge.shares, share = (int)plant->bridge.share;
+    const size_t size = sizeof bridge->filter[0];
+    bridge->n_filters = shares == 1 ? 3 : 6;
+    if (shares == 1) {
+        snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge", plant->plant);
+    } else {
+        snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge-%d-of-%d", plant->plant,
+                 share, shares);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (shares == 1) {
+            snprintf(bridge->filter[i], size, "mw/%s/%s/+", plant->plant, kinds[i]);
+            continue;
+        }
+        snprintf(bridge->filter[i], size, "$share/mw-bridge-of-%d/mw/%s/%s/+", shares, plant->plant,
+                 kinds[i]);
+        snprintf(bridge->filter[3 + i], size, "mw/%s/%s/+/%d", plant->plant, kinds[i], share);
+    }
+}
+
+/* To another bridge of the plant. At QoS 1, and before the PUBACK of what it is made of. */
+static void pass_on(void *context, const char *topic, struct mw_span payload)
+{
+    struct bridge *bridge = context;
+    (void)publish(bridge, topic, payload, 1, false);
+}
+
+static mw_err begin(struct bridge *bridge, struct mw_error *error)
+{
+    const struct mw_plant *plant = bridge->plant;
+    char file[MW_SHARE_NAME + 8];
     mw_err err = mw_bridge_intake_init(&bridge->intake, plant->plant, plant->time.tolerance,
                                        mw_clock_system);
     if (err != MW_OK) {
         return mw_error_set(error, err, "bridge: %s", mw_err_text(err));
     }
-    snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge", plant->plant);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(bridge->filter[i], sizeof bridge->filter[i], "mw/%s/%s/+", plant->plant, kinds[i]);
-    }
-    err = mw_plant_path(plant, "run", "bridge.json", bridge->stats_path, sizeof bridge->stats_path,
-                        error);
+    bridge->intake.share = (size_t)plant->bridge.share;
+    bridge->intake.shares = (size_t)plant->bridge.shares;
+    bridge->intake.pass.send = pass_on;
+    bridge->intake.pass.context = bridge;
+    name_all(bridge);
+    mw_share_name(bridge->intake.share, file);
+    strcat(file, ".json");
+    err = mw_plant_path(plant, "run", file, bridge->stats_path, sizeof bridge->stats_path, error);
     if (err == MW_OK) {
         err = mw_plant_broker(plant, &bridge->address, error);
     }
@@ -491,7 +604,7 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
         err = add_watches(bridge, error);
     }
     const char *publish_as = plant->sparkplug.publish;
-    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0') {
+    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0' && plant->bridge.share == 0) {
         err = mw_bridge_node_new(
             &bridge->node, plant, bridge->role.loop, &bridge->address, &bridge->intake,
             bridge->stream == NULL ? bridge->far.spool.stream : bridge->stream, error);
@@ -511,8 +624,11 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_role_run(&bridge.role, error);
         if (!bridge.paused) {
+            bridge.position_due = true;
+            bridge.intake.round.moved |= bridge.moved;
             store_round(&bridge);
         }
+        mw_bridge_answers_finish(&bridge.answers);
         if (err == MW_OK && bridge.spooling) {
             mw_bridge_far_remember(&bridge.far);
         }
@@ -523,6 +639,7 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
     mw_bridge_node_free(bridge.node);
     mw_mqtt_free(bridge.mqtt);
     mw_bridge_foreign_clear(&bridge.foreign);
+    mw_bridge_answers_clear(&bridge.answers);
     if (bridge.spooling) {
         mw_bridge_far_close(&bridge.far);
         bridge.stream = bridge.far.stream;

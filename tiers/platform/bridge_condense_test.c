@@ -41,8 +41,8 @@ static void open_spool(struct place *place, int64_t limit)
 {
     struct mw_bridge_mark none = {0};
     uint64_t number;
-    assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", limit, &place->tried,
-                                   &number, &why));
+    assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", limit,
+                                   &place->tried, &number, &why));
     assert_ok(mw_bridge_spool_recover(&place->spool, &none, &why));
 }
 
@@ -56,6 +56,7 @@ static int set_up(void **state)
     snprintf(place->spool_folder, sizeof place->spool_folder, "%s/spool", place->folder);
     snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
     place->plant = (struct mw_plant){.plant = (char *)"p", .data = place->folder};
+    place->plant.bridge.shares = 1;
     struct mw_stream_options options = {uri, "p", "bridge"};
     assert_ok(mw_stream_open(&place->stream, &options, &why));
     assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));
@@ -276,7 +277,7 @@ static void test_goes_on_after_a_restart(void **state)
         struct mw_bridge_mark mark = place->spool.mark;
         mw_bridge_spool_close(&place->spool);
         uint64_t number;
-        assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", 64 << 10,
+        assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", 64 << 10,
                                        &place->tried, &number, &why));
         assert_ok(mw_bridge_spool_recover(&place->spool, &mark, &why));
         assert_int_equal(place->spool.bytes, bytes);

@@ -77,7 +77,7 @@ mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
 static void do_open(void *context)
 {
     struct mw_bridge_far *far = context;
-    struct mw_stream_options options = {far->uri, far->plant->plant, "bridge"};
+    struct mw_stream_options options = {far->uri, far->plant->plant, far->writer};
     mw_bridge_outgoing_detach(far->outgoing);
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);
@@ -250,6 +250,13 @@ static mw_err choose(struct mw_bridge_far *far, struct mw_bridge_round *round)
 {
     mw_err err = MW_OK;
     mw_bridge_round_clear(&far->direct);
+    if (mw_bridge_spool_waiting(&far->spool) == 0) {
+        err = mw_bridge_round_copy(&far->direct, round);
+        for (size_t i = 0; i < round->n_items; i++) {
+            round->item[i].direct = err == MW_OK;
+        }
+        return err;
+    }
     for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
         struct mw_bridge_item *item = &round->item[i];
         if (mw_bridge_spool_behind(&far->spool, round, i)) {

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_position.h"
 
 #include "core/wire/number.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/json_text.h"
 
 #include <stdlib.h>
@@ -186,4 +187,33 @@ mw_err mw_bridge_read_position(struct mw_wire_parser *parser, struct mw_span jso
         read_machines(device, machines);
     }
     return MW_OK;
+}
+
+struct visit {
+    size_t share, shares;
+    mw_stream_visit_fn *fn;
+    void *context;
+    bool stopped;
+};
+
+static bool visit_own(void *context, struct mw_span key, struct mw_span value)
+{
+    struct visit *visit = context;
+    if (mw_share_of(key, visit->shares) == visit->share) {
+        visit->stopped = !visit->fn(visit->context, key, value);
+    }
+    return !visit->stopped;
+}
+
+mw_err mw_bridge_visit_positions(struct mw_stream *stream, size_t shares, mw_stream_visit_fn *fn,
+                                 void *context, struct mw_error *error)
+{
+    struct visit visit = {0, shares, fn, context, false};
+    mw_err err = MW_OK;
+    for (; visit.share < shares && err == MW_OK && !visit.stopped; visit.share++) {
+        char writer[MW_SHARE_NAME];
+        mw_share_name(visit.share, writer);
+        err = mw_stream_visit(stream, writer, "position", visit_own, &visit, error);
+    }
+    return err;
 }

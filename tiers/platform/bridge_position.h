@@ -20,6 +20,7 @@
 #include "core/wire/message.h"
 #include "lib/artifact/store.h"
 #include "lib/base/file.h"
+#include "lib/stream/stream.h"
 #include "tiers/platform/table.h"
 
 #define MW_BRIDGE_MACHINES_MAX 64 /* of one device that the bridge tells baselines of */
@@ -88,6 +89,11 @@ bool mw_bridge_skip(struct mw_bridge_device *device, uint32_t boot, uint64_t seq
 
 /* Notes that the device speaks for a machine; true when that is news. */
 bool mw_bridge_note_machine(struct mw_bridge_device *device, struct mw_span machine);
+
+/* Visits the positions of all bridges of a plant; of a device that another bridge had before, only
+ * what its own one says. */
+mw_err mw_bridge_visit_positions(struct mw_stream *stream, size_t shares, mw_stream_visit_fn *fn,
+                                 void *context, struct mw_error *error);
 
 /* The position as JSON, and back. The parser is for messages of at least 256 tokens. */
 mw_err mw_bridge_print_position(const struct mw_bridge_device *device, struct mw_buffer *out);

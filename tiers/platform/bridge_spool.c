@@ -213,16 +213,16 @@ static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *erro
 }
 
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error)
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error)
 {
     char uri[4096 + 16];
     struct mw_span value;
     *spool = (struct mw_bridge_spool){.limit = limit};
     *number = 0;
     snprintf(uri, sizeof uri, "sqlite:%s", folder);
-    snprintf(spool->known_path, sizeof spool->known_path, "%s/known", folder);
-    struct mw_stream_options options = {uri, plant, "bridge"};
+    snprintf(spool->known_path, sizeof spool->known_path, "%s/%s.known", folder, writer);
+    struct mw_stream_options options = {uri, plant, writer};
     mw_err err = mw_stream_open(&spool->stream, &options, error);
     err = err == MW_OK ? find_identity(spool, error) : err;
     err = err == MW_OK ? find_known(spool, error) : err;

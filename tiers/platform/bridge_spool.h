@@ -10,7 +10,7 @@
  *   spool (compacted) `identity`, drawn when the file was made; `tried`, that transaction's number
  *   position, held .. (compacted) all that the bridge would read from Kafka, while it is known
  *
- * The file `known` beside it is there while that is so, and has the mark that was known. Its
+ * The file <writer>.known beside it is there while that is so, and has the mark that was known. Its
  * removal needs no room on a full disk.
  *
  * Kafka's side of it is the compacted topic `spool`, key `mark`, in each transaction of the bridge:
@@ -57,12 +57,13 @@ struct mw_bridge_spool {
     uint64_t piece_items;
 };
 
-/* Opens the file in `folder`, made when it is missing; a `limit` below 0 is none. `tried` gets what
- * may be in Kafka or not, *number its transaction, 0 when there is none. A spool that is
- * `known` has the mark that was known. Errors: those of mw_stream_open, CORRUPT. */
+/* Opens the file in `folder`, made when it is missing and named as the bridge that writes it; a
+ * `limit` below 0 is none. `tried` gets what may be in Kafka or not, *number its transaction, 0
+ * when there is none. A spool that is `known` has the mark that was known. Errors: those of
+ * mw_stream_open, CORRUPT. */
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error);
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error);
 void mw_bridge_spool_close(struct mw_bridge_spool *spool);
 
 /* The mark as JSON and back; CORRUPT. */

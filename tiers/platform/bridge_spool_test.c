@@ -32,8 +32,8 @@ static void open_spool(struct place *place, int64_t limit, const struct mw_bridg
 {
     struct mw_bridge_mark none = {0};
     mw_bridge_round_clear(&place->tried);
-    assert_ok(mw_bridge_spool_open(&place->spool, place->folder, "p", limit, &place->tried,
-                                   &place->number, &why));
+    assert_ok(mw_bridge_spool_open(&place->spool, place->folder, "p", "bridge", limit,
+                                   &place->tried, &place->number, &why));
     assert_ok(mw_bridge_spool_recover(&place->spool, mark == NULL ? &none : mark, &why));
 }
 

@@ -28,6 +28,8 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"ahead", counts->ahead},
         {"gaps", counts->gaps},
         {"rebirths", counts->rebirths},
+        {"passed", counts->passed},
+        {"astray", counts->astray},
         {"pending", intake->pending},
         {"positions", intake->devices.count},
         {"updates", outgoing->updates},
@@ -37,11 +39,12 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"commands_expired", outgoing->expired},
         {"commands_waiting", outgoing->pending.count},
     };
-    mw_err err = mw_buffer_printf(&text,
-                                  "{\"v\":1,\"role\":\"bridge\",\"pid\":%ld,\"time\":%.3f,"
-                                  "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
-                                  (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
-                                  connected ? "true" : "false", paused ? "true" : "false", rate);
+    mw_err err = mw_buffer_printf(
+        &text,
+        "{\"v\":1,\"role\":\"bridge\",\"share\":%zu,\"shares\":%zu,\"pid\":%ld,\"time\":%.3f,"
+        "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
+        intake->share, intake->shares, (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
+        connected ? "true" : "false", paused ? "true" : "false", rate);
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
         err = mw_buffer_printf(&text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);

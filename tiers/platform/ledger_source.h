@@ -49,6 +49,8 @@ struct mw_ledger_source {
     struct mw_wire_parser *parser;
     void *memory;
     int64_t served; /* a model for all that have none of their own, since; 0: none */
+    size_t shares;  /* bridges of the plant */
+    bool kafka;     /* the stream is there */
     bool reading;   /* positions were given, and the end not reached since */
     bool whole;     /* the end was reached once; then: */
     uint64_t removed, removed_dead; /* by age or size, before they could be read here */

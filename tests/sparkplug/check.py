@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_sparkplug.py MILLWRIGHT [TEST ...]: plants run by `millwright up`, and pysparkplug on the other side of
+"""check.py MILLWRIGHT [TEST ...]: plants run by `millwright up`, and pysparkplug on the other side of
 the broker. The last line reads 'N passed, N failed, N skipped'."""
 import logging
 import os

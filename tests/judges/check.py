@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_models.py MILLWRIGHT: the engine and what the trainer writes, under independent judges.
+"""check.py MILLWRIGHT: the engine and what the trainer writes, under independent judges.
 
 1. The committed golden files: tflite-micro has to give the recorded bits again.
 2. Models that `millwright train` makes here, of every kind, from made-up data and, where the data sets

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_gateways.py MILLWRIGHT [TEST ...]: runs the tests of this folder; the last line reads
+"""check.py MILLWRIGHT [TEST ...]: runs the tests of this folder; the last line reads
 'N passed, N failed, N skipped'."""
 import sys
 import time
