@@ -449,6 +449,9 @@ static mw_err open_away(struct bridge *bridge, struct mw_error *error)
     }
     mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, error);
     bridge->spooling = err == MW_OK;
+    if (err == MW_OK && error != NULL) {
+        *error = (struct mw_error){0};
+    }
     return err;
 }
 
