@@ -4,9 +4,9 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
-	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
+	libnghttp2-dev libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
-BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
@@ -14,7 +14,7 @@ KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \
-	check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+	check-node check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -88,11 +88,16 @@ check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/peers.sh $(BUILD) gateways
 
+# `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
+check-node: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/node/check.sh $(BUILD)
+
 bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
 	@cmake --build --preset $(PRESET)
-	@sh bench/run.sh $(BUILD)
+	@sh bench/run.sh $(BUILD) $(PARTS)
 
 man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1

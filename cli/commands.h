@@ -37,7 +37,10 @@
     X(watch)           \
     X(learn)           \
     X(serve)           \
-    X(thing)
+    X(thing)           \
+    X(node)            \
+    X(operate)         \
+    X(prepare)
 
 #define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)

@@ -13,7 +13,7 @@ fi
 # The last ones are what the image has besides: loaded at run time, and mosquitto's own.
 libraries=
 for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
-    libkissfft-dev libnanopb-dev liblbfgs-dev libcmocka-dev \
+    libkissfft-dev libnghttp2-dev libnanopb-dev liblbfgs-dev libcmocka-dev \
     libmodbus5 libiio0 libcjson1 libdlt2 libsystemd0 libwebsockets17 libwrap0; do
     libraries="$libraries $package:arm64"
 done

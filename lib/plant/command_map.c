@@ -45,8 +45,7 @@ bool mw_command_maps_equal(const struct mw_command_maps *a, const struct mw_comm
 {
     bool equal = a->n == b->n;
     for (size_t i = 0; equal && i < a->n; i++) {
-        const char *text =
-            mw_command_maps_find(b, a->map[i].layout, mw_span_of(a->map[i].key));
+        const char *text = mw_command_maps_find(b, a->map[i].layout, mw_span_of(a->map[i].key));
         equal = text != NULL && strcmp(text, a->map[i].text) == 0;
     }
     return equal;
@@ -173,8 +172,7 @@ static mw_err check_topic(const struct mw_command_map *map, const struct mw_topi
         origin[used++] = 'x';
         origin[used++] = '/';
     }
-    mw_err err =
-        mw_command_topic(topics, map->text, (struct mw_span){origin, used - 1}, topic);
+    mw_err err = mw_command_topic(topics, map->text, (struct mw_span){origin, used - 1}, topic);
     if (err == MW_OK) {
         return MW_OK;
     }

@@ -10,7 +10,8 @@ static int set_up(void **state)
 {
     struct maps *maps = calloc(1, sizeof *maps);
     assert_non_null(maps);
-    assert_ok(mw_topic_maps_add(&maps->topics, "hall", "acme/{area}/{machine}/{feature...}", error));
+    assert_ok(
+        mw_topic_maps_add(&maps->topics, "hall", "acme/{area}/{machine}/{feature...}", error));
     assert_ok(mw_topic_maps_add(&maps->topics, "flat", "sensors/data", error));
     *state = maps;
     return 0;

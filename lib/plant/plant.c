@@ -17,7 +17,8 @@ const struct mw_option mw_plant_options[] = {
      "folder for everything that is kept; relative to this file", AT(data)},
 
     {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "MQTT broker, mqtt[s]://[user@]host[:port]; empty: start mosquitto on a free port",
+     "MQTT broker, mqtt[s]://[user@]host[:port]; several with commas: the first that is there; "
+     "empty: start mosquitto on a free port",
      AT(broker.url)},
     {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
      AT(broker.username)},
@@ -34,6 +35,10 @@ const struct mw_option mw_plant_options[] = {
      AT(broker.certificate_file)},
     {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
+
+    {"bridge.shares", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
+     "bridges that divide the devices among themselves, each a process of its own",
+     AT(bridge.shares)},
 
     {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
@@ -390,6 +395,24 @@ mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *
     }
     if (err == MW_OK) {
         err = check(plant, path == NULL ? "plant" : path, error);
+    }
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+    }
+    return err;
+}
+
+mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, const char *path,
+                      struct mw_error *error)
+{
+    *plant = (struct mw_plant){0};
+    mw_err err = mw_options_parse_yaml(mw_plant_options, plant, text, size, path, free_prefixes,
+                                       take_free, plant, error);
+    if (err == MW_OK) {
+        err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = check(plant, path, error);
     }
     if (err != MW_OK) {
         mw_plant_clear(plant);

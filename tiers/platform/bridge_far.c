@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_far.h"
 
 #include "lib/base/log.h"
+#include "tiers/platform/bridge_condense.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 #define PATIENCE MW_SECOND /* for Kafka, before a round goes into the spool */
 #define RETRY MW_SECOND
-#define PIECE 2000 /* items of the spool in a transaction */
+#define REMEMBER (10 * MW_SECOND) /* not more often, when Kafka comes and goes */
 
 /* ---- errands: each on the errand's thread, or before that has begun ---- */
 
@@ -76,7 +77,7 @@ mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
 static void do_open(void *context)
 {
     struct mw_bridge_far *far = context;
-    struct mw_stream_options options = {far->uri, far->plant->plant, "bridge"};
+    struct mw_stream_options options = {far->uri, far->plant->plant, far->writer};
     mw_bridge_outgoing_detach(far->outgoing);
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);
@@ -126,8 +127,11 @@ static void end_write(struct mw_bridge_far *far)
     if (far->err == MW_OK) {
         mw_bridge_far_settle(far, true);
         if (!far->near) {
+            struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
             mw_log(MW_LOG_INFO, NULL, "Kafka answers again",
-                   MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)));
+                   MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)),
+                   MW_KI("merged", done.merged), MW_KI("dropped", done.dropped));
+            far->told = false;
         }
         far->near = true;
         return;
@@ -140,6 +144,19 @@ static void end_write(struct mw_bridge_far *far)
     } else {
         mw_bridge_far_settle(far, false);
     }
+}
+
+/* After a start without Kafka: what it has of the spool may be more than was known then. */
+static mw_err see_again(struct mw_bridge_far *far, int64_t drained)
+{
+    struct mw_error error = {0};
+    far->blind = false;
+    far->spool.tried_over |= !far->open;
+    mw_err err = mw_bridge_spool_pass(&far->spool, drained, &far->piece, &error);
+    if (err != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "the spool cannot be read", MW_KS("reason", error.text));
+    }
+    return err;
 }
 
 static void end_open(struct mw_bridge_far *far)
@@ -156,6 +173,10 @@ static void end_open(struct mw_bridge_far *far)
         (!ours && far->mark.spool[0] != '\0')) {
         mw_log(MW_LOG_ERROR, NULL, "another bridge has written to this plant's Kafka");
         mw_loop_stop(far->loop); /* its positions are not known here: begin anew with them */
+        return;
+    }
+    if (far->blind && see_again(far, ours ? far->mark.drained : 0) != MW_OK) {
+        mw_loop_stop(far->loop); /* the next run looks into Kafka first */
         return;
     }
     if (far->unknown) {
@@ -210,10 +231,10 @@ static int64_t left_of(int64_t end)
 /* Makes a transaction of what has been given directly and a piece of the spool. */
 mw_err mw_bridge_far_compose(struct mw_bridge_far *far, struct mw_error *error)
 {
-    mw_err err = MW_OK;
+    mw_err err = mw_bridge_spool_disown(&far->spool, error);
     mw_bridge_round_clear(&far->piece);
-    if (mw_bridge_spool_waiting(&far->spool) > 0) {
-        err = mw_bridge_spool_fetch(&far->spool, &far->piece, PIECE, error);
+    if (err == MW_OK && mw_bridge_spool_waiting(&far->spool) > 0) {
+        err = mw_bridge_spool_fetch(&far->spool, &far->piece, MW_BRIDGE_PIECE, error);
     }
     far->mark = far->spool.mark;
     far->mark.round++;
@@ -229,6 +250,13 @@ static mw_err choose(struct mw_bridge_far *far, struct mw_bridge_round *round)
 {
     mw_err err = MW_OK;
     mw_bridge_round_clear(&far->direct);
+    if (mw_bridge_spool_waiting(&far->spool) == 0) {
+        err = mw_bridge_round_copy(&far->direct, round);
+        for (size_t i = 0; i < round->n_items; i++) {
+            round->item[i].direct = err == MW_OK;
+        }
+        return err;
+    }
     for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
         struct mw_bridge_item *item = &round->item[i];
         if (mw_bridge_spool_behind(&far->spool, round, i)) {
@@ -295,6 +323,28 @@ static bool any_direct(const struct mw_bridge_round *round)
     return false;
 }
 
+/* Behind a round that has been kept, so that the devices are as they are stored. */
+static void see_to_limit(struct mw_bridge_far *far)
+{
+    struct mw_error error = {0};
+    struct mw_bridge_spool *spool = &far->spool;
+    if (spool->limit < 0 || spool->bytes <= spool->limit) {
+        return;
+    }
+    uint64_t before = mw_bridge_spool_condensed(spool).dropped;
+    mw_err err = mw_bridge_spool_condense(spool, &far->outgoing->intake->devices, &error);
+    uint64_t dropped = mw_bridge_spool_condensed(spool).dropped - before;
+    if (err != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "the spool cannot be made smaller", MW_KS("reason", error.text));
+    } else if (dropped > 0 && !far->told) {
+        mw_log(MW_LOG_WARN, NULL,
+               "the spool has reached stream.spool: the oldest records are dropped, the ledger "
+               "counts them",
+               MW_KI("limit", spool->limit), MW_KI("dropped", dropped));
+        far->told = true;
+    }
+}
+
 mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *round,
                            struct mw_error *error)
 {
@@ -305,8 +355,11 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
     bool tried = far->open && any_direct(round);
     mw_err err =
         mw_bridge_spool_keep(&far->spool, round, tried ? far->spool.mark.round + 1 : 0, error);
-    far->launched = err != MW_OK;
+    far->launched = err != MW_OK && any_direct(round); /* else all of it may go directly yet */
     far->kept |= tried && err == MW_OK;
+    if (err == MW_OK) {
+        see_to_limit(far);
+    }
     return err;
 }
 
@@ -350,9 +403,34 @@ static void begin_open(struct mw_bridge_far *far)
     start(far, MW_BRIDGE_OPEN);
 }
 
+void mw_bridge_far_remember(struct mw_bridge_far *far)
+{
+    const struct mw_bridge_intake *intake = far->outgoing->intake;
+    struct mw_bridge_round all = {0};
+    struct mw_error error = {0};
+    if (far->spool.known || intake->touched != NULL || intake->round.n_items > 0) {
+        return;
+    }
+    mw_err err = far->remember(far->context, &all);
+    if (err != MW_OK) {
+        (void)mw_error_set(&error, err, "%s", mw_err_text(err));
+    } else {
+        err = mw_bridge_spool_remember(&far->spool, &all, &error);
+    }
+    if (err != MW_OK) {
+        mw_log(MW_LOG_WARN, NULL, "what is known cannot be noted in the spool",
+               MW_KS("reason", error.text));
+    }
+    far->remembered = mw_clock_monotonic();
+    mw_bridge_round_free(&all);
+}
+
 void mw_bridge_far_tend(struct mw_bridge_far *far)
 {
     struct mw_error error = {0};
+    if (!far->near && !far->spool.known && mw_clock_monotonic() >= far->remembered + REMEMBER) {
+        mw_bridge_far_remember(far);
+    }
     if (!mw_bridge_far_collect(far, 0)) {
         return;
     }

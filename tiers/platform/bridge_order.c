@@ -47,7 +47,8 @@ static const struct mw_topic_map *map_of(const struct mw_topic_maps *maps, const
         bool feature = map->level[map->n - 1].part == MW_TOPIC_FEATURE;
         bool named = false; /* by the topic, and not by the message itself */
         for (size_t j = 0; j < map->n; j++) {
-            named |= map->level[j].part == MW_TOPIC_DEVICE || map->level[j].part == MW_TOPIC_MACHINE;
+            named |=
+                map->level[j].part == MW_TOPIC_DEVICE || map->level[j].part == MW_TOPIC_MACHINE;
         }
         (void)snprintf(topic, sizeof topic, "%s%s", origin, feature ? "/x" : "");
         size_t size = strlen(topic);
@@ -65,8 +66,9 @@ static const struct mw_topic_map *map_of(const struct mw_topic_maps *maps, const
     return NULL;
 }
 
-static mw_err send_mapped(const struct mw_bridge_foreign *foreign, const struct mw_bridge_held *held,
-                          const struct mw_command *command, struct mw_span json, const char **fault)
+static mw_err send_mapped(const struct mw_bridge_foreign *foreign,
+                          const struct mw_bridge_held *held, const struct mw_command *command,
+                          struct mw_span json, const char **fault)
 {
     const struct mw_plant *plant = foreign->plant;
     const struct mw_bridge_sender *sender = &foreign->sparkplug.sender;
@@ -213,9 +215,8 @@ static mw_err send_sparkplug(const struct mw_bridge_foreign *foreign, struct mw_
 }
 
 mw_err mw_bridge_order_send(const struct mw_bridge_foreign *foreign,
-                            const struct mw_bridge_device *device,
-                            const struct mw_command *command, struct mw_span json,
-                            const char **fault)
+                            const struct mw_bridge_device *device, const struct mw_command *command,
+                            struct mw_span json, const char **fault)
 {
     struct mw_bridge_held *held = device->held;
     if (held == NULL) {

@@ -13,8 +13,7 @@
  * nobody has said how this one is told), NET and AGAIN (not now: the connection or the device is
  * away), others: it cannot be told, *fault says why. */
 mw_err mw_bridge_order_send(const struct mw_bridge_foreign *foreign,
-                            const struct mw_bridge_device *device,
-                            const struct mw_command *command, struct mw_span json,
-                            const char **fault);
+                            const struct mw_bridge_device *device, const struct mw_command *command,
+                            struct mw_span json, const char **fault);
 
 #endif

@@ -62,7 +62,8 @@ static int set_up(void **state)
     }
     assert_ok(mw_command_maps_check(&place->plant.commands, maps, error));
     assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, clock), MW_OK);
-    assert_ok(mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, error));
+    assert_ok(
+        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, error));
     *state = place;
     return 0;
 }
@@ -103,8 +104,7 @@ static void test_mapped_devices_hear_their_own_words(void **state)
     assert_int_equal(place->qos, 1);
     assert_int_equal(tell(place, "esp-1", "stop", &fault), MW_OK);
     assert_string_equal(place->topic, "control/ESP_1");
-    assert_string_equal(place->payload,
-                        "{\"command\":\"stop\",\"ref\":\"press-1-7\",\"{x}\":1}");
+    assert_string_equal(place->payload, "{\"command\":\"stop\",\"ref\":\"press-1-7\",\"{x}\":1}");
 }
 
 static void test_others_are_not_told(void **state)
@@ -127,12 +127,20 @@ static void be_born(struct place *place, const char *kind, const char *device)
     const uint64_t seq = device[0] == '\0' ? 0 : 1;
     size_t length;
     const struct mw_sparkplug_metric metrics[] = {
-        {.has_name = true, .name = mw_span_of("bdSeq"), .type = MW_SPARKPLUG_INT64,
+        {.has_name = true,
+         .name = mw_span_of("bdSeq"),
+         .type = MW_SPARKPLUG_INT64,
          .value = MW_SPARKPLUG_AS_INTEGER},
-        {.has_name = true, .name = mw_span_of("Outputs/Run"), .type = MW_SPARKPLUG_BOOLEAN,
-         .value = MW_SPARKPLUG_AS_BOOLEAN, .integer = 1},
-        {.has_name = true, .name = mw_span_of("Speed"), .type = MW_SPARKPLUG_INT8,
-         .value = MW_SPARKPLUG_AS_INTEGER, .integer = 5},
+        {.has_name = true,
+         .name = mw_span_of("Outputs/Run"),
+         .type = MW_SPARKPLUG_BOOLEAN,
+         .value = MW_SPARKPLUG_AS_BOOLEAN,
+         .integer = 1},
+        {.has_name = true,
+         .name = mw_span_of("Speed"),
+         .type = MW_SPARKPLUG_INT8,
+         .value = MW_SPARKPLUG_AS_INTEGER,
+         .integer = 5},
     };
     mw_sparkplug_begin(&writer, text, sizeof text, T * MW_SECOND);
     for (size_t i = seq; i < 3; i++) {

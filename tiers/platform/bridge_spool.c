@@ -1,14 +1,17 @@
-#include "tiers/platform/bridge_spool.h"
+#include "tiers/platform/bridge_condense.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum { BATCH = 256 };
 
-static const char *const kinds[] = {"item", "tried"};
+static const char *const kinds[] = {MW_BRIDGE_ITEM, "tried"};
 
 /* Of what a round can hold; those that are `own` stand in an order of their own, because they do
  * not belong to what their key names elsewhere. */
@@ -23,7 +26,7 @@ static const struct {
 
 struct waiting {
     struct mw_table_key key;
-    uint64_t last; /* count of items up to its last one */
+    uint64_t items;
     char text[];
 };
 
@@ -53,18 +56,18 @@ static mw_err print_key(struct mw_buffer *text, const struct mw_bridge_item *ite
     return err == MW_OK ? mw_buffer_add(text, key.data, key.size) : err;
 }
 
-static mw_err read_item(struct mw_bridge_round *round, const struct mw_stream_record *record)
+mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record)
 {
     struct mw_span all = record->key;
     const char *space = all.size < 2 ? NULL : memchr(all.data, ' ', all.size);
-    if (space == NULL || (all.data[0] != '+' && all.data[0] != '=')) {
+    if (space == NULL || strchr("+=!", all.data[0]) == NULL) {
         return MW_ERR_CORRUPT;
     }
     struct mw_span topic = {all.data + 1, (size_t)(space - all.data) - 1};
     struct mw_span key = {space + 1, (size_t)(all.data + all.size - space) - 1};
     const char *name = find_topic(topic);
     return name == NULL ? MW_ERR_CORRUPT
-                        : mw_bridge_round_add(round, name, all.data[0] == '=', key, record->value);
+                        : mw_bridge_round_add(round, name, all.data[0] != '+', key, record->value);
 }
 
 static mw_err fail_item(mw_err err, const struct mw_stream_record *record, struct mw_error *error)
@@ -87,38 +90,61 @@ static size_t order_key(const char *topic, struct mw_span key, char *text, size_
     return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static mw_err note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round, size_t i,
-                   uint64_t last)
+static struct waiting *find_waiting(const struct mw_bridge_spool *spool,
+                                    const struct mw_bridge_round *round, size_t i)
 {
     char text[512];
     size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
-    struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
-    if (waiting == NULL) {
-        waiting = calloc(1, sizeof *waiting + size);
-        if (waiting == NULL) {
-            return MW_ERR_MEMORY;
-        }
-        memcpy(waiting->text, text, size);
-        waiting->key.name = (struct mw_span){waiting->text, size};
-        if (mw_table_add(&spool->keys, waiting) != MW_OK) {
-            free(waiting);
-            return MW_ERR_MEMORY;
-        }
+    return mw_table_find(&spool->keys, (struct mw_span){text, size});
+}
+
+mw_err mw_bridge_spool_expect(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                              size_t i)
+{
+    char text[512];
+    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
+    if (mw_table_find(&spool->keys, (struct mw_span){text, size}) != NULL) {
+        return MW_OK;
     }
-    waiting->last = last;
+    struct waiting *waiting = calloc(1, sizeof *waiting + size);
+    if (waiting == NULL) {
+        return MW_ERR_MEMORY;
+    }
+    memcpy(waiting->text, text, size);
+    waiting->key.name = (struct mw_span){waiting->text, size};
+    if (mw_table_add(&spool->keys, waiting) != MW_OK) {
+        free(waiting);
+        return MW_ERR_MEMORY;
+    }
     return MW_OK;
+}
+
+void mw_bridge_spool_note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                          size_t i)
+{
+    find_waiting(spool, round, i)->items++;
+    spool->spooled++;
+}
+
+void mw_bridge_spool_forget(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                            size_t i)
+{
+    struct waiting *waiting = find_waiting(spool, round, i);
+    spool->drained++;
+    if (waiting != NULL && (waiting->items == 0 || --waiting->items == 0)) {
+        mw_table_remove(&spool->keys, waiting);
+        free(waiting);
+    }
 }
 
 bool mw_bridge_spool_behind(const struct mw_bridge_spool *spool,
                             const struct mw_bridge_round *round, size_t i)
 {
-    char text[512];
     if (mw_bridge_spool_waiting(spool) == 0) {
         return false;
     }
-    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
-    const struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
-    return waiting != NULL && waiting->last > spool->drained;
+    const struct waiting *waiting = find_waiting(spool, round, i);
+    return waiting != NULL && waiting->items > 0;
 }
 
 /* ---- opening ---- */
@@ -137,11 +163,31 @@ static mw_err read_tried(struct mw_bridge_spool *spool, struct mw_bridge_round *
     do {
         err = mw_stream_poll(reader, records, BATCH, &n, error);
         for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = read_item(tried, &records[i]);
+            err = mw_bridge_spool_read(tried, &records[i]);
             err = err == MW_OK ? err : fail_item(err, &records[i], error);
         }
     } while (err == MW_OK && n > 0);
     mw_stream_reader_close(reader);
+    return err;
+}
+
+static mw_err find_known(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    struct mw_buffer text = {0};
+    struct mw_bridge_mark mark;
+    if (!mw_file_exists(spool->known_path)) {
+        return MW_OK;
+    }
+    mw_err err = mw_file_read(spool->known_path, 96, &text, error);
+    if (err == MW_OK &&
+        mw_bridge_mark_read(&mark, (struct mw_span){text.data, text.size}) != MW_OK) {
+        err = mw_error_set(error, MW_ERR_CORRUPT, "%s cannot be read", spool->known_path);
+    }
+    if (err == MW_OK && strcmp(mark.spool, spool->mark.spool) == 0) {
+        spool->known = true;
+        spool->mark = mark;
+    }
+    mw_buffer_free(&text);
     return err;
 }
 
@@ -167,17 +213,19 @@ static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *erro
 }
 
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error)
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error)
 {
     char uri[4096 + 16];
     struct mw_span value;
     *spool = (struct mw_bridge_spool){.limit = limit};
     *number = 0;
     snprintf(uri, sizeof uri, "sqlite:%s", folder);
-    struct mw_stream_options options = {uri, plant, "bridge"};
+    snprintf(spool->known_path, sizeof spool->known_path, "%s/%s.known", folder, writer);
+    struct mw_stream_options options = {uri, plant, writer};
     mw_err err = mw_stream_open(&spool->stream, &options, error);
     err = err == MW_OK ? find_identity(spool, error) : err;
+    err = err == MW_OK ? find_known(spool, error) : err;
     if (err == MW_OK) {
         err = mw_stream_reader_open(&spool->reader, spool->stream, &kinds[0], 1, MW_STREAM_EARLIEST,
                                     error);
@@ -196,6 +244,7 @@ mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, c
 
 void mw_bridge_spool_close(struct mw_bridge_spool *spool)
 {
+    mw_bridge_condense_free(spool->condense);
     mw_stream_reader_close(spool->reader);
     mw_stream_close(spool->stream);
     mw_table_clear(&spool->keys, free);
@@ -231,17 +280,22 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
     size_t n = 0;
     mw_err err;
     if (strcmp(mark->spool, spool->mark.spool) == 0) {
+        bool gone = spool->known && mark->drained == spool->mark.drained;
         spool->mark = *mark;
-        spool->trim = mark->drained;
+        spool->trim = gone ? 0 : mark->drained;
     }
     err = mw_bridge_spool_trim(spool, error);
     do {
         err = err == MW_OK ? mw_stream_poll(spool->reader, records, BATCH, &n, error) : err;
         for (size_t i = 0; i < n && err == MW_OK; i++) {
             mw_bridge_round_clear(&one);
-            err = read_item(&one, &records[i]);
-            err = err == MW_OK ? note(spool, &one, 0, ++spool->spooled) : err;
-            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+            err = mw_bridge_spool_read(&one, &records[i]);
+            err = err == MW_OK ? mw_bridge_spool_expect(spool, &one, 0) : err;
+            if (err != MW_OK) {
+                (void)fail_item(err, &records[i], error);
+                break;
+            }
+            mw_bridge_spool_note(spool, &one, 0);
             spool->bytes += (int64_t)(records[i].key.size + records[i].value.size);
         }
     } while (err == MW_OK && n > 0);
@@ -250,6 +304,37 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
 }
 
 /* ---- keeping ---- */
+
+static bool trims(const struct mw_bridge_spool *spool)
+{
+    return spool->tried_over || spool->trim > 0;
+}
+
+mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    if (!spool->known) {
+        return MW_OK;
+    }
+    char folder[sizeof spool->known_path];
+    memcpy(folder, spool->known_path, sizeof folder);
+    *strrchr(folder, '/') = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && (unlink(spool->known_path) == 0 || errno == ENOENT) && fsync(fd) == 0;
+    mw_err err =
+        done ? MW_OK : mw_error_errno(error, MW_ERR_IO, "%s cannot be removed", spool->known_path);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    spool->known = !done;
+    return err;
+}
+
+/* What goes into Kafka takes its positions along, so what is left here is no longer all. */
+static mw_err begin_trims(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    mw_err err = trims(spool) ? mw_bridge_spool_disown(spool, error) : MW_OK;
+    return err == MW_OK ? mw_stream_begin(spool->stream, error) : err;
+}
 
 static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
 {
@@ -263,23 +348,70 @@ static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
     return err;
 }
 
+/* They were committed. */
+static void end_trims(struct mw_bridge_spool *spool)
+{
+    spool->tried_over = false;
+    spool->trim = 0;
+}
+
 mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error)
 {
-    if (!spool->tried_over && spool->trim == 0) {
+    if (!trims(spool)) {
         return MW_OK;
     }
-    mw_err err = mw_stream_begin(spool->stream, error);
+    mw_err err = begin_trims(spool, error);
     err = err == MW_OK ? write_trims(spool, error) : err;
     err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
     if (err == MW_OK) {
-        spool->tried_over = false;
-        spool->trim = 0;
+        end_trims(spool);
     }
     return err;
 }
 
+static bool erase_key(void *context, struct mw_span key, struct mw_span value)
+{
+    struct mw_bridge_round *gone = context;
+    (void)value;
+    return mw_bridge_round_add(gone, "pending", true, key, (struct mw_span){key.data, 0}) == MW_OK;
+}
+
+static mw_err put_all(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                      struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
+        err = mw_stream_put(spool->stream, round->item[i].topic, mw_bridge_item_key(round, i),
+                            mw_bridge_item_value(round, i), error);
+    }
+    return err;
+}
+
+mw_err mw_bridge_spool_remember(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                                struct mw_error *error)
+{
+    char mark[96];
+    struct mw_bridge_round gone = {0}; /* commands that were answered since the last time */
+    mw_bridge_mark_print(&spool->mark, mark);
+    mw_err err = mw_stream_visit(spool->stream, NULL, "pending", erase_key, &gone, error);
+    err = err == MW_OK ? begin_trims(spool, error) : err;
+    err = err == MW_OK ? write_trims(spool, error) : err;
+    err = err == MW_OK ? put_all(spool, &gone, error) : err;
+    err = err == MW_OK ? put_all(spool, round, error) : err;
+    err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
+    mw_bridge_round_free(&gone);
+    if (err != MW_OK) {
+        mw_stream_rollback(spool->stream);
+        return err;
+    }
+    end_trims(spool);
+    err = mw_file_write(spool->known_path, mark, strlen(mark), 0600, error);
+    spool->known = err == MW_OK;
+    return err;
+}
+
 /* How much a round adds to what waits. */
-static int64_t weigh(const struct mw_bridge_round *round, uint64_t *items)
+static int64_t weigh(const struct mw_bridge_round *round, size_t *items)
 {
     int64_t bytes = 0;
     *items = 0;
@@ -298,7 +430,6 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
 {
     struct mw_buffer key = {0};
     char number[32];
-    uint64_t last = spool->spooled;
     mw_err err = write_trims(spool, error);
     if (err == MW_OK && tried != 0) {
         snprintf(number, sizeof number, "%" PRIu64, tried);
@@ -310,8 +441,8 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
             continue;
         }
         err = print_key(&key, item, mw_bridge_item_key(round, i));
-        if (err == MW_OK && !item->direct) { /* one that is noted too much only waits */
-            err = note(spool, round, i, ++last);
+        if (err == MW_OK && !item->direct) {
+            err = mw_bridge_spool_expect(spool, round, i);
         }
         if (err != MW_OK) {
             (void)mw_error_set(error, err, "an item of %s: %s", item->topic, mw_err_text(err));
@@ -320,6 +451,10 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
         err = mw_stream_append(spool->stream, kinds[item->direct ? 1 : 0],
                                (struct mw_span){key.data, key.size}, mw_bridge_item_value(round, i),
                                error);
+        if (err == MW_OK && item->put && spool->known) {
+            err = mw_stream_put(spool->stream, item->topic, mw_bridge_item_key(round, i),
+                                mw_bridge_item_value(round, i), error);
+        }
     }
     mw_buffer_free(&key);
     return err;
@@ -328,27 +463,31 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
 mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
                             uint64_t tried, struct mw_error *error)
 {
-    uint64_t items;
+    size_t items;
     int64_t bytes = weigh(round, &items);
     if (items == 0 && tried == 0) {
         return MW_OK;
     }
-    if (items > 0 && spool->limit >= 0 && spool->bytes + bytes > spool->limit) {
+    if (items > 0 && spool->full && spool->bytes + bytes > spool->limit) {
         return mw_error_set(error, MW_ERR_FULL,
-                            "the spool has %" PRId64 " bytes, and stream.spool allows %" PRId64,
+                            "the spool has %" PRId64 " bytes that may not be dropped, and "
+                            "stream.spool allows %" PRId64,
                             spool->bytes, spool->limit);
     }
-    mw_err err = mw_stream_begin(spool->stream, error);
+    mw_err err = begin_trims(spool, error);
     err = err == MW_OK ? write_items(spool, round, tried, error) : err;
     err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
     if (err != MW_OK) {
         mw_stream_rollback(spool->stream);
         return err;
     }
-    spool->spooled += items;
+    for (size_t i = 0; i < round->n_items; i++) {
+        if (!round->item[i].direct) {
+            mw_bridge_spool_note(spool, round, i);
+        }
+    }
     spool->bytes += bytes;
-    spool->tried_over = false;
-    spool->trim = 0;
+    end_trims(spool);
     return MW_OK;
 }
 
@@ -360,11 +499,13 @@ mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_rou
     struct mw_stream_record records[BATCH];
     size_t n = 0;
     mw_err err;
+    spool->piece = round;
+    spool->piece_at = round->n_items;
     do {
         size_t room = max - (size_t)spool->piece_items;
         err = mw_stream_poll(spool->reader, records, room < BATCH ? room : BATCH, &n, error);
         for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = read_item(round, &records[i]);
+            err = mw_bridge_spool_read(round, &records[i]);
             err = err == MW_OK ? err : fail_item(err, &records[i], error);
             spool->piece_items++;
             spool->piece_end = records[i].offset + 1;
@@ -378,14 +519,29 @@ mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct
 {
     bool any = spool->piece_items > 0;
     if (stored && any) {
-        spool->drained += spool->piece_items;
+        for (size_t i = 0; i < spool->piece_items; i++) {
+            mw_bridge_spool_forget(spool, spool->piece, spool->piece_at + i);
+        }
         spool->bytes -= spool->piece_bytes;
         spool->trim = spool->mark.drained = spool->piece_end;
-        if (spool->drained == spool->spooled) {
-            mw_table_clear(&spool->keys, free);
-        }
+        spool->full = false;
     }
     spool->piece_items = 0;
     spool->piece_bytes = spool->piece_end = 0;
     return any && !stored ? mw_stream_reader_rewind(spool->reader, error) : MW_OK;
+}
+
+mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
+                            struct mw_bridge_round *round, struct mw_error *error)
+{
+    mw_err err = mw_bridge_spool_settle(spool, false, error);
+    while (err == MW_OK && spool->mark.drained < drained) {
+        mw_bridge_round_clear(round);
+        err = mw_bridge_spool_fetch(spool, round, 1, error);
+        if (err != MW_OK || spool->piece_items == 0) {
+            break;
+        }
+        err = mw_bridge_spool_settle(spool, true, error);
+    }
+    return err;
 }
