@@ -17,7 +17,7 @@ from plant import Failed, check, main, say, skip, wait  # noqa: E402,F401
 CLUSTER = os.path.join(HERE, "..", "cluster", "cluster")
 HOME = os.environ.get("CLUSTER_HOME") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "millwright", "cluster")
-IMAGE = "millwright.local/millwright:test"  # of the program under test, on every node
+IMAGE = os.environ.get("MILLWRIGHT_IMAGE") or "millwright.local/millwright:test"  # on every node
 BOX = "millwright.local/box:1"              # busybox
 NODES = ("n1", "n2")
 LIMIT = 90  # seconds
