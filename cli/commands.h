@@ -38,7 +38,9 @@
     X(learn)           \
     X(serve)           \
     X(thing)           \
-    X(node)
+    X(node)            \
+    X(operate)         \
+    X(prepare)
 
 #define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)

@@ -1,5 +1,5 @@
-/* A kubeconfig: whatever the text, the reader ends and says why it refuses. What the YAML reader lets
- * through can be printed and reads back as the same value. */
+/* A kubeconfig: whatever the text, the reader ends and says why it refuses. What the YAML reader
+ * lets through can be printed and reads back as the same value. */
 #include "lib/kube/config.h"
 #include "lib/kube/yaml.h"
 

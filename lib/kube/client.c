@@ -80,7 +80,7 @@ static void tell(struct mw_kube_request *request, CURLcode code)
     struct mw_kube_answer answer = {.retry_after = -1, .text = ""};
     bool failed = code != CURLE_OK && !request->enough;
     if (failed) {
-        answer.text = request->why != NULL         ? request->why
+        answer.text = request->why != NULL       ? request->why
                       : request->text[0] != '\0' ? request->text
                                                  : curl_easy_strerror(code);
     } else {
@@ -307,11 +307,15 @@ static void set_blob(CURL *curl, CURLoption option, const struct mw_buffer *pem)
     }
 }
 
-static void set_connection(CURL *curl, const struct mw_kube_config *config)
+static void set_identity(CURL *curl, const struct mw_kube_config *config)
 {
     set_blob(curl, CURLOPT_CAINFO_BLOB, &config->ca);
     set_blob(curl, CURLOPT_SSLCERT_BLOB, &config->certificate);
     set_blob(curl, CURLOPT_SSLKEY_BLOB, &config->key);
+}
+
+static void set_connection(CURL *curl)
+{
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -324,7 +328,8 @@ static mw_err set_request(struct mw_kube_request *request, const struct mw_kube_
 {
     CURL *curl = request->curl;
     char *url = NULL;
-    if (asprintf(&url, "%s%s", request->kube->config->server, call->path) < 0) {
+    const char *server = call->server == NULL ? request->kube->config->server : call->server;
+    if (asprintf(&url, "%s%s", server, call->path) < 0) {
         return MW_ERR_MEMORY;
     }
     int64_t idle = call->idle == 0 ? IDLE : call->idle;
@@ -342,7 +347,10 @@ static mw_err set_request(struct mw_kube_request *request, const struct mw_kube_
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(request->body));
     }
-    set_connection(curl, request->kube->config);
+    set_connection(curl);
+    if (call->server == NULL) {
+        set_identity(curl, request->kube->config);
+    }
     return MW_OK;
 }
 
@@ -352,13 +360,14 @@ static mw_err fill(struct mw_kube_request *request, const struct mw_kube_call *c
     mw_err err = add_header(request, "Accept", "application/json");
     if (err == MW_OK && call->body != NULL) {
         request->body = json_dumps(call->body, JSON_COMPACT);
-        err = request->body == NULL ? MW_ERR_MEMORY
-                                    : add_header(request, "Content-Type",
-                                                 call->type == NULL ? "application/json"
-                                                                    : call->type);
+        err = request->body == NULL
+                  ? MW_ERR_MEMORY
+                  : add_header(request, "Content-Type",
+                               call->type == NULL ? "application/json" : call->type);
         err = err == MW_OK ? add_header(request, "Expect", "") : err;
     }
-    err = err == MW_OK ? add_token(request, request->kube->config, error) : err;
+    err = err == MW_OK && call->server == NULL ? add_token(request, request->kube->config, error)
+                                               : err;
     err = err == MW_OK ? set_request(request, call) : err;
     return err == MW_ERR_MEMORY ? mw_error_set(error, err, "out of memory") : err;
 }

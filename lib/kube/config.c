@@ -125,8 +125,8 @@ static mw_err read_named(const char *name, const char *path, struct mw_buffer *o
 }
 
 /* "certificate-authority-data" in base64, or "certificate-authority" in a file; neither: empty. */
-static mw_err read_pem(const json_t *from, const char *key, const char *path,
-                       struct mw_buffer *out, struct mw_error *error)
+static mw_err read_pem(const json_t *from, const char *key, const char *path, struct mw_buffer *out,
+                       struct mw_error *error)
 {
     char data[64];
     snprintf(data, sizeof data, "%s-data", key);
@@ -157,7 +157,8 @@ static mw_err read_cluster(struct mw_kube_config *config, const json_t *cluster,
                            struct mw_error *error)
 {
     const char *server = json_string_value(json_object_get(cluster, "server"));
-    if (server == NULL || (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0)) {
+    if (server == NULL ||
+        (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0)) {
         return mw_error_set(error, MW_ERR_PARSE, "clusters: server: an https:// URL was expected");
     }
     if (json_is_true(json_object_get(cluster, "insecure-skip-tls-verify"))) {
@@ -168,7 +169,8 @@ static mw_err read_cluster(struct mw_kube_config *config, const json_t *cluster,
     for (size_t n = strlen(server); err == MW_OK && config->server[n - 1] == '/'; n--) {
         config->server[n - 1] = '\0';
     }
-    return err == MW_OK ? read_pem(cluster, "certificate-authority", path, &config->ca, error) : err;
+    return err == MW_OK ? read_pem(cluster, "certificate-authority", path, &config->ca, error)
+                        : err;
 }
 
 static mw_err read_user(struct mw_kube_config *config, const json_t *user, const char *path,
@@ -198,8 +200,8 @@ static mw_err read_context(struct mw_kube_config *config, const json_t *root, co
 {
     const char *name = json_string_value(json_object_get(root, "current-context"));
     const json_t *context = find(root, "contexts", "context", name);
-    const json_t *cluster = find(root, "clusters", "cluster",
-                                 json_string_value(json_object_get(context, "cluster")));
+    const json_t *cluster =
+        find(root, "clusters", "cluster", json_string_value(json_object_get(context, "cluster")));
     const json_t *user =
         find(root, "users", "user", json_string_value(json_object_get(context, "user")));
     if (context == NULL || cluster == NULL) {

@@ -2,7 +2,7 @@
 
 #include "lib/base/test.h"
 
-#define HEAD                                                                       \
+#define HEAD                                                                      \
     "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n" \
     "clusters: [{name: c, cluster: {server: 'https://h:6443/'"
 
@@ -59,9 +59,9 @@ static void what_we_do_not_do_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mw_kube_config config;
-        assert_refused(mw_kube_config_parse(&config, cases[i].text, strlen(cases[i].text), "config",
-                                            error),
-                       cases[i].code, cases[i].said);
+        assert_refused(
+            mw_kube_config_parse(&config, cases[i].text, strlen(cases[i].text), "config", error),
+            cases[i].code, cases[i].said);
         assert_null(config.server);
     }
 }

@@ -22,8 +22,8 @@ static const char *spec_text(const json_t *lease, const char *key)
 
 static int64_t lease_duration(const json_t *lease, int64_t fallback)
 {
-    json_int_t seconds = json_integer_value(
-        json_object_get(json_object_get(lease, "spec"), "leaseDurationSeconds"));
+    json_int_t seconds =
+        json_integer_value(json_object_get(json_object_get(lease, "spec"), "leaseDurationSeconds"));
     return seconds > 0 && seconds <= 86400 ? seconds * MW_SECOND : fallback;
 }
 
@@ -59,7 +59,7 @@ struct mw_kube_elect {
     struct mw_loop_watch *timer;
     struct mw_kube_request *request;
     struct mw_kube_lease_view view;
-    json_t *lease;   /* newest known; NULL: none, or look first */
+    json_t *lease; /* newest known; NULL: none, or look first */
     bool leads, resigned;
     int64_t renewed; /* monotonic time at which the last good renewal was sent */
     int64_t sent;
@@ -105,8 +105,8 @@ static void fail(struct mw_kube_elect *elect, const struct mw_kube_answer *answe
     check_deadline(elect);
     /* Longer waits than a beat would lose the Lease over a short failure. */
     int64_t wait = mw_kube_backoff(elect->failures++, mw_kube_random(), answer->retry_after);
-    again(elect, wait < elect->duration / 5 || answer->retry_after > 0 ? wait
-                                                                       : elect->duration / 5);
+    again(elect,
+          wait < elect->duration / 5 || answer->retry_after > 0 ? wait : elect->duration / 5);
 }
 
 static void on_written(void *context, const struct mw_kube_answer *answer)
@@ -159,8 +159,8 @@ static json_t *make_lease(const struct mw_kube_elect *elect, const char *holder)
         (json_int_t)((elect->duration + MW_SECOND - 1) / MW_SECOND), "acquireTime",
         acquired[0] == '\0' ? now : acquired, "renewTime", now, "leaseTransitions",
         ours || elect->lease == NULL ? changes : changes + 1);
-    const char *version = elect->lease == NULL ? NULL : mw_kube_meta(elect->lease,
-                                                                     "resourceVersion");
+    const char *version =
+        elect->lease == NULL ? NULL : mw_kube_meta(elect->lease, "resourceVersion");
     if (version != NULL) {
         json_object_set_new(json_object_get(lease, "metadata"), "resourceVersion",
                             json_string(version));
@@ -206,8 +206,8 @@ static void act(struct mw_kube_elect *elect)
         again(elect, beat(elect));
         return;
     }
-    (void)send(elect, claim == MW_KUBE_CREATE ? "POST" : "PUT",
-               make_lease(elect, elect->identity), on_written);
+    (void)send(elect, claim == MW_KUBE_CREATE ? "POST" : "PUT", make_lease(elect, elect->identity),
+               on_written);
 }
 
 static void on_looked(void *context, const struct mw_kube_answer *answer)
@@ -250,18 +250,18 @@ mw_err mw_kube_elect_new(struct mw_kube_elect **elect, struct mw_kube *kube,
     if (made == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
-    *made = (struct mw_kube_elect){.kube = kube,
-                                   .space = strdup(options->space),
-                                   .name = strdup(options->name),
-                                   .identity = strdup(options->identity),
-                                   .duration = options->duration == 0 ? DURATION
-                                                                      : options->duration,
-                                   .on_change = options->on_change,
-                                   .context = options->context};
-    mw_err err = made->space == NULL || made->name == NULL || made->identity == NULL
-                     ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
-                     : mw_loop_add_timer(mw_kube_loop(kube), 0, 0, on_timer, made, &made->timer,
-                                         error);
+    *made =
+        (struct mw_kube_elect){.kube = kube,
+                               .space = strdup(options->space),
+                               .name = strdup(options->name),
+                               .identity = strdup(options->identity),
+                               .duration = options->duration == 0 ? DURATION : options->duration,
+                               .on_change = options->on_change,
+                               .context = options->context};
+    mw_err err =
+        made->space == NULL || made->name == NULL || made->identity == NULL
+            ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
+            : mw_loop_add_timer(mw_kube_loop(kube), 0, 0, on_timer, made, &made->timer, error);
     if (err != MW_OK) {
         mw_kube_elect_free(made);
         return err;

@@ -14,7 +14,7 @@ enum mw_kube_claim { MW_KUBE_WAIT, MW_KUBE_CREATE, MW_KUBE_TAKE, MW_KUBE_RENEW }
 
 struct mw_kube_lease_view {
     char holder[256], renewed[64]; /* as last seen; "" */
-    int64_t changed; /* monotonic time at which they were first seen like this */
+    int64_t changed;               /* monotonic time at which they were first seen like this */
     bool seen;
 };
 

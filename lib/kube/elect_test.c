@@ -2,9 +2,9 @@
 
 #include "lib/kube/test_server.h"
 
-#define LEASE(holder, time, version)                                                          \
-    "{\"kind\":\"Lease\",\"metadata\":{\"name\":\"m\",\"resourceVersion\":\"" version "\"},"  \
-    "\"spec\":{\"holderIdentity\":\"" holder "\",\"renewTime\":\"" time                        \
+#define LEASE(holder, time, version)                                                         \
+    "{\"kind\":\"Lease\",\"metadata\":{\"name\":\"m\",\"resourceVersion\":\"" version "\"}," \
+    "\"spec\":{\"holderIdentity\":\"" holder "\",\"renewTime\":\"" time                      \
     "\",\"leaseDurationSeconds\":10}}"
 
 static enum mw_kube_claim judge(struct mw_kube_lease_view *view, const char *lease, int64_t now)

@@ -24,9 +24,9 @@ static void lines_come_out_whole_however_they_are_cut(void **state)
         struct heard heard = {0};
         for (size_t at = 0; at < sizeof text - 1; at += cut) {
             size_t size = sizeof text - 1 - at < cut ? sizeof text - 1 - at : cut;
-            assert_int_equal(mw_kube_lines_feed(&lines, (struct mw_span){text + at, size}, on_line,
-                                                &heard),
-                             MW_OK);
+            assert_int_equal(
+                mw_kube_lines_feed(&lines, (struct mw_span){text + at, size}, on_line, &heard),
+                MW_OK);
         }
         assert_string_equal(heard.text, "[one][two][three]");
         mw_kube_lines_clear(&lines);

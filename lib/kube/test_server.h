@@ -14,7 +14,7 @@
 enum { TEST_STEPS = 24, TEST_PEERS = 64, TEST_REQUEST = 65536 };
 
 struct test_step {
-    const char *status; /* "200 OK"; NULL: close without an answer */
+    const char *status;  /* "200 OK"; NULL: close without an answer */
     const char *headers; /* each with \r\n; may be NULL */
     const char *body;
     bool keep;  /* neither length nor end: the connection stays open and silent */

@@ -27,9 +27,9 @@ struct mw_kube_watch {
     char *next;    /* token of the list's next page; NULL: none */
     bool listing;  /* RELIST was said, SYNCED not yet */
     bool synced;
-    bool heard; /* an event since the request was sent */
-    bool stale; /* the server has forgotten the version, or a line made no sense */
-    char why[MW_ERROR_TEXT];     /* what this watch itself complained of */
+    bool heard;              /* an event since the request was sent */
+    bool stale;              /* the server has forgotten the version, or a line made no sense */
+    char why[MW_ERROR_TEXT]; /* what this watch itself complained of */
     unsigned failures; /* in a row, without an event between them: a list alone proves little */
     char text[MW_ERROR_TEXT]; /* the last one */
 };
@@ -53,8 +53,8 @@ static void fail(struct mw_kube_watch *watch, int64_t asked, const char *text)
     watch->failures++;
     snprintf(watch->text, sizeof watch->text, "%s", text);
     mw_log(watch->failures == TOLD_AFTER ? MW_LOG_WARN : MW_LOG_DEBUG, NULL,
-           "the API server does not answer as expected, trying again",
-           MW_KS("path", watch->path), MW_KS("reason", text), MW_KI("failures", watch->failures),
+           "the API server does not answer as expected, trying again", MW_KS("path", watch->path),
+           MW_KS("reason", text), MW_KI("failures", watch->failures),
            MW_KI("wait_ms", wait / 1000));
     again(watch, wait);
 }
@@ -113,12 +113,11 @@ static mw_err send_list(struct mw_kube_watch *watch, struct mw_error *error)
     char *path = NULL;
     if (asprintf(&path, "%s?limit=%u%s%s%s%s", watch->path, watch->page,
                  watch->query == NULL ? "" : "&", watch->query == NULL ? "" : watch->query,
-                 watch->next == NULL ? "" : "&continue=",
-                 watch->next == NULL ? "" : watch->next) < 0) {
+                 watch->next == NULL ? "" : "&continue=", watch->next == NULL ? "" : watch->next) <
+        0) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
-    struct mw_kube_call call = {
-        .method = "GET", .path = path, .done = on_list, .context = watch};
+    struct mw_kube_call call = {.method = "GET", .path = path, .done = on_list, .context = watch};
     mw_err err = mw_kube_send(watch->kube, &call, &watch->request, error);
     free(path);
     return err;
@@ -169,7 +168,7 @@ static void on_end(void *context, const struct mw_kube_answer *answer)
         again(watch, (int64_t)(mw_kube_random() % 50000));
     } else {
         fail(watch, answer->retry_after,
-             watch->why[0] != '\0'       ? watch->why
+             watch->why[0] != '\0'     ? watch->why
              : answer->text[0] != '\0' ? answer->text
                                        : "the watch ended without an event");
     }
@@ -224,10 +223,10 @@ mw_err mw_kube_watch_new(struct mw_kube_watch **watch, struct mw_kube *kube,
                                    .fn = options->fn,
                                    .context = options->context};
     set_text(&made->query, options->query);
-    mw_err err = made->path == NULL || (made->query == NULL && options->query != NULL)
-                     ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
-                     : mw_loop_add_timer(mw_kube_loop(kube), 0, 0, proceed, made, &made->timer,
-                                         error);
+    mw_err err =
+        made->path == NULL || (made->query == NULL && options->query != NULL)
+            ? mw_error_set(error, MW_ERR_MEMORY, "out of memory")
+            : mw_loop_add_timer(mw_kube_loop(kube), 0, 0, proceed, made, &made->timer, error);
     if (err != MW_OK) {
         mw_kube_watch_free(made);
         return err;

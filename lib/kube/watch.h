@@ -1,8 +1,8 @@
 /* watch.h - a collection of objects, listed once and then followed.
  *
  * A list is read in pages, then a watch goes on from its resourceVersion, with bookmarks. A watch
- * that ends is taken up again where it stood. When the server has forgotten that version (410), or a
- * line cannot be read, the list is read anew. Failures are tried again after backoff.h's time,
+ * that ends is taken up again where it stood. When the server has forgotten that version (410), or
+ * a line cannot be read, the list is read anew. Failures are tried again after backoff.h's time,
  * counted from the last event that came. A connection on which nothing has come for `idle` is
  * given up: bookmarks come every minute. */
 #ifndef MW_KUBE_WATCH_H

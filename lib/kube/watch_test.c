@@ -7,8 +7,7 @@
     "{\"metadata\":{\"resourceVersion\":\"" version "\"},\"items\":[" items "]}"
 #define THING(name, version) \
     "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"}}"
-#define EVENT(type, name, version) \
-    "{\"type\":\"" type "\",\"object\":" THING(name, version) "}\n"
+#define EVENT(type, name, version) "{\"type\":\"" type "\",\"object\":" THING(name, version) "}\n"
 
 struct follower {
     char text[1024];
@@ -66,8 +65,7 @@ static void pages_are_read_and_then_followed(void **state)
     struct follower follower;
     (void)state;
     follow(&server, &follower, steps, 4, "gone a ", 0);
-    assert_string_equal(follower.text,
-                        "relist put a put b put c synced put b gone a ");
+    assert_string_equal(follower.text, "relist put a put b put c synced put b gone a ");
     assert_string_equal(server.asked[0], "GET /api/v1/things?limit=2&labelSelector=a%3Db");
     assert_string_equal(server.asked[1],
                         "GET /api/v1/things?limit=2&labelSelector=a%3Db&continue=abc");

@@ -197,8 +197,8 @@ mw_err mw_kube_yaml_parse(struct mw_span text, const char *path, json_t **value,
 /* Words that are something else than a string in YAML 1.1 or 1.2. */
 static bool is_word_of_yaml(const char *text)
 {
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y",
-                                        "n",    "~",     ".nan", ".inf"};
+    static const char *const words[] = {"true", "false", "null", "yes", "no",   "on",
+                                        "off",  "y",     "n",    "~",   ".nan", ".inf"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcasecmp(text, words[i]) == 0) {
             return true;

@@ -2,8 +2,8 @@
  * printed.
  *
  * Read is one document of mappings with scalar keys, sequences and scalars, nested up to 32 deep;
- * anchors, aliases and tags are refused, and so is a key that is given twice. A plain scalar that is
- * true, false, null or a whole number is one; any other is a string. */
+ * anchors, aliases and tags are refused, and so is a key that is given twice. A plain scalar that
+ * is true, false, null or a whole number is one; any other is a string. */
 #ifndef MW_KUBE_YAML_H
 #define MW_KUBE_YAML_H
 

@@ -12,10 +12,12 @@ static json_t *parse(const char *text)
 static void a_document_is_read(void **state)
 {
     (void)state;
-    json_t *value = parse("a: 1\nb: [x, 'true', true, ~]\nc:\n  - d: \"q\\n\"\n    e: 1.5\nf: {}\n");
-    json_t *expected = json_loads("{\"a\":1,\"b\":[\"x\",\"true\",true,null],\"c\":[{\"d\":\"q\\n\","
-                                  "\"e\":\"1.5\"}],\"f\":{}}",
-                                  0, NULL);
+    json_t *value =
+        parse("a: 1\nb: [x, 'true', true, ~]\nc:\n  - d: \"q\\n\"\n    e: 1.5\nf: {}\n");
+    json_t *expected =
+        json_loads("{\"a\":1,\"b\":[\"x\",\"true\",true,null],\"c\":[{\"d\":\"q\\n\","
+                   "\"e\":\"1.5\"}],\"f\":{}}",
+                   0, NULL);
     assert_true(json_equal(value, expected));
     json_decref(value);
     json_decref(expected);

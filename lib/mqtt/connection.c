@@ -153,7 +153,8 @@ static void choose_version(struct mw_mqtt *client)
 static void forget_connection(struct mw_mqtt *client)
 {
     mw_mqtt_close(client);
-    client->lost = client->blocked = client->more = false;
+    client->lost = client->blocked = client->more = client->resting = false;
+    mw_loop_set_timer(client->loop, client->rested, -1, 0);
     client->in_size = client->skip = 0;
     mw_buffer_clear(&client->control);
     client->control_written = 0;
@@ -366,9 +367,16 @@ void mw_mqtt_on_soon(void *context)
 {
     struct mw_mqtt *client = context; /* it makes a round, at whose end comes mw_mqtt_on_after */
     client->soon_set = false;
-    if (client->more) {
+    if (client->more && !client->resting) {
         mw_mqtt_on_io(client, EPOLLIN);
     }
+}
+
+void mw_mqtt_on_rested(void *context)
+{
+    struct mw_mqtt *client = context;
+    client->resting = false;
+    mw_mqtt_watch(client);
 }
 
 static bool has_room(const struct mw_mqtt *client)

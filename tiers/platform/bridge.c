@@ -12,9 +12,11 @@
 #include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_pace.h"
 #include "tiers/platform/bridge_presence.h"
 #include "tiers/platform/bridge_share.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -49,6 +51,7 @@ struct bridge {
     char presence[MW_PRESENCE_TOPIC]; /* where another bridge may ask whether this one is there */
     struct mw_mqtt *mqtt;
 
+    struct mw_bridge_pace pace;
     bool paused;   /* the stream cannot be written: the round waits */
     bool let_go;   /* messages came meanwhile and were not taken */
     int64_t delay; /* before the next attempt */
@@ -174,10 +177,21 @@ static void resume_intake(struct bridge *bridge)
     }
 }
 
+/* Lets the next round gather, if that is worth it. */
+static void rest(struct bridge *bridge, size_t messages, int64_t began)
+{
+    int64_t time = mw_bridge_pace_rest(&bridge->pace, messages, began, mw_clock_monotonic());
+    if (time > 0 && bridge->mqtt != NULL) {
+        mw_mqtt_rest(bridge->mqtt, time);
+    }
+}
+
 static void store_round(struct bridge *bridge)
 {
     struct mw_error error = {0};
     struct mw_bridge_intake *intake = &bridge->intake;
+    const size_t messages = intake->round.n_pubacks;
+    const int64_t began = mw_clock_monotonic();
     if (mw_bridge_round_empty(&intake->round) && intake->touched == NULL) {
         return;
     }
@@ -198,6 +212,8 @@ static void store_round(struct bridge *bridge)
     acknowledge(bridge);
     if (bridge->paused) {
         resume_intake(bridge);
+    } else if (bridge->spooling) {
+        rest(bridge, messages, began);
     }
 }
 
@@ -646,6 +662,9 @@ static mw_err wait_for_share(struct bridge *bridge, bool *alone, struct mw_error
 
 mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
 {
+    /* What librdkafka's threads free was mostly taken by another, and an arena of each thread's own
+     * would keep it. */
+    (void)mallopt(M_ARENA_MAX, 1);
     static struct bridge bridge; /* some 30 KiB of parsed records are no matter for the stack */
     bridge = (struct bridge){.plant = plant};
     mw_err err = mw_role_init(&bridge.role, "bridge", error);
