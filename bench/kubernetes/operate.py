@@ -65,7 +65,7 @@ def measure(program, nodes, plants, changes):
                         "{.status.accelerator}/{.status.conditions[0].status} {end}")
         return found.split().count("edgetpu/True") == plants
 
-    wait(ready, f"{plants} plants to be ready", 400, 1)
+    wait(ready, f"{plants} plants to be ready", 500, 1)
     say(f"{plants} Plants with {plants * ROLES} pods, each ready after "
         f"{time.monotonic() - begin:.0f} s")
     script = os.path.join(HERE, "operate_changes.py")
