@@ -49,13 +49,13 @@ def node_exec(node, *words, input=None, status=0, limit=LIMIT):
     return cluster("exec", "-n", node, "--", *words, input=input, status=status, limit=limit)
 
 
-def apply(*objects, namespace="default"):
+def apply(*objects, namespace="default", limit=LIMIT):
     """Objects as dicts, or one manifest as text (YAML)."""
     if len(objects) == 1 and isinstance(objects[0], str):
         text = objects[0]
     else:
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    return kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    return kubectl("apply", "-n", namespace, "-f", "-", input=text, limit=limit)
 
 
 def get(kind, name=None, namespace="default"):
