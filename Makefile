@@ -6,7 +6,7 @@ PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev 
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
-BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time
+BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
@@ -97,7 +97,7 @@ bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
 	@cmake --build --preset $(PRESET)
-	@sh bench/run.sh $(BUILD)
+	@sh bench/run.sh $(BUILD) $(PARTS)
 
 man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1

@@ -79,14 +79,15 @@ def measure(bench, source):
 
 
 @contextlib.contextmanager
-def plain_broker(work):
-    """mosquitto on a free port, as lib/mqtt/mosquitto.c configures it, without a password."""
+def plain_broker(work, inflight=1000):
+    """mosquitto on a free port, as lib/mqtt/mosquitto.c configures it, without a password; inflight 0: no
+    bound on the messages that are on their way to a subscriber."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (work / "mosquitto.conf").write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\npersistence false\n"
-        "max_inflight_messages 1000\nmax_queued_messages 0\nlog_type none\n")
+        f"max_inflight_messages {inflight}\nmax_queued_messages 0\nlog_type none\n")
     broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(work / "mosquitto.conf")])
     try:
         end = time.monotonic() + 10

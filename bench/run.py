@@ -14,6 +14,7 @@ ledger    `millwright ledger` over a stream of 20 records and scores a device, f
           devices, against counts by device alone: SQL that groups, and a Python dict of sets
 latency   from a record's publication to its command at the demo's load, alone and beside busy loops,
           against a message, two durable writes and the answer, in the same conditions
+kafka     MQTT into a real Kafka: the bridge beside Telegraf, mq-bridge and who only counts (kafka.py)
 demo      the figures of `millwright demo --once`, one minute; its latency beside a message and its answer
 """
 import argparse
@@ -30,6 +31,7 @@ import time
 
 import numpy as np
 
+import kafka
 import latency
 import replay
 
@@ -79,6 +81,8 @@ class Bench:
 
     def flush(self):
         """Prints the part that has just been measured."""
+        if not self.rows:
+            return
         print(figures.table(HEAD, self.rows), flush=True)
         print()
         self.rows = []
@@ -223,6 +227,11 @@ def part_latency(bench):
                       peer[f"{part}_ms"], True)
 
 
+def part_kafka(bench):
+    kafka.print_part(bench)
+    print()
+
+
 def part_demo(bench):
     path = bench.work / "report.json"
     done = subprocess.run([bench.millwright, "demo", "--once", "--report", path],
@@ -244,7 +253,7 @@ def part_demo(bench):
 
 
 PARTS = {"logistic": part_logistic, "engine": part_engine, "stream": part_stream,
-         "ledger": part_ledger, "replay": part_replay, "latency": part_latency, "demo": part_demo}
+         "ledger": part_ledger, "replay": part_replay, "latency": part_latency, "kafka": part_kafka, "demo": part_demo}
 
 
 def cpu_name():

@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh BUILD [PART...]: prints the benchmarks, each figure beside a peer's from the same run. Parts:
-# logistic, replay, engine, stream, ledger, latency, demo. The peers come from PyPI into build/bench, once.
+# logistic, replay, engine, stream, ledger, latency, kafka, demo. The peers come from PyPI into build/bench, once.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 environment=$here/../build/bench

@@ -35,17 +35,36 @@ static void print_time(const json_t *object, const char *key, char text[32])
     }
 }
 
+/* Of all bridges together; the worst trouble that one of them has. */
+static double bridge_rate(json_t *roles, const char **trouble)
+{
+    const char *role;
+    json_t *stats;
+    bool paused = false, alone = false, away = false;
+    double rate = 0;
+    json_object_foreach(roles, role, stats)
+    {
+        if (strncmp(role, "bridge", 6) == 0) {
+            rate += number(stats, "rate");
+            paused |= json_is_true(json_object_get(stats, "paused"));
+            alone |= json_is_false(json_object_get(stats, "connected"));
+            away |= json_is_true(json_object_get(stats, "away"));
+        }
+    }
+    *trouble = paused  ? "  STREAM CANNOT BE WRITTEN"
+               : alone ? "  NO BROKER"
+               : away  ? "  KAFKA DOES NOT ANSWER: SPOOLING"
+                       : "";
+    return rate;
+}
+
 static void print_head(const json_t *state)
 {
-    const json_t *bridge = json_object_get(json_object_get(state, "roles"), "bridge");
     const json_t *summary = json_object_get(state, "summary");
-    const char *trouble =
-        json_is_true(json_object_get(bridge, "paused"))       ? "  STREAM CANNOT BE WRITTEN"
-        : json_is_false(json_object_get(bridge, "connected")) ? "  NO BROKER"
-        : json_is_true(json_object_get(bridge, "away"))       ? "  KAFKA DOES NOT ANSWER: SPOOLING"
-                                                              : "";
+    const char *trouble;
+    double rate = bridge_rate(json_object_get(state, "roles"), &trouble);
     printf("plant %s  %.0f of %.0f things alive  %.0f records/s%s\n", string(state, "plant", "?"),
-           number(summary, "alive"), number(summary, "things"), number(bridge, "rate"), trouble);
+           number(summary, "alive"), number(summary, "things"), rate, trouble);
     printf("      %.0f normal, %.0f impending, %.0f immediate\n", number(summary, "normal"),
            number(summary, "impending"), number(summary, "immediate"));
 }

@@ -85,6 +85,7 @@ static void print_end(const struct mw_ledger_row *total)
            mw_ledger_balances(total) ? "" : ": DOES NOT HOLD");
     note("stored are sketches: they count what was suppressed", total->sketches);
     note("stored were removed since, by age or size", total->expired);
+    note("stored are sketches that a full spool has added to older ones", total->merged);
     note("stored came before a model served their device", total->unscored);
     note("stored wait for the scorer", total->awaiting);
     note("stored could not be scored: see the dead letters", total->unscorable);

@@ -39,7 +39,9 @@
     X(watch)           \
     X(learn)           \
     X(serve)           \
-    X(thing)
+    X(thing)           \
+    X(operate)         \
+    X(prepare)
 
 #define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)

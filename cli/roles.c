@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/open_plant.h"
 #include "lib/base/log.h"
+#include "lib/plant/share.h"
 #include "tiers/inference/score.h"
 #include "tiers/iot/thing.h"
 #include "tiers/platform/bridge.h"
@@ -14,7 +15,7 @@
 
 const struct mw_role_entry mw_roles[] = {
     {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
-     "broker topics sparkplug time artifacts stream log", MW_NICE_ACTS},
+     "broker bridge topics commands sparkplug time artifacts stream log", MW_NICE_ACTS},
     {"score", "score records and command the things", mw_score_run, "action artifacts stream log",
      MW_NICE_ACTS},
     {"watch", "notice when the plant has moved away from the model", mw_watch_run,
@@ -30,6 +31,7 @@ const struct mw_role_entry mw_roles[] = {
 
 struct values {
     char *config;
+    int64_t share;
 };
 
 static const struct mw_option options[] = {
@@ -37,6 +39,25 @@ static const struct mw_option options[] = {
      offsetof(struct values, config)},
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
+
+static const struct mw_option bridge_options[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {"share", MW_OPTION_INT, NULL, 0, MW_SHARES_MAX - 1, "0", NULL,
+     "which of the bridge.shares bridges this one is, from 0", offsetof(struct values, share)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+/* Which share is an argument and not a key: all bridges of a plant read one plant.yaml. */
+static mw_err take_share(struct mw_plant *plant, int64_t share, struct mw_error *error)
+{
+    plant->bridge.share = share;
+    return share < plant->bridge.shares
+               ? MW_OK
+               : mw_error_set(error, MW_ERR_ARGUMENT,
+                              "--share %lld: less than bridge.shares (%lld) was expected",
+                              (long long)share, (long long)plant->bridge.shares);
+}
 
 static int run_role(const char *name, const struct values *values, struct mw_error *error)
 {
@@ -48,14 +69,21 @@ static int run_role(const char *name, const struct values *values, struct mw_err
     if (mw_open_plant(&plant, values->config, error) != MW_OK) {
         return 1;
     }
-    mw_log_init(name, (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);
+    if (take_share(&plant, values->share, error) != MW_OK) {
+        mw_plant_clear(&plant);
+        return 2;
+    }
+    char title[MW_SHARE_NAME];
+    mw_share_name((size_t)values->share, title);
+    mw_log_init(values->share > 0 ? title : name, (enum mw_log_level)plant.log.level,
+                (enum mw_log_format)plant.log.format);
     mw_err err = role->run(&plant, error);
     mw_plant_clear(&plant);
     return err == MW_OK ? 0 : 1;
 }
 
 /* One command a role: what a pod runs, and what `up` starts. */
-#define ROLE_COMMAND(role, text)                                                          \
+#define ROLE_COMMAND(role, text, words, table)                                            \
     static int run_##role(void *values, int n, char **argv, struct mw_error *error)       \
     {                                                                                     \
         (void)n;                                                                          \
@@ -63,16 +91,20 @@ static int run_role(const char *name, const struct values *values, struct mw_err
         return run_role(#role, values, error);                                            \
     }                                                                                     \
     const struct mw_subcommand mw_command_##role = {.name = #role,                        \
-                                                    .synopsis = "-c plant.yaml",          \
+                                                    .synopsis = words,                    \
                                                     .summary = text,                      \
                                                     .shorts = "c=config",                 \
-                                                    .options = options,                   \
+                                                    .options = table,                     \
                                                     .values_size = sizeof(struct values), \
                                                     .run = run_##role};
 
-ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back")
-ROLE_COMMAND(score, "role: score records and command the things")
-ROLE_COMMAND(watch, "role: notice when the plant has moved away from the model")
-ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models")
-ROLE_COMMAND(serve, "role: serve the page and the API, roll models out")
-ROLE_COMMAND(thing, "role: run the things of the plant, simulated ones or gateways")
+ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back",
+             "-c plant.yaml [--share K]", bridge_options)
+ROLE_COMMAND(score, "role: score records and command the things", "-c plant.yaml", options)
+ROLE_COMMAND(watch, "role: notice when the plant has moved away from the model", "-c plant.yaml",
+             options)
+ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models", "-c plant.yaml",
+             options)
+ROLE_COMMAND(serve, "role: serve the page and the API, roll models out", "-c plant.yaml", options)
+ROLE_COMMAND(thing, "role: run the things of the plant, simulated ones or gateways",
+             "-c plant.yaml", options)

@@ -14,6 +14,7 @@
 #include "lib/mqtt/mosquitto.h"
 #include "lib/plant/broker.h"
 #include "lib/plant/change.h"
+#include "lib/plant/share.h"
 #include "tiers/iot/thing.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #define ROLES_MAX 8
+#define WORDS_MAX 7
 
 struct up {
     const struct mw_up_options *options;
@@ -36,7 +38,11 @@ struct up {
     struct mw_mosquitto mosquitto;
     bool own_broker;
     int lock;
-    char *argv[ROLES_MAX][5];
+    char *argv[ROLES_MAX][WORDS_MAX];
+
+    /* The bridges of shares 1 and up: that of share 0 is a role like the others. */
+    char share_name[MW_SHARES_MAX][MW_SHARE_NAME], share_number[MW_SHARES_MAX][4];
+    char *share_argv[MW_SHARES_MAX][WORDS_MAX];
 };
 
 static bool broker_accepts(void *context)
@@ -86,6 +92,31 @@ static bool wanted(const struct mw_plant *plant, const struct mw_role_entry *rol
            plant->gateway.devices.n > 0;
 }
 
+static bool is_bridge(const struct mw_role_entry *role)
+{
+    return strcmp(role->name, "bridge") == 0;
+}
+
+static mw_err start_share(struct up *up, const struct mw_role_entry *role, size_t share,
+                          struct mw_error *error)
+{
+    static char config[] = "-c", option[] = "--share";
+    char *const words[] = {(char *)(uintptr_t)mw_process_self(),
+                           (char *)(uintptr_t)role->name,
+                           config,
+                           up->config,
+                           option,
+                           up->share_number[share]};
+    mw_share_name(share, up->share_name[share]);
+    snprintf(up->share_number[share], sizeof up->share_number[share], "%u", (unsigned)share % 100);
+    memcpy(up->share_argv[share], words, sizeof words);
+    struct mw_child_spec spec = {.name = up->share_name[share],
+                                 .argv = up->share_argv[share],
+                                 .output = up->options->output,
+                                 .nice = role->nice};
+    return mw_supervisor_add(up->supervisor, &spec, error);
+}
+
 static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
 {
     static char option[] = "-c";
@@ -97,7 +128,12 @@ static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
                                  .argv = up->argv[i],
                                  .output = up->options->output,
                                  .nice = mw_roles[i].nice};
-    return mw_supervisor_add(up->supervisor, &spec, error);
+    mw_err err = mw_supervisor_add(up->supervisor, &spec, error);
+    size_t shares = is_bridge(&mw_roles[i]) ? (size_t)up->plant.bridge.shares : 1;
+    for (size_t share = 1; share < shares && err == MW_OK; share++) {
+        err = start_share(up, &mw_roles[i], share, error);
+    }
+    return err;
 }
 
 static mw_err start_roles(struct up *up, struct mw_error *error)
@@ -195,6 +231,9 @@ static void apply(struct up *up, const struct mw_plant *fresh, uint64_t devices)
             mw_log(MW_LOG_INFO, role->name, "restarting for a changed section",
                    MW_KS("section", section));
             mw_supervisor_restart(up->supervisor, role->name);
+            for (size_t k = 1; is_bridge(role) && k < (size_t)fresh->bridge.shares; k++) {
+                mw_supervisor_restart(up->supervisor, up->share_name[k]);
+            }
         } else if (was && !is) {
             mw_log(MW_LOG_INFO, role->name, "not wanted any more", MW_KS("section", section));
             mw_supervisor_remove(up->supervisor, role->name);
@@ -219,10 +258,12 @@ static void reload(struct up *up)
         return;
     }
     if (mw_plant_differs(&up->plant, &fresh, "plant") ||
-        mw_plant_differs(&up->plant, &fresh, "data") || has_own_broker(&fresh) != up->own_broker) {
+        mw_plant_differs(&up->plant, &fresh, "data") ||
+        mw_plant_differs(&up->plant, &fresh, "bridge") ||
+        has_own_broker(&fresh) != up->own_broker) {
         mw_log(MW_LOG_ERROR, NULL,
-               "plant, data, and whose the broker is change only with a new start, the old "
-               "plant.yaml stays in force",
+               "plant, data, bridge.shares, and whose the broker is change only with a new start, "
+               "the old plant.yaml stays in force",
                MW_KS("file", up->config));
         mw_plant_clear(&fresh);
         return;
@@ -282,22 +323,12 @@ static mw_err start_broker(struct up *up, struct mw_error *error)
     return mw_supervisor_add(up->supervisor, &spec, error);
 }
 
-/* The data folder's lock, store, keys and first metadata. */
-static mw_err prepare_data(struct up *up, struct mw_error *error)
+mw_err mw_up_prepare(const struct mw_plant *plant, struct mw_error *error)
 {
     char path[PATH_MAX], keys[PATH_MAX], uri[PATH_MAX + 4];
-    mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
+    mw_err err = mw_plant_path(plant, "keys", NULL, keys, sizeof keys, error);
     if (err == MW_OK) {
-        err = mw_process_lock(path, &up->lock, error);
-        if (err == MW_ERR_BUSY) {
-            err = mw_error_wrap(error, "another 'millwright up' runs on this data folder");
-        }
-    }
-    if (err == MW_OK) {
-        err = mw_plant_path(&up->plant, "keys", NULL, keys, sizeof keys, error);
-    }
-    if (err == MW_OK) {
-        err = mw_plant_path(&up->plant, "artifacts", NULL, path, sizeof path, error);
+        err = mw_plant_path(plant, "artifacts", NULL, path, sizeof path, error);
     }
     if (err != MW_OK) {
         return err;
@@ -310,6 +341,20 @@ static mw_err prepare_data(struct up *up, struct mw_error *error)
         mw_store_close(store);
     }
     return err;
+}
+
+/* The data folder's lock, store, keys and first metadata. */
+static mw_err prepare_data(struct up *up, struct mw_error *error)
+{
+    char path[PATH_MAX];
+    mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
+    if (err == MW_OK) {
+        err = mw_process_lock(path, &up->lock, error);
+        if (err == MW_ERR_BUSY) {
+            err = mw_error_wrap(error, "another 'millwright up' runs on this data folder");
+        }
+    }
+    return err == MW_OK ? mw_up_prepare(&up->plant, error) : err;
 }
 
 static mw_err run(struct up *up, struct mw_error *error)

@@ -24,6 +24,18 @@ static int is_port(const char *text)
     return *text != '\0' && *end == '\0' && port > 0 && port < 65536;
 }
 
+/* One address among several is what it is alone. */
+static void try_several(const char *text, mw_err alone)
+{
+    struct mw_mqtt_urls urls;
+    mw_err err = mw_mqtt_urls_parse(&urls, text, NULL);
+    require(err != MW_OK || (urls.n >= 1 && urls.n <= MW_MQTT_URLS_MAX));
+    require(urls.n > 1 || strchr(text, ',') != NULL || err == alone);
+    for (size_t i = 0; err == MW_OK && i < urls.n; i++) {
+        require(urls.url[i].host[0] != '\0' && is_port(urls.url[i].port));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[1024];
@@ -45,5 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* Of another scheme the name is shown. */
         require(err == MW_ERR_UNSUPPORTED || strstr(error.text, SECRET) == NULL);
     }
+    try_several(text, err);
     return 0;
 }

@@ -125,6 +125,10 @@ bool mw_wire_has(const struct mw_wire_parser *parser, size_t i, const char *key)
 mw_err mw_wire_get(const struct mw_wire_parser *parser, size_t i, const char *key,
                    struct mw_span *value);
 
+/* The same of n keys in one go: value[k] is that of key[k], with data NULL when it is not there. */
+void mw_wire_get_all(const struct mw_wire_parser *parser, size_t i, const struct mw_span *key,
+                     struct mw_span *value, size_t n);
+
 /* Reads object i as one message. Errors: VERSION, PARSE (missing key, wrong type, bad name,
  * unreadable time), RANGE; why->text names the key. The telemetry reader also takes the reference
  * firmware's

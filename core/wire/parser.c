@@ -116,6 +116,27 @@ mw_err mw_wire_get(const struct mw_wire_parser *parser, size_t i, const char *ke
     return MW_ERR_NOT_FOUND;
 }
 
+void mw_wire_get_all(const struct mw_wire_parser *parser, size_t i, const struct mw_span *key,
+                     struct mw_span *value, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        value[k] = (struct mw_span){NULL, 0};
+    }
+    if (i >= parser->n_items) {
+        return;
+    }
+    size_t token = parser->item[i] + 1;
+    for (int left = parser->tokens[parser->item[i]].size; left > 0; left--) {
+        struct mw_span name = mw_wire_token_text(parser, token);
+        for (size_t k = 0; k < n; k++) {
+            if (value[k].data == NULL && mw_span_equal(name, key[k])) {
+                value[k] = mw_wire_token_text(parser, token + 1);
+            }
+        }
+        token = mw_wire_token_next(parser, token + 1);
+    }
+}
+
 bool mw_wire_has(const struct mw_wire_parser *parser, size_t i, const char *key)
 {
     struct mw_span value;

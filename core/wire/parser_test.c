@@ -62,6 +62,17 @@ static void keys_are_those_of_the_top_level(void **state)
     assert_int_equal(mw_wire_get(p, 0, "deep", &value), MW_ERR_NOT_FOUND);
     assert_int_equal(mw_wire_get(p, 0, "other", &value), MW_ERR_NOT_FOUND);
     assert_int_equal(mw_wire_get(p, 2, "a", &value), MW_ERR_ARGUMENT);
+    static const struct mw_span key[] = {{"e", 1}, {"hidden", 6}, {"a", 1}};
+    struct mw_span values[3], alone;
+    mw_wire_get_all(p, 0, key, values, 3);
+    for (size_t k = 0; k < 3; k += 2) {
+        assert_int_equal(mw_wire_get(p, 0, k == 0 ? "e" : "a", &alone), MW_OK);
+        assert_ptr_equal(values[k].data, alone.data);
+        assert_int_equal(values[k].size, alone.size);
+    }
+    assert_null(values[1].data);
+    mw_wire_get_all(p, 2, key, values, 3);
+    assert_null(values[0].data);
     assert_true(mw_wire_has(p, 1, "other"));
     assert_false(mw_wire_has(p, 1, "a"));
     assert_false(mw_wire_has(p, 2, "other"));

@@ -12,10 +12,9 @@
 static const size_t queue_default = 8U << 20;
 
 /* size: bytes of the text, which may then hold NULs; 0: up to its NUL. */
-static mw_err copy_text(const char **text, size_t size, const char *fallback,
-                        struct mw_error *error)
+static mw_err copy_text(const char **text, size_t size, struct mw_error *error)
 {
-    const char *from = *text != NULL || fallback == NULL || fallback[0] == '\0' ? *text : fallback;
+    const char *from = *text;
     *text = NULL;
     if (from == NULL) {
         return MW_OK;
@@ -46,7 +45,6 @@ static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options 
                                   &own->tls.ca_file,
                                   &own->tls.certificate_file,
                                   &own->tls.key_file};
-    const char *const fallbacks[8] = {NULL, client->url.username, client->url.password};
     if (own->will_topic == NULL) {
         own->will_payload = NULL;
     } else if (own->will_payload == NULL) {
@@ -57,7 +55,7 @@ static mw_err copy_options(struct mw_mqtt *client, const struct mw_mqtt_options 
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         size_t size = texts[i] == &own->will_payload ? own->will_size : 0;
-        mw_err failed = err == MW_OK ? copy_text(texts[i], size, fallbacks[i], error) : err;
+        mw_err failed = err == MW_OK ? copy_text(texts[i], size, error) : err;
         if (err != MW_OK) {
             *texts[i] = NULL;
         }
@@ -79,7 +77,7 @@ static mw_err add_watches(struct mw_mqtt *client, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_loop_add_after(client->loop, mw_mqtt_on_after, client, &client->after, error);
     }
-    return err;
+    return err == MW_OK ? mw_mqtt_look_init(client, error) : err;
 }
 
 static bool named(const char *file)
@@ -88,16 +86,19 @@ static bool named(const char *file)
 }
 
 static mw_err check_address(const char *text, const struct mw_mqtt_tls_files *files,
-                            struct mw_mqtt_url *url, struct mw_error *error)
+                            struct mw_mqtt_urls *urls, struct mw_error *error)
 {
-    mw_err err = mw_mqtt_url_parse(url, text == NULL ? "" : text, error);
-    if (err != MW_OK) {
-        return err;
+    bool secure = false;
+    mw_err err = mw_mqtt_urls_parse(urls, text == NULL ? "" : text, error);
+    for (size_t i = 0; err == MW_OK && i < urls->n; i++) {
+        if (urls->url[i].secure) {
+            struct mw_mqtt_tls *tls = NULL;
+            err = mw_mqtt_tls_new(&tls, files, urls->url[i].host, error);
+            mw_mqtt_tls_free(tls);
+            secure = true;
+        }
     }
-    if (url->secure) {
-        struct mw_mqtt_tls *tls = NULL;
-        err = mw_mqtt_tls_new(&tls, files, url->host, error);
-        mw_mqtt_tls_free(tls);
+    if (err != MW_OK || secure) {
         return err;
     }
     if (named(files->ca_file) || named(files->certificate_file) || named(files->key_file)) {
@@ -111,7 +112,7 @@ static mw_err check_address(const char *text, const struct mw_mqtt_tls_files *fi
 mw_err mw_mqtt_check_address(const char *url, const struct mw_mqtt_tls_files *tls,
                              struct mw_error *error)
 {
-    struct mw_mqtt_url parsed;
+    struct mw_mqtt_urls parsed;
     return check_address(url, tls, &parsed, error);
 }
 
@@ -126,14 +127,15 @@ mw_err mw_mqtt_new(struct mw_mqtt **made, struct mw_loop *loop,
     if (client == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "mqtt: out of memory");
     }
-    client->fd = -1;
+    client->fd = client->look_fd = -1;
+    client->url = client->urls.url;
     client->loop = loop;
     client->backoff = MW_SECOND / 10;
     if (getrandom(client->random, sizeof(client->random), 0) != (ssize_t)sizeof(client->random)) {
         client->random[0] = (unsigned short)mw_clock_monotonic();
     }
     client->version = options->speak == MW_MQTT_3_1_1 ? MW_MQTT_VERSION_3_1_1 : MW_MQTT_VERSION_5;
-    mw_err err = check_address(options->url, &options->tls, &client->url, error);
+    mw_err err = check_address(options->url, &options->tls, &client->urls, error);
     if (err == MW_OK) {
         err = copy_options(client, options, error);
     }
@@ -193,6 +195,7 @@ void mw_mqtt_free(struct mw_mqtt *client)
     mw_loop_remove(client->loop, client->timer);
     mw_loop_remove(client->loop, client->soon);
     mw_loop_remove(client->loop, client->after);
+    mw_mqtt_look_fini(client);
     const struct mw_mqtt_options *own = &client->options;
     const char *const texts[] = {own->client_id,
                                  own->username,

@@ -9,6 +9,13 @@
  * callbacks run on the loop's thread. Nothing blocks, except the name look-up when connecting and,
  * with TLS, the reading of the files named.
  *
+ * With several addresses a client tries one after the other, each round beginning with the first.
+ * Clients that have the same list meet at one broker: who is at a later one looks now and then
+ * whether the first accepts connections again, and goes there. What QoS 1 has not had acknowledged
+ * goes along; a session does not, unless the brokers share it. A client whose session another one
+ * of the same name has taken over says so and waits 10 s to a minute, so that two do not push each
+ * other out for ever without a pause.
+ *
  * What the broker says about itself in version 5 is kept to: how many messages it takes without
  * acknowledging (receive maximum), how long a packet, how many topic aliases, its keep-alive time.
  * The client names no maximum packet size of its own, because a broker would silently drop what is
@@ -42,7 +49,9 @@ struct mw_mqtt_message {
 enum mw_mqtt_speak { MW_MQTT_AUTO, MW_MQTT_5, MW_MQTT_3_1_1 };
 
 struct mw_mqtt_options {
-    const char *url;              /* mqtt[s]://[user[:password]@]host[:port]; mqtts is over TLS */
+    /* mqtt[s]://[user[:password]@]host[:port]; mqtts is over TLS. Several, with commas between
+     * them: the first that is there; see below. */
+    const char *url;
     struct mw_mqtt_tls_files tls; /* for mqtts only */
     enum mw_mqtt_speak speak;
     const char *client_id; /* stable name, unique at the broker; "": the broker gives one, which
@@ -57,7 +66,9 @@ struct mw_mqtt_options {
                                * the broker likes. In 5 only */
     uint16_t keepalive;       /* seconds; 0 means 30 */
     size_t queue_limit;       /* bytes of output waiting before publish says AGAIN; 0 means 8 MiB */
-    bool manual_ack;          /* QoS 1 messages are acknowledged by mw_mqtt_acknowledge */
+    int64_t return_gap; /* microseconds between looks for the first of several brokers; 0: 30 s.
+                         * Doubled, up to 10 minutes, each time that it went wrong */
+    bool manual_ack;    /* QoS 1 messages are acknowledged by mw_mqtt_acknowledge */
 
     /* Any of these may be NULL. None may call mw_mqtt_free. on_connect comes after each connection,
      * once the broker has answered all subscriptions, but before the first message of that

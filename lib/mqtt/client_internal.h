@@ -33,7 +33,18 @@ struct mw_mqtt_subscription {
 
 struct mw_mqtt {
     struct mw_mqtt_options options; /* texts are copies */
-    struct mw_mqtt_url url;
+    struct mw_mqtt_urls urls;
+    const struct mw_mqtt_url *url;   /* of `urls`: the one that is tried, or spoken to */
+    size_t failed;                   /* brokers tried in vain, one after the other */
+    bool stay;                       /* the next attempt goes to this one again */
+    bool taken;                      /* another client has taken our session */
+    size_t logged[MW_MQTT_URLS_MAX]; /* hash of the reason that was logged last; 0: none */
+
+    /* Whether the first broker is there again, while another one is spoken to. */
+    struct mw_loop_watch *look_timer, *look_io;
+    struct addrinfo *look_addresses, *look_address;
+    int look_fd;
+    int64_t look_gap;
     struct mw_loop *loop;
     struct mw_loop_watch *io, *timer, *soon, *after;
 
@@ -52,8 +63,9 @@ struct mw_mqtt {
     bool lost;
     bool blocked;  /* the socket takes nothing until it is writable again */
     bool received; /* messages since the last on_idle */
+    bool soon_set; /* `soon` is due */
     bool more;     /* the last read left something behind that no event will tell of */
-    char reason[320], logged[320];
+    char reason[320];
 
     bool heard, said, pinged; /* since the last tick of the keepalive timer */
     bool greeted;             /* on_connect was called for this connection */
@@ -91,6 +103,17 @@ void mw_mqtt_send_later(struct mw_mqtt *client);
 void mw_mqtt_close(struct mw_mqtt *client);            /* socket, TLS and watch */
 void mw_mqtt_forget_addresses(struct mw_mqtt *client); /* of the host */
 void mw_mqtt_forget_aliases(struct mw_mqtt *client);   /* of the broker */
+
+/* --- failover.c --- */
+/* After an attempt in vain: goes on to the next broker; false when all have been tried, and the
+ * first is to be tried again, later. */
+bool mw_mqtt_next_broker(struct mw_mqtt *client);
+void mw_mqtt_first_broker(struct mw_mqtt *client);
+/* Looks now and then whether the first broker is there, and leaves this one if so. */
+void mw_mqtt_look_back(struct mw_mqtt *client);
+void mw_mqtt_stop_looking(struct mw_mqtt *client);
+mw_err mw_mqtt_look_init(struct mw_mqtt *client, struct mw_error *error);
+void mw_mqtt_look_fini(struct mw_mqtt *client);
 
 /* --- session.c --- */
 void mw_mqtt_send_subscribe(struct mw_mqtt *client, struct mw_mqtt_subscription *subscription);

@@ -14,6 +14,7 @@
 struct peer {
     struct mw_loop *loop;
     int listener, fd;
+    unsigned port;
     char url[64];
     struct mw_loop_watch *accepting, *reading;
     int accepted, ended;
@@ -79,17 +80,19 @@ static inline void peer_accept(void *context, uint32_t events)
 
 #define ACCEPTED "\x20\x02\x00\x00"
 
-static inline int peer_set_up(void **state)
+/* Listens on a port, 0: a free one. */
+static inline int peer_open(struct peer *peer, struct mw_loop *loop, unsigned port)
 {
-    struct peer *peer = calloc(1, sizeof(*peer));
     struct mw_error error = {0};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)port)};
     socklen_t size = sizeof(address);
-    if (peer == NULL || mw_loop_new(&peer->loop, &error) != MW_OK) {
-        return -1;
-    }
+    int on = 1;
+    peer->loop = loop;
     peer->fd = -1;
     peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(peer->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(peer->listener, (struct sockaddr *)&address, size) != 0 ||
         listen(peer->listener, 4) != 0 ||
         getsockname(peer->listener, (struct sockaddr *)&address, &size) != 0 ||
@@ -99,18 +102,35 @@ static inline int peer_set_up(void **state)
     }
     (void)snprintf(peer->url, sizeof(peer->url), "mqtt://user:secret@127.0.0.1:%u",
                    ntohs(address.sin_port));
+    peer->port = ntohs(address.sin_port);
     peer->answer = ACCEPTED;
     peer->answer_size = 4;
-    *state = peer;
     return 0;
+}
+
+static inline void peer_close(struct peer *peer)
+{
+    peer_hang_up(peer);
+    mw_loop_remove(peer->loop, peer->accepting);
+    (void)close(peer->listener);
+}
+
+static inline int peer_set_up(void **state)
+{
+    struct peer *peer = calloc(1, sizeof(*peer));
+    struct mw_loop *loop;
+    struct mw_error error = {0};
+    if (peer == NULL || mw_loop_new(&loop, &error) != MW_OK) {
+        return -1;
+    }
+    *state = peer;
+    return peer_open(peer, loop, 0);
 }
 
 static inline int peer_tear_down(void **state)
 {
     struct peer *peer = *state;
-    peer_hang_up(peer);
-    mw_loop_remove(peer->loop, peer->accepting);
-    (void)close(peer->listener);
+    peer_close(peer);
     mw_loop_free(peer->loop);
     mw_buffer_free(&peer->received);
     free(peer);

@@ -17,11 +17,14 @@
 #define BACKOFF_MIN (MW_SECOND / 10)
 #define BACKOFF_MAX (5 * MW_SECOND)
 #define ANSWER (10 * MW_SECOND) /* a broker answers a connection within this time */
-#define STEADY (5 * MW_SECOND)  /* a connection that lasted so long starts the back-off anew */
+#define TAKEN_MIN (2 * MW_SECOND)
+#define TAKEN 12 /* times the back-off, from TAKEN_MIN on, when another client has our session */
+#define STEADY (5 * MW_SECOND) /* a connection that lasted so long starts the back-off anew */
 
 void mw_mqtt_send_later(struct mw_mqtt *client)
 {
-    if (!client->handling) {
+    if (!client->handling && !client->soon_set) {
+        client->soon_set = true;
         mw_loop_set_timer(client->loop, client->soon, 0, 0);
     }
 }
@@ -57,10 +60,12 @@ void mw_mqtt_forget_aliases(struct mw_mqtt *client)
 /* Says a reason once, and again only after it has changed. */
 static void log_reason(struct mw_mqtt *client, const char *message)
 {
-    if (strcmp(client->reason, client->logged) != 0) {
-        memcpy(client->logged, client->reason, sizeof(client->logged));
-        mw_log(MW_LOG_WARN, NULL, message, MW_KS("broker", client->url.host),
-               MW_KS("port", client->url.port), MW_KS("reason", client->reason));
+    size_t *logged = &client->logged[client->url - client->urls.url];
+    size_t hash = mw_mqtt_text_hash(mw_span_of(client->reason)) | 1;
+    if (hash != *logged) {
+        *logged = hash;
+        mw_log(MW_LOG_WARN, NULL, message, MW_KS("broker", client->url->host),
+               MW_KS("port", client->url->port), MW_KS("reason", client->reason));
     }
 }
 
@@ -69,11 +74,15 @@ static void wait_before_retry(struct mw_mqtt *client)
     mw_mqtt_forget_addresses(client);
     client->state = MW_MQTT_WAITING;
     double jitter = 0.5 + 0.5 * erand48(client->random);
-    int64_t delay = client->at_once ? 0 : (int64_t)((double)client->backoff * jitter);
+    if (!client->at_once && !client->stay && !client->taken) {
+        client->at_once = mw_mqtt_next_broker(client);
+    }
+    int64_t wait = client->taken ? client->backoff * TAKEN : client->backoff;
+    int64_t delay = client->at_once ? 0 : (int64_t)((double)wait * jitter);
     if (!client->at_once) {
         client->backoff = 2 * client->backoff < BACKOFF_MAX ? 2 * client->backoff : BACKOFF_MAX;
     }
-    client->at_once = false;
+    client->at_once = client->stay = client->taken = false;
     mw_loop_set_timer(client->loop, client->timer, delay, 0);
 }
 
@@ -118,7 +127,7 @@ static void try_addresses(struct mw_mqtt *client)
 static void start_connecting(struct mw_mqtt *client)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int result = getaddrinfo(client->url.host, client->url.port, &hints, &client->addresses);
+    int result = getaddrinfo(client->url->host, client->url->port, &hints, &client->addresses);
     if (result != 0) {
         client->addresses = NULL;
         (void)snprintf(client->reason, sizeof(client->reason), "%s", gai_strerror(result));
@@ -135,6 +144,7 @@ static void choose_version(struct mw_mqtt *client)
     }
     bool unanswered = client->state == MW_MQTT_GREETING && !client->answered;
     bool old = client->only_3_1_1 || (unanswered && client->version == MW_MQTT_VERSION_5);
+    client->stay |= unanswered && client->version == MW_MQTT_VERSION_5;
     client->version = old ? MW_MQTT_VERSION_3_1_1 : MW_MQTT_VERSION_5;
 }
 
@@ -182,6 +192,7 @@ static void take_down(struct mw_mqtt *client)
     const char *what = lost_text(client);
     choose_version(client);
     forget_connection(client);
+    mw_mqtt_stop_looking(client);
     client->state = MW_MQTT_WAITING;
     if (state == MW_MQTT_CONNECTING) {
         client->address = client->address->ai_next;
@@ -189,8 +200,12 @@ static void take_down(struct mw_mqtt *client)
         return;
     }
     log_reason(client, what);
-    if (was_up && mw_clock_monotonic() - client->up_since > STEADY) {
+    if (client->taken) {
+        client->backoff = client->backoff < TAKEN_MIN ? TAKEN_MIN : client->backoff;
+    } else if (was_up && mw_clock_monotonic() - client->up_since > STEADY) {
         client->backoff = BACKOFF_MIN;
+        mw_mqtt_first_broker(client);
+        client->stay = true;
     }
     wait_before_retry(client);
     if (was_up && client->options.on_disconnect != NULL) {
@@ -198,15 +213,21 @@ static void take_down(struct mw_mqtt *client)
     }
 }
 
+static const char *or_of_url(const char *own, const char *of_url)
+{
+    return own != NULL || of_url[0] == '\0' ? own : of_url;
+}
+
 static void greet(struct mw_mqtt *client)
 {
     const struct mw_mqtt_options *options = &client->options;
+    const struct mw_mqtt_url *url = client->url;
     bool kept = !options->clean_session;
     const struct mw_mqtt_connect connect_packet = {
         .version = client->version,
         .client_id = options->client_id,
-        .username = options->username,
-        .password = options->password,
+        .username = or_of_url(options->username, url->username),
+        .password = or_of_url(options->password, url->password),
         .will_topic = options->will_topic,
         .will_payload = options->will_payload,
         .will_size = options->will_size,
@@ -253,13 +274,13 @@ static void begin(struct mw_mqtt *client)
         mw_mqtt_lose(client, "%s", strerror(failed != 0 ? failed : errno));
         return;
     }
-    if (!client->url.secure) {
+    if (!client->url->secure) {
         greet(client);
         return;
     }
     struct mw_error error = {0};
     client->state = MW_MQTT_SECURING;
-    mw_err err = mw_mqtt_tls_new(&client->tls, &client->options.tls, client->url.host, &error);
+    mw_err err = mw_mqtt_tls_new(&client->tls, &client->options.tls, client->url->host, &error);
     if (err == MW_OK) {
         err = mw_mqtt_tls_attach(client->tls, client->fd, &error);
     }
@@ -326,6 +347,7 @@ void mw_mqtt_on_timer(void *context)
 void mw_mqtt_on_soon(void *context)
 {
     struct mw_mqtt *client = context; /* it makes a round, at whose end comes mw_mqtt_on_after */
+    client->soon_set = false;
     if (client->more) {
         mw_mqtt_on_io(client, EPOLLIN);
     }

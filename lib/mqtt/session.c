@@ -98,7 +98,7 @@ static void accept_terms(struct mw_mqtt *client, const struct mw_mqtt_properties
     client->keepalive = paced ? (uint16_t)said->server_keepalive : client->options.keepalive;
     if (five && !terms.retain) {
         mw_log(MW_LOG_WARN, NULL, "broker keeps no retained messages",
-               MW_KS("broker", client->url.host));
+               MW_KS("broker", client->url->host));
     }
     free(client->assigned_id);
     client->assigned_id =
@@ -127,9 +127,10 @@ static void receive_connack(struct mw_mqtt *client, const struct mw_mqtt_packet 
     client->session_present = packet->session_present;
     client->greeted = client->said = client->pinged = false;
     client->complained = 0;
-    client->logged[0] = '\0';
-    mw_log(MW_LOG_INFO, NULL, "broker connected", MW_KS("broker", client->url.host),
-           MW_KS("port", client->url.port),
+    client->failed = 0;
+    client->logged[client->url - client->urls.url] = 0;
+    mw_log(MW_LOG_INFO, NULL, "broker connected", MW_KS("broker", client->url->host),
+           MW_KS("port", client->url->port),
            MW_KS("mqtt", client->version == MW_MQTT_VERSION_5 ? "5" : "3.1.1"),
            MW_KS("tls", client->tls == NULL ? "no" : mw_mqtt_tls_version(client->tls)));
     int64_t half = client->keepalive * MW_SECOND / 2;
@@ -138,6 +139,7 @@ static void receive_connack(struct mw_mqtt *client, const struct mw_mqtt_packet 
     for (size_t i = 0; i < client->subscriptions_n; i++) {
         mw_mqtt_send_subscribe(client, &client->subscriptions[i]);
     }
+    mw_mqtt_look_back(client);
     announce_when_subscribed(client);
 }
 
@@ -246,6 +248,14 @@ static void receive_puback(struct mw_mqtt *client, const struct mw_mqtt_packet *
 static void receive_disconnect(struct mw_mqtt *client, const struct mw_mqtt_packet *packet)
 {
     char text[256];
+    if (packet->code == MW_MQTT_SESSION_TAKEN_OVER) {
+        client->taken = true;
+        mw_mqtt_lose(client,
+                     "another client has connected as %s: is it running twice, or under one name "
+                     "with another?",
+                     mw_mqtt_client_id(client));
+        return;
+    }
     describe(packet, text, sizeof(text));
     mw_mqtt_lose(client, "the broker ends the connection: %s", text);
 }

@@ -13,7 +13,7 @@
 
 #define PIECES 512         /* packets a write */
 #define READ 65536         /* bytes a read */
-#define READS 4            /* reads from TLS before the rest of the role has its turn */
+#define READS 4            /* reads before the rest of the role has its turn */
 #define PACKET_MAX 1100000 /* bytes of a message; of a longer one only so many are handed over */
 
 static void lose(struct mw_mqtt *client, const char *format, va_list arguments)
@@ -244,7 +244,8 @@ static mw_err fill_input(struct mw_mqtt *client, size_t *n, struct mw_error *err
                : mw_error_set(error, MW_ERR_NET, "%s", strerror(errno));
 }
 
-/* True when there may be more that the socket does not tell of: it is inside of TLS already. */
+/* True when there may be more: in the socket, or inside of TLS already, of which it does not tell.
+ */
 static bool read_once(struct mw_mqtt *client)
 {
     if (!reserve_input(client)) {
@@ -264,7 +265,7 @@ static bool read_once(struct mw_mqtt *client)
     if (err != MW_OK && err != MW_ERR_AGAIN) {
         mw_mqtt_lose(client, "%s", error.text);
     }
-    return client->tls != NULL && n == room && !client->lost;
+    return n == room && !client->lost;
 }
 
 void mw_mqtt_read(struct mw_mqtt *client)
@@ -273,7 +274,7 @@ void mw_mqtt_read(struct mw_mqtt *client)
     for (unsigned i = 0; i < READS && client->more; i++) {
         client->more = read_once(client);
     }
-    if (client->more) {
+    if (client->more && client->tls != NULL) {
         mw_loop_set_timer(client->loop, client->soon, 0, 0);
     }
 }

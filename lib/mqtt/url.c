@@ -80,7 +80,7 @@ static bool parse_host(struct mw_mqtt_url *url, struct mw_span text)
         const char *colon = memchr(text.data, ':', text.size);
         size = colon == NULL ? text.size : (size_t)(colon - text.data);
     }
-    if (size == 0 || size >= sizeof(url->host)) {
+    if (size == 0 || size >= sizeof(url->host) || memchr(text.data + begin, ',', size) != NULL) {
         return false;
     }
     memcpy(url->host, text.data + begin, size);
@@ -120,6 +120,43 @@ mw_err mw_mqtt_url_parse(struct mw_mqtt_url *url, const char *text, struct mw_er
     if (!ok) {
         return mw_error_set(error, MW_ERR_PARSE,
                             "broker's address is not mqtt[s]://[user[:password]@]host[:port]");
+    }
+    return MW_OK;
+}
+
+/* The comma before the next address; NULL: this one is the last. */
+static const char *end_of(const char *text)
+{
+    for (const char *comma = strchr(text, ','); comma != NULL; comma = strchr(comma + 1, ',')) {
+        const char *next = comma + 1 + strspn(comma + 1, " ");
+        if (strncmp(next, "mqtt://", 7) == 0 || strncmp(next, "mqtts://", 8) == 0) {
+            return comma;
+        }
+    }
+    return NULL;
+}
+
+mw_err mw_mqtt_urls_parse(struct mw_mqtt_urls *urls, const char *text, struct mw_error *error)
+{
+    urls->n = 0;
+    for (const char *at = text; at != NULL;) {
+        const char *end = end_of(at);
+        size_t size = end == NULL ? strlen(at) : (size_t)(end - at);
+        if (urls->n == MW_MQTT_URLS_MAX) {
+            return mw_error_set(error, MW_ERR_TOO_LARGE, "more than %d addresses of brokers",
+                                MW_MQTT_URLS_MAX);
+        }
+        char *copy = strndup(at, size);
+        if (copy == NULL) {
+            return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+        }
+        mw_err err = mw_mqtt_url_parse(&urls->url[urls->n], copy, error);
+        free(copy);
+        if (err != MW_OK) {
+            return err;
+        }
+        urls->n++;
+        at = end == NULL ? NULL : end + 1 + strspn(end + 1, " ");
     }
     return MW_OK;
 }

@@ -72,11 +72,40 @@ static void test_refuses(void **state)
     }
 }
 
+static void test_several(void **state)
+{
+    (void)state;
+    struct mw_mqtt_urls urls;
+    struct mw_error error = {0};
+    assert_int_equal(mw_mqtt_urls_parse(&urls, "mqtt://h", &error), MW_OK);
+    assert_int_equal(urls.n, 1);
+    assert_int_equal(
+        mw_mqtt_urls_parse(&urls, "mqtt://u:a,b@h:1, mqtts://[::1],mqtt://h3/", &error), MW_OK);
+    assert_int_equal(urls.n, 3);
+    assert_string_equal(urls.url[0].password, "a,b");
+    assert_string_equal(urls.url[1].host, "::1");
+    assert_true(urls.url[1].secure);
+    assert_string_equal(urls.url[2].host, "h3");
+    const char *const wrong[] = {"mqtt://a,b:1883", "mqtt://a,", "mqtt://a,mqtt://", ",mqtt://a",
+                                 "mqtt://a,http://b"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (mw_mqtt_urls_parse(&urls, wrong[i], &error) == MW_OK) {
+            fail_msg("%s", wrong[i]);
+        }
+    }
+    assert_int_equal(mw_mqtt_urls_parse(&urls,
+                                        "mqtt://a,mqtt://a,mqtt://a,mqtt://a,mqtt://a,mqtt://a,"
+                                        "mqtt://a,mqtt://a,mqtt://a",
+                                        &error),
+                     MW_ERR_TOO_LARGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_several),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
 }

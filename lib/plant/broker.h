@@ -6,7 +6,7 @@
 #include "lib/plant/plant.h"
 
 struct mw_broker_address {
-    char url[512];                     /* mqtt[s]://host:port */
+    char url[2048]; /* mqtt[s]://host:port, or several with commas between them */
     char username[128], password[256]; /* empty: none */
     int version;                       /* enum mw_broker_version */
     const char *ca_file, *certificate_file,

@@ -55,6 +55,9 @@ bool mw_plant_differs(const struct mw_plant *a, const struct mw_plant *b, const 
     if (strcmp(section, "topics") == 0) {
         return !mw_topic_maps_equal(&a->topics, &b->topics);
     }
+    if (strcmp(section, "commands") == 0) {
+        return !mw_command_maps_equal(&a->commands, &b->commands);
+    }
     for (const struct mw_option *option = mw_plant_options; option->key != NULL; option++) {
         bool inside = strncmp(option->key, section, length) == 0 &&
                       (option->key[length] == '.' || option->key[length] == '\0');

@@ -17,7 +17,8 @@ const struct mw_option mw_plant_options[] = {
      "folder for everything that is kept; relative to this file", AT(data)},
 
     {"broker.url", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
-     "MQTT broker, mqtt[s]://[user@]host[:port]; empty: start mosquitto on a free port",
+     "MQTT broker, mqtt[s]://[user@]host[:port]; several with commas: the first that is there; "
+     "empty: start mosquitto on a free port",
      AT(broker.url)},
     {"broker.username", MW_OPTION_STRING, NULL, 0, 0, "", NULL, "user name at the broker",
      AT(broker.username)},
@@ -34,6 +35,10 @@ const struct mw_option mw_plant_options[] = {
      AT(broker.certificate_file)},
     {"broker.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "mqtts: PEM file of its private key; empty: in certificate_file", AT(broker.key_file)},
+
+    {"bridge.shares", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
+     "bridges that divide the devices among themselves, each a process of its own",
+     AT(bridge.shares)},
 
     {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
@@ -298,15 +303,17 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
 
-/* Keys below `topics` are the user's own names. */
-static const char *const free_prefixes[] = {"topics", NULL};
+/* Keys below these are the user's own names. */
+static const char *const free_prefixes[] = {"topics", "commands", NULL};
 
 static mw_err take_free(void *context, const char *key, const char *text, unsigned line,
                         struct mw_error *error)
 {
     (void)line;
     struct mw_plant *plant = context;
-    return mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error);
+    return strncmp(key, "topics.", strlen("topics.")) == 0
+               ? mw_topic_maps_add(&plant->topics, key + strlen("topics."), text, error)
+               : mw_command_maps_add(&plant->commands, key + strlen("commands."), text, error);
 }
 
 /* An identifier of Sparkplug is one level of a topic. */
@@ -365,6 +372,11 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "so no comparison could ever be made",
                             path, (long long)plant->watch.minimum, (long long)plant->watch.window);
     }
+    struct mw_error why = {0};
+    mw_err err = mw_command_maps_check(&plant->commands, &plant->topics, &why);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "%s: %s", path, why.text);
+    }
     return check_sparkplug(plant, path, error);
 }
 
@@ -390,11 +402,30 @@ mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *
     return err;
 }
 
+mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, const char *path,
+                      struct mw_error *error)
+{
+    *plant = (struct mw_plant){0};
+    mw_err err = mw_options_parse_yaml(mw_plant_options, plant, text, size, path, free_prefixes,
+                                       take_free, plant, error);
+    if (err == MW_OK) {
+        err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = check(plant, path, error);
+    }
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+    }
+    return err;
+}
+
 void mw_plant_clear(struct mw_plant *plant)
 {
     free(plant->file);
     plant->file = NULL;
     mw_topic_maps_clear(&plant->topics);
+    mw_command_maps_clear(&plant->commands);
     mw_options_clear(mw_plant_options, plant);
 }
 

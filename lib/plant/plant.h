@@ -6,6 +6,7 @@
 #define MW_PLANT_PLANT_H
 
 #include "lib/base/options.h"
+#include "lib/plant/command_map.h"
 #include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
@@ -27,7 +28,13 @@ struct mw_plant {
         char *ca_file, *certificate_file, *key_file; /* for mqtts://, PEM; empty: none */
     } broker;
 
+    struct {
+        int64_t shares; /* bridges that divide the devices among themselves (share.h) */
+        int64_t share;  /* which of them this process is; no key: an argument of the role */
+    } bridge;
+
     struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
+    struct mw_command_maps commands; /* how their devices are told what to do */
 
     struct {
         struct mw_list groups; /* whose edge nodes the bridge takes in; "+": all; empty: none */
@@ -178,6 +185,9 @@ extern const struct mw_option mw_plant_options[];
  * single row can say. `path` NULL gives the defaults. Errors carry FILE:LINE. Free with
  * mw_plant_clear. */
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error);
+/* The same from memory; `path` is only for messages and for the folder of relative paths. */
+mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, const char *path,
+                      struct mw_error *error);
 void mw_plant_clear(struct mw_plant *plant);
 
 /* data/<folder>/<name> into path; folders are stream, artifacts, keys, things, run. Made when

@@ -23,27 +23,21 @@ static mw_err fail_call(struct mw_kafka *stream, rd_kafka_error_t *failed, const
 mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
-    rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client);
-    return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
-}
-
-/* Microseconds, growing: two records of a writer never have the same. */
-static int64_t next_time(struct mw_kafka *stream)
-{
     int64_t now = mw_clock_utc();
-    stream->last = now > stream->last ? now : stream->last + 1;
-    return stream->last;
+    stream->last = now > stream->last ? now : stream->last;
+    rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client[stream->turn]);
+    return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
 }
 
 /* Queues a record; waits while the queue is full. value.data NULL deletes a compacted key. */
 static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topic,
                       struct mw_span key, struct mw_span value, struct mw_error *error)
 {
-    int64_t time = next_time(stream);
-    int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    int64_t time = ++stream->last;
+    int64_t limit = 0;
     unsigned char us[2] = {(unsigned char)(time % 1000 >> 8), (unsigned char)(time % 1000)};
     rd_kafka_vu_t part[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle[stream->turn]},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = time / 1000},
         {.vtype = RD_KAFKA_VTYPE_KEY,
@@ -55,17 +49,37 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
     };
     for (;;) {
         rd_kafka_error_t *failed =
-            mw_kafka.produceva(stream->client, part, sizeof(part) / sizeof(part[0]));
+            mw_kafka.produceva(stream->client[stream->turn], part, sizeof(part) / sizeof(part[0]));
         if (failed == NULL) {
             return MW_OK;
         }
-        if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-            mw_clock_monotonic() > limit) {
+        int64_t now = mw_clock_monotonic();
+        limit = limit == 0 ? now + MW_KAFKA_PATIENCE * (MW_SECOND / 1000) : limit;
+        if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL || now > limit) {
             return fail_call(stream, failed, "cannot append", error);
         }
         mw_kafka.error_destroy(failed);
-        (void)mw_kafka.poll(stream->client, 10);
+        (void)mw_kafka.poll(stream->client[stream->turn], 10);
     }
+}
+
+/* A topic to write to. The one before is nearly always the same. */
+static mw_err find(struct mw_kafka *stream, const char *topic, bool compacted,
+                   struct mw_kafka_topic **found, struct mw_error *error)
+{
+    struct mw_kafka_recent *recent = &stream->recent[compacted];
+    if (recent->topic != NULL && strcmp(recent->kind, topic) == 0) {
+        *found = recent->topic;
+        return MW_OK;
+    }
+    char name[MW_KAFKA_NAME];
+    mw_kafka_topic_name(stream, compacted ? stream->writer : NULL, topic, name);
+    mw_err err = mw_kafka_topic_find(stream, name, true, compacted, false, found, error);
+    if (err == MW_OK) {
+        (void)snprintf(recent->kind, sizeof(recent->kind), "%s", topic);
+        recent->topic = *found;
+    }
+    return err;
 }
 
 mw_err mw_kafka_append(struct mw_stream *base, const char *topic, struct mw_span key,
@@ -73,9 +87,7 @@ mw_err mw_kafka_append(struct mw_stream *base, const char *topic, struct mw_span
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
     struct mw_kafka_topic *found = NULL;
-    char name[MW_KAFKA_NAME];
-    mw_kafka_topic_name(stream, NULL, topic, name);
-    mw_err err = mw_kafka_topic_find(stream, name, true, false, false, &found, error);
+    mw_err err = find(stream, topic, false, &found, error);
     value.data = value.size == 0 ? "" : value.data;
     return err == MW_OK ? produce(stream, found, key, value, error) : err;
 }
@@ -85,9 +97,7 @@ mw_err mw_kafka_put(struct mw_stream *base, const char *topic, struct mw_span ke
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
     struct mw_kafka_topic *found = NULL;
-    char name[MW_KAFKA_NAME];
-    mw_kafka_topic_name(stream, stream->writer, topic, name);
-    mw_err err = mw_kafka_topic_find(stream, name, true, true, false, &found, error);
+    mw_err err = find(stream, topic, true, &found, error);
     value.data = value.size == 0 ? NULL : value.data;
     err = err == MW_OK ? produce(stream, found, key, value, error) : err;
     if (err == MW_OK && mw_kafka_state_note(stream, topic, key, value) != MW_OK) {
@@ -126,8 +136,8 @@ static mw_err send_positions(struct mw_kafka *stream, struct mw_stream_reader *r
     (void)snprintf(group, sizeof(group), "mw.%s.%s", stream->plant, stream->writer);
     rd_kafka_consumer_group_metadata_t *metadata = mw_kafka.consumer_group_metadata_new(group);
     rd_kafka_error_t *failed = NULL;
-    while ((failed = mw_kafka.send_offsets_to_transaction(stream->client, moved, metadata,
-                                                          time_left(limit))) != NULL &&
+    while ((failed = mw_kafka.send_offsets_to_transaction(stream->client[stream->turn], moved,
+                                                          metadata, time_left(limit))) != NULL &&
            again(failed, limit)) {
         mw_kafka.error_destroy(failed);
     }
@@ -147,7 +157,8 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
     }
     rd_kafka_error_t *failed = NULL;
     /* A call that timed out is taken up again by the next. */
-    while ((failed = mw_kafka.commit_transaction(stream->client, time_left(limit))) != NULL &&
+    while ((failed = mw_kafka.commit_transaction(stream->client[stream->turn], time_left(limit))) !=
+               NULL &&
            again(failed, limit)) {
         mw_kafka.error_destroy(failed);
     }
@@ -157,6 +168,7 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
         err = fail_call(stream, failed, "cannot commit", error);
         return unknown ? end(stream, err) : err;
     }
+    stream->turn = (stream->turn + 1) % MW_KAFKA_CLIENTS;
     mw_kafka_state_apply(stream);
     if (reader != NULL) {
         mw_kafka_reader_stored(reader);
@@ -173,7 +185,8 @@ void mw_kafka_rollback(struct mw_stream *base)
         return;
     }
     rd_kafka_error_t *failed = NULL;
-    while ((failed = mw_kafka.abort_transaction(stream->client, time_left(limit))) != NULL) {
+    while ((failed = mw_kafka.abort_transaction(stream->client[stream->turn], time_left(limit))) !=
+           NULL) {
         bool retry = again(failed, limit);
         mw_kafka.error_destroy(failed);
         if (!retry) {

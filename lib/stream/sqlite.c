@@ -93,5 +93,7 @@ const struct mw_stream_backend mw_stream_sqlite = {
     .drain = mw_sqlite_reader_drain,
     .retain = mw_sqlite_retain,
     .trim = mw_sqlite_trim,
+    .replace = mw_sqlite_replace,
+    .seek = mw_sqlite_seek,
     .tidy = mw_sqlite_tidy,
 };

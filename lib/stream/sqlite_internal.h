@@ -48,6 +48,7 @@ struct mw_sqlite_topic {
     int64_t saved_next, saved_bytes; /* as committed; saved_next is -1 when the row is not */
     bool changed;
     sqlite3_stmt *insert; /* made at the first append */
+    sqlite3_stmt *take;   /* made at the first replacement */
 };
 
 struct mw_sqlite {
@@ -100,6 +101,8 @@ mw_err mw_sqlite_append(struct mw_stream *stream, const char *topic, struct mw_s
                         struct mw_span value, struct mw_error *error);
 mw_err mw_sqlite_put(struct mw_stream *stream, const char *topic, struct mw_span key,
                      struct mw_span value, struct mw_error *error);
+mw_err mw_sqlite_replace(struct mw_stream *stream, const char *topic, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error);
 mw_err mw_sqlite_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
                         struct mw_error *error);
 void mw_sqlite_rollback(struct mw_stream *stream);
@@ -125,6 +128,7 @@ void mw_sqlite_reader_close(struct mw_stream_reader *reader);
 mw_err mw_sqlite_poll(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
                       size_t *count, struct mw_error *error);
 mw_err mw_sqlite_rewind(struct mw_stream_reader *reader, struct mw_error *error);
+void mw_sqlite_seek(struct mw_stream_reader *reader, int64_t offset);
 int mw_sqlite_reader_fd(const struct mw_stream_reader *reader);
 void mw_sqlite_reader_drain(struct mw_stream_reader *reader);
 /* Writes the reader's positions into the open transaction, when what they have passed is on the

@@ -95,8 +95,8 @@ static void start(struct plant *plant)
     (void)snprintf(disk.folder, sizeof(disk.folder), "%s", plant->place->folder);
     (void)place_must_open(plant->place, "bridge", &plant->bridge);
     (void)place_must_open(plant->place, "score", &plant->score);
-    assert_ok(mw_stream_reader_open(&plant->reader, plant->score, &topic, 1, MW_STREAM_EARLIEST,
-                                    &why));
+    assert_ok(
+        mw_stream_reader_open(&plant->reader, plant->score, &topic, 1, MW_STREAM_EARLIEST, &why));
 }
 
 static void stop(struct plant *plant)
@@ -113,8 +113,8 @@ static void store(struct plant *plant)
     assert_ok(mw_stream_begin(plant->bridge, &why));
     for (unsigned n = 1 + draw(3); n > 0; n--) {
         (void)snprintf(text, sizeof(text), "%d", plant->next++);
-        assert_ok(mw_stream_append(plant->bridge, "telemetry",
-                                   (struct mw_span){key, sizeof(key)}, mw_span_of(text), &why));
+        assert_ok(mw_stream_append(plant->bridge, "telemetry", (struct mw_span){key, sizeof(key)},
+                                   mw_span_of(text), &why));
     }
     if (draw(4) == 0) {
         assert_ok(mw_stream_commit(plant->bridge, NULL, &why));

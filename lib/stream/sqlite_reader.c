@@ -163,6 +163,17 @@ mw_err mw_sqlite_rewind(struct mw_stream_reader *base, struct mw_error *error)
     return MW_OK;
 }
 
+void mw_sqlite_seek(struct mw_stream_reader *base, int64_t offset)
+{
+    struct mw_sqlite_reader *reader = (struct mw_sqlite_reader *)base;
+    for (size_t i = 0; i < reader->sources_n; i++) {
+        reader->sources[i].seen = -1;
+        for (size_t j = 0; j < reader->topics_n; j++) {
+            reader->sources[i].cursors[j].next = offset;
+        }
+    }
+}
+
 int mw_sqlite_reader_fd(const struct mw_stream_reader *reader)
 {
     return ((const struct mw_sqlite_reader *)reader)->wake.fd;

@@ -165,15 +165,45 @@ static void test_files_stay_small(void **state)
     mw_stream_close(stream);
 }
 
+static void test_replace(void **state)
+{
+    struct mw_stream *stream = NULL;
+    struct mw_stream_record record;
+    size_t n;
+    const struct mw_span none = {NULL, 0};
+    assert_ok(place_open(*state, "bridge", &stream, &why));
+    place_append(stream, "t", 0, 10);
+    struct mw_stream_reader *reader = place_read(stream, "t", MW_STREAM_EARLIEST);
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_ok(mw_stream_replace(stream, "t", 3, none, none, &why));
+    assert_ok(mw_stream_replace(stream, "t", 4, mw_span_of("k"), mw_span_of("other"), &why));
+    mw_stream_rollback(stream);
+    (void)place_expect(reader, 0, 10);
+    assert_ok(mw_stream_begin(stream, &why));
+    assert_ok(mw_stream_replace(stream, "t", 3, none, none, &why));
+    assert_ok(mw_stream_replace(stream, "t", 3, mw_span_of("k"), mw_span_of("late"), &why));
+    assert_ok(mw_stream_replace(stream, "t", 4, mw_span_of("k"), mw_span_of("other"), &why));
+    assert_ok(mw_stream_commit(stream, NULL, &why));
+    assert_ok(mw_stream_reader_seek(reader, 3, &why));
+    assert_ok(mw_stream_poll(reader, &record, 1, &n, &why));
+    assert_int_equal(n, 1);
+    assert_int_equal(record.offset, 4); /* 3 is gone, and stays so */
+    assert_true(mw_span_is(record.key, "k") && mw_span_is(record.value, "other"));
+    (void)place_expect(reader, 5, 5);
+    place_append(stream, "t", 10, 1);
+    assert_int_equal(place_expect(reader, 10, 1), 10);
+    assert_int_equal(mw_stream_replace(stream, "t", 1, none, none, NULL), MW_ERR_STATE);
+    mw_stream_reader_close(reader);
+    mw_stream_close(stream);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up_sqlite, place_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_retention_by_age),
-        TEST(test_trim),
-        TEST(test_wrong_clock_does_not_keep_old_records),
-        TEST(test_retention_by_size),
-        TEST(test_files_stay_small),
+        TEST(test_retention_by_age),  TEST(test_trim),
+        TEST(test_replace),           TEST(test_wrong_clock_does_not_keep_old_records),
+        TEST(test_retention_by_size), TEST(test_files_stay_small),
     };
     return cmocka_run_group_tests_name("sqlite_retain", tests, NULL, NULL);
 }

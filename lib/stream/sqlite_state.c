@@ -41,6 +41,19 @@ static mw_err choose_file(struct mw_sqlite *stream, const char *writer,
     return open_other(stream, writer, file, error);
 }
 
+/* The first step of a look at a file, which from then on sees the same commits. What a writer reads
+ * in another's file it may build on, so it has to be on the disk. */
+static mw_err first_step(const struct mw_sqlite *stream, const struct mw_sqlite_file *file,
+                         sqlite3_stmt *stmt, int *step, struct mw_error *error)
+{
+    *step = sqlite3_step(stmt);
+    if (*step != SQLITE_ROW && *step != SQLITE_DONE) {
+        return mw_sqlite_fail(error, file->db, file->path);
+    }
+    bool builds = stream->own.db != NULL && file != &stream->own;
+    return builds ? mw_sqlite_file_sync(file, error) : MW_OK;
+}
+
 mw_err mw_sqlite_get(struct mw_stream *base, const char *writer, const char *topic,
                      struct mw_span key, struct mw_span *value, struct mw_error *error)
 {
@@ -58,16 +71,17 @@ mw_err mw_sqlite_get(struct mw_stream *base, const char *writer, const char *top
     if (err == MW_OK) {
         (void)sqlite3_bind_text(stmt, 1, topic, -1, SQLITE_STATIC);
         mw_sqlite_bind_span(stmt, 2, key);
-        int step = sqlite3_step(stmt);
-        if (step == SQLITE_ROW) {
+        int step = SQLITE_DONE;
+        err = first_step(stream, file, stmt, &step, error);
+        if (err == MW_OK && step == SQLITE_ROW) {
             struct mw_span found = mw_sqlite_column_span(stmt, 0);
             err = mw_buffer_add(&stream->value, found.data, found.size);
             *value = (struct mw_span){stream->value.data, stream->value.size};
             if (err != MW_OK) {
                 err = mw_error_set(error, err, "%s: out of memory", file->path);
             }
-        } else {
-            err = step == SQLITE_DONE ? MW_ERR_AGAIN : mw_sqlite_fail(error, file->db, file->path);
+        } else if (err == MW_OK) {
+            err = MW_ERR_AGAIN;
         }
     }
     (void)sqlite3_finalize(stmt);
@@ -97,12 +111,13 @@ mw_err mw_sqlite_visit(struct mw_stream *base, const char *writer, const char *t
         return err;
     }
     (void)sqlite3_bind_text(stmt, 1, topic, -1, SQLITE_STATIC);
-    int step = sqlite3_step(stmt);
-    while (step == SQLITE_ROW &&
+    int step = SQLITE_DONE;
+    err = first_step(stream, file, stmt, &step, error);
+    while (err == MW_OK && step == SQLITE_ROW &&
            fn(context, mw_sqlite_column_span(stmt, 0), mw_sqlite_column_span(stmt, 1))) {
         step = sqlite3_step(stmt);
     }
-    if (step != SQLITE_ROW && step != SQLITE_DONE) {
+    if (err == MW_OK && step != SQLITE_ROW && step != SQLITE_DONE) {
         err = mw_sqlite_fail(error, file->db, file->path);
     }
     (void)sqlite3_finalize(stmt);

@@ -90,6 +90,7 @@ void mw_sqlite_writer_fini(struct mw_sqlite *stream)
 {
     for (size_t i = 0; i < stream->topics_n; i++) {
         (void)sqlite3_finalize(stream->topics[i].insert);
+        (void)sqlite3_finalize(stream->topics[i].take);
     }
     free(stream->topics);
     sqlite3_stmt *const statements[] = {stream->begin,        stream->commit, stream->rollback,
@@ -142,13 +143,12 @@ static mw_err find_topic(struct mw_sqlite *stream, const char *name, struct mw_s
     return err == MW_OK ? create_topic(stream, *found, error) : err;
 }
 
-mw_err mw_sqlite_append(struct mw_stream *base, const char *name, struct mw_span key,
-                        struct mw_span value, struct mw_error *error)
+static mw_err insert(struct mw_sqlite *stream, struct mw_sqlite_topic *topic, int64_t offset,
+                     int64_t appended, struct mw_span key, struct mw_span value,
+                     struct mw_error *error)
 {
-    struct mw_sqlite *stream = of(base);
-    struct mw_sqlite_topic *topic = NULL;
-    mw_err err = find_topic(stream, name, &topic, error);
-    if (err == MW_OK && topic->insert == NULL) {
+    mw_err err = MW_OK;
+    if (topic->insert == NULL) {
         char sql[80];
         (void)snprintf(sql, sizeof(sql), "INSERT INTO record_%lld VALUES(?1, ?2, ?3, ?4)",
                        (long long)topic->id);
@@ -157,18 +157,76 @@ mw_err mw_sqlite_append(struct mw_stream *base, const char *name, struct mw_span
     if (err != MW_OK) {
         return err;
     }
-    (void)sqlite3_bind_int64(topic->insert, 1, stream->next);
-    (void)sqlite3_bind_int64(topic->insert, 2, mw_clock_utc());
+    (void)sqlite3_bind_int64(topic->insert, 1, offset);
+    (void)sqlite3_bind_int64(topic->insert, 2, appended);
     mw_sqlite_bind_span(topic->insert, 3, key);
     mw_sqlite_bind_span(topic->insert, 4, value);
     err = run(stream, topic->insert, error);
     if (err == MW_OK) {
-        topic->next = ++stream->next;
         topic->bytes += (int64_t)(key.size + value.size);
         topic->changed = true;
+    }
+    return err;
+}
+
+mw_err mw_sqlite_append(struct mw_stream *base, const char *name, struct mw_span key,
+                        struct mw_span value, struct mw_error *error)
+{
+    struct mw_sqlite *stream = of(base);
+    struct mw_sqlite_topic *topic = NULL;
+    mw_err err = find_topic(stream, name, &topic, error);
+    if (err == MW_OK) {
+        err = insert(stream, topic, stream->next, mw_clock_utc(), key, value, error);
+    }
+    if (err == MW_OK) {
+        topic->next = ++stream->next;
         stream->touched |= mw_wake_mask(name);
     }
     return err;
+}
+
+/* Removes a record; *appended is its time, -1 when there was none. */
+static mw_err take_record(struct mw_sqlite *stream, struct mw_sqlite_topic *topic, int64_t offset,
+                          int64_t *appended, struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    *appended = -1;
+    if (topic->take == NULL) {
+        char sql[128];
+        (void)snprintf(sql, sizeof(sql),
+                       "DELETE FROM record_%lld WHERE offset = ?1"
+                       " RETURNING appended, length(key) + length(value)",
+                       (long long)topic->id);
+        err = mw_sqlite_prepare(&stream->own, sql, &topic->take, error);
+    }
+    if (err != MW_OK) {
+        return err;
+    }
+    (void)sqlite3_bind_int64(topic->take, 1, offset);
+    int step = sqlite3_step(topic->take);
+    if (step == SQLITE_ROW) {
+        *appended = sqlite3_column_int64(topic->take, 0);
+        topic->bytes -= sqlite3_column_int64(topic->take, 1);
+        topic->changed = true;
+        step = sqlite3_step(topic->take);
+    }
+    err = step == SQLITE_DONE ? MW_OK : fail(stream, error);
+    (void)sqlite3_reset(topic->take);
+    return err;
+}
+
+mw_err mw_sqlite_replace(struct mw_stream *base, const char *name, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error)
+{
+    struct mw_sqlite *stream = of(base);
+    struct mw_sqlite_topic *topic = NULL;
+    int64_t appended;
+    mw_err err = find_topic(stream, name, &topic, error);
+    err = err == MW_OK ? take_record(stream, topic, offset, &appended, error) : err;
+    if (err != MW_OK || appended < 0 || key.size + value.size == 0) {
+        return err;
+    }
+    return insert(stream, topic, offset, appended, key, value, error);
 }
 
 mw_err mw_sqlite_put(struct mw_stream *base, const char *name, struct mw_span key,
@@ -247,6 +305,7 @@ void mw_sqlite_rollback(struct mw_stream *base)
         struct mw_sqlite_topic topic = stream->topics[i];
         if (topic.saved_next < 0) { /* its table is gone again */
             (void)sqlite3_finalize(topic.insert);
+            (void)sqlite3_finalize(topic.take);
             continue;
         }
         topic.next = topic.saved_next;

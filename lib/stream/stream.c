@@ -280,6 +280,28 @@ mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t befor
     return settle(stream, err);
 }
 
+mw_err mw_stream_replace(struct mw_stream *stream, const char *topic, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error)
+{
+    mw_err err = check_record(stream, topic, key, value, error);
+    if (err == MW_OK && stream->backend->replace == NULL) {
+        err = mw_error_set(error, MW_ERR_UNSUPPORTED, "records of %s: cannot be replaced", topic);
+    } else if (err == MW_OK) {
+        err = stream->backend->replace(stream, topic, offset, key, value, error);
+    }
+    return settle(stream, err);
+}
+
+mw_err mw_stream_reader_seek(struct mw_stream_reader *reader, int64_t offset,
+                             struct mw_error *error)
+{
+    if (reader->stream->backend->seek == NULL) {
+        return mw_error_set(error, MW_ERR_UNSUPPORTED, "this stream is not read from an offset");
+    }
+    reader->stream->backend->seek(reader, offset);
+    return MW_OK;
+}
+
 void mw_stream_tidy(struct mw_stream *stream)
 {
     if (stream->writable && !stream->in_transaction && stream->backend->tidy != NULL) {

@@ -14,8 +14,9 @@
  * On SQLite readers see a commit before it is on the disk, so that a chain of roles waits for the
  * disk once and not once a link. What is read may thus vanish when the power fails. A position
  * never outlives the records that it has passed: a commit with a reader first brings those to the
- * disk, whoever wrote them. Only what leaves the stream - an answer that says "stored" - has to
- * wait for mw_stream_commit or mw_stream_sync.
+ * disk, whoever wrote them, as do mw_stream_get and mw_stream_visit of another writer's keys. Only
+ * what leaves the stream - an answer that says "stored" - has to wait for mw_stream_commit or
+ * mw_stream_sync.
  *
  * SQLite: one file a writer (`FOLDER/<writer>.db`), because one transaction spans several topics;
  * the file is the writer's partition of each topic it writes. Its group's positions live in it too.
@@ -155,6 +156,17 @@ mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, in
  * Kafka: UNSUPPORTED. */
 mw_err mw_stream_trim(struct mw_stream *stream, const char *topic, int64_t before,
                       struct mw_error *error);
+
+/* In a transaction, for such a log as well. Puts another key and value in the place of this
+ * writer's record at `offset`, or removes it when both are empty; nothing when there is no such
+ * record (any more). Not counted as MW_STREAM_REMOVED. Kafka: UNSUPPORTED. */
+mw_err mw_stream_replace(struct mw_stream *stream, const char *topic, int64_t offset,
+                         struct mw_span key, struct mw_span value, struct mw_error *error);
+
+/* The next poll begins at the first record from `offset` on, in every partition. Kafka:
+ * UNSUPPORTED. */
+mw_err mw_stream_reader_seek(struct mw_stream_reader *reader, int64_t offset,
+                             struct mw_error *error);
 
 /* Outside a transaction, about every second, when nobody waits: does housekeeping that a commit
  * would else have to do when it cannot be put off any longer (SQLite: a checkpoint, some

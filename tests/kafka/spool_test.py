@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "loop"))
 from cluster import Cluster  # noqa: E402
 from kill_test import TEXT, kill  # noqa: E402
 from loop_test import ONE, judge, make_plant, stored  # noqa: E402
-from plant import check, main, say, wait  # noqa: E402
+from plant import account, check, main, say, wait  # noqa: E402
 
 SEED = 20
 
@@ -134,20 +134,57 @@ def bridge_killed(program):
     cluster.close()
 
 
+def check_gaps(plant, ledger):
+    """Without the ledger's help: what a device lacks is as much as was merged and dropped."""
+    numbers = {}
+    for topic in ("telemetry", "sketch", "dead"):
+        for record in plant.stream(topic):
+            value = record["value"]
+            if "seq" in value and value.get("by") != "score":
+                numbers.setdefault(value["device"], []).append((value["boot"], value["seq"]))
+    for row in ledger["devices"]:
+        found = numbers.get(row["device"], [])
+        check(len(found) == len(set(found)), f"{row['device']} has numbers twice")
+        check({boot for boot, _ in found} == {1}, f"{row['device']}: a thing has lost its outbox")
+        there = 1 + max(seq for _, seq in found)
+        check(there - len(found) == row["merged"] + row["dropped"],
+              f"{there - len(found)} numbers are not there: {row}")
+
+
 def bounded(program):
-    """At the limit nothing more is acknowledged, and nothing is lost."""
+    """At the limit sketches are merged and then the oldest records dropped; intake goes on, and the
+    ledger says what was dropped."""
     cluster = Cluster()
     plant = make_plant(program, cluster, "bounded", ONE + ", spool: 1MiB")
     plant.start()
-    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
+    wait(lambda: plant.ledger()["total"]["sketches"] > 20, "the first sketches", limit=180,
+         pause=0.2)
     cluster.nodes[0].send_signal(signal.SIGSTOP)
-    wait(lambda: figure(plant, "paused"), "the spool to be full", limit=120)
+    wait(lambda: figure(plant, "spool_dropped") > 500, "records to be dropped", limit=180)
+    before = acknowledged(plant)
+    wait(lambda: acknowledged(plant) > before + 1000, "intake to go on at the limit", limit=60)
+    check(not figure(plant, "paused"), "intake is paused")
     check(figure(plant, "spool_bytes") <= 1 << 20, "there is more in the spool than it may hold")
-    say(f"{figure(plant, 'spooled')} items, {figure(plant, 'spool_bytes')} bytes")
+    check(figure(plant, "spool_merged") > 0, "no sketches were merged")
+    check("oldest records are dropped" in plant.text(), "the log does not say so")
     cluster.nodes[0].send_signal(signal.SIGCONT)
+
+    def whole():
+        ledger = plant.ledger()
+        check(ledger["total"]["missing"] == 0 and ledger["balanced"],
+              f"while it is drained: {ledger['total']}")
+        return settled(plant)
+
+    wait(whole, "the spool to be drained", limit=180)
     goes_on(plant)
+    done = {name: figure(plant, name) for name in ("spool_merged", "spool_dropped")}
     plant.stop()
-    judge_all(plant, cluster, "bounded")
+    total = account(plant, more_than=2000)
+    say(f"{done}, in the ledger: merged {total['merged']}, dropped {total['dropped']}")
+    check(0 < total["dropped"] <= done["spool_dropped"], "the ledger tells otherwise")
+    check(total["merged"] == done["spool_merged"], "the ledger tells otherwise of the sketches")
+    check_gaps(plant, plant.ledger())
+    plant.check_log()
     cluster.close()
 
 

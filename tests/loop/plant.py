@@ -60,7 +60,9 @@ def children(pid):
         name = os.path.basename(words[0].decode())
         if name != "mosquitto":
             name = words[1].decode() if len(words) > 1 else name
-        if name in ROLES:
+        if name == "bridge" and b"--share" in words:  # one of several
+            found["bridge-" + words[words.index(b"--share") + 1].decode()] = child
+        elif name in ROLES:
             found[name] = child
     return found
 

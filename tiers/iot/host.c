@@ -186,10 +186,19 @@ bool mw_host_connected(const struct mw_host *host)
 mw_err mw_host_publish(struct mw_host *host, const char *kind, const char *device,
                        struct mw_span json)
 {
-    char topic[256];
+    return mw_host_publish_to(host, kind, device, -1, json);
+}
+
+mw_err mw_host_publish_to(struct mw_host *host, const char *kind, const char *device, int share,
+                          struct mw_span json)
+{
+    char topic[256], last[16] = "";
     if (!mw_mqtt_connected(host->mqtt)) {
         return MW_ERR_NET;
     }
-    snprintf(topic, sizeof topic, "mw/%s/%s/%s", host->plant->plant, kind, device);
+    if (share >= 0) {
+        snprintf(last, sizeof last, "/%d", share);
+    }
+    snprintf(topic, sizeof topic, "mw/%s/%s/%s%s", host->plant->plant, kind, device, last);
     return mw_mqtt_publish(host->mqtt, topic, json, 1, false);
 }

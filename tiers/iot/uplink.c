@@ -4,6 +4,7 @@
 #include "core/wire/number.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/plant/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static mw_err send_batch(struct mw_uplink *uplink, struct mw_error *error)
         json = (struct mw_span){message->data, message->size};
     }
     if (err == MW_OK) {
-        err = mw_host_publish(uplink->host, "telemetry", uplink->name, json);
+        err = mw_host_publish_to(uplink->host, "telemetry", uplink->name, uplink->share, json);
     }
     if (err != MW_OK) {
         return mw_error_set(error, err, "%s", mw_err_text(err));
@@ -270,6 +271,15 @@ static void take_position(struct mw_uplink *uplink, const struct mw_ack *ack)
     mw_uplink_pump(uplink);
 }
 
+static int read_share(const struct mw_wire_parser *parser)
+{
+    struct mw_span text;
+    uint64_t share;
+    bool said = mw_wire_get(parser, 0, "share", &text) == MW_OK &&
+                mw_number_parse_u64(text, &share) == MW_OK && share < MW_SHARES_MAX;
+    return said ? (int)share : -1;
+}
+
 void mw_uplink_take_ack(struct mw_uplink *uplink, struct mw_wire_parser *parser)
 {
     struct mw_span id;
@@ -282,6 +292,7 @@ void mw_uplink_take_ack(struct mw_uplink *uplink, struct mw_wire_parser *parser)
     struct mw_ack ack;
     struct mw_why why = {0};
     if (mw_wire_read_ack(parser, 0, &ack, &why) == MW_OK) {
+        uplink->share = read_share(parser);
         take_position(uplink, &ack);
     } else {
         mw_log(MW_LOG_WARN, uplink->name, "an ack that cannot be read", MW_KS("reason", why.text));
@@ -357,6 +368,7 @@ mw_err mw_uplink_new(struct mw_uplink **out, struct mw_host *host, const char *n
     snprintf(uplink->name, sizeof uplink->name, "%s", name);
     uplink->source = *source;
     uplink->numbers = numbers;
+    uplink->share = -1;
     uplink->sent = numbers.first;
     /* An earlier process may have sent what waits; in boot 0 nobody has. */
     uplink->sent_high = numbers.boot == 0 ? 0 : numbers.next;

@@ -13,6 +13,10 @@
  * a new boot begins. A position behind what was acknowledged is believed only when two answers in
  * a row give it: it may be an old ack that was under way.
  *
+ * Where several bridges share a plant, an ack says which of them the device's is, and records go
+ * to that one directly; statuses go to whichever the broker chooses, which hands them on. So a
+ * thing finds its bridge again however the plant is divided anew.
+ *
  * It does not keep records: it reads them from a source each time, so a backlog costs no memory.
  * Everything runs on the loop's thread. */
 #ifndef MW_IOT_UPLINK_H
@@ -47,10 +51,13 @@ void mw_host_free(struct mw_host *host); /* frees its uplinks too */
 
 bool mw_host_connected(const struct mw_host *host);
 
-/* Publishes JSON to mw/<plant>/<kind>/<device>, QoS 1. Errors: AGAIN (queue full), NET (the broker
+/* Publishes JSON to mw/<plant>/<kind>/<device>, QoS 1; with a share, from 0, to the bridge of that
+ * share alone. Errors: AGAIN (queue full), NET (the broker
  * is not there: nothing is kept, the caller sends again). */
 mw_err mw_host_publish(struct mw_host *host, const char *kind, const char *device,
                        struct mw_span json);
+mw_err mw_host_publish_to(struct mw_host *host, const char *kind, const char *device, int share,
+                          struct mw_span json);
 
 /* What an uplink asks of the thing it belongs to. Any but read may be NULL. */
 struct mw_uplink_source {

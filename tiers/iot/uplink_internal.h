@@ -18,6 +18,7 @@ struct mw_uplink {
     bool asked;                 /* a status is out whose ack may not be in */
     bool stalled;               /* it was sent for want of progress */
     bool doubted;               /* an ack showed a position behind what was acknowledged */
+    int share;                  /* of the bridge that takes the records; -1: there is one bridge */
     int64_t progress, reported; /* monotonic */
 };
 

@@ -4,12 +4,15 @@
 #include "lib/base/role.h"
 #include "lib/mqtt/client.h"
 #include "lib/plant/broker.h"
+#include "lib/plant/share.h"
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_answers.h"
 #include "tiers/platform/bridge_far.h"
 #include "tiers/platform/bridge_foreign.h"
 #include "tiers/platform/bridge_node.h"
+#include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +43,8 @@ struct bridge {
     struct mw_bridge_node *node; /* NULL: scores are not published to Sparkplug hosts */
 
     struct mw_broker_address address;
-    char client_id[MW_NAME_MAX + 16], filter[3][MW_NAME_MAX + 32];
+    char client_id[MW_NAME_MAX + 32], filter[6][MW_NAME_MAX + 64];
+    size_t n_filters;
     struct mw_mqtt *mqtt;
 
     bool paused;   /* the stream cannot be written: the round waits */
@@ -317,7 +321,7 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
     };
     mw_bridge_foreign_will(&bridge->foreign, &options);
     mw_err err = mw_mqtt_new(&bridge->mqtt, bridge->role.loop, &options, error);
-    for (size_t i = 0; i < 3 && err == MW_OK; i++) {
+    for (size_t i = 0; i < bridge->n_filters && err == MW_OK; i++) {
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
     return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
@@ -404,6 +408,9 @@ static bool load_position(void *context, struct mw_span key, struct mw_span valu
 {
     struct loading *loading = context;
     struct mw_bridge_intake *intake = &loading->bridge->intake;
+    if (!mw_bridge_owns(intake, key)) {
+        return true; /* it was ours once */
+    }
     struct mw_bridge_device *device = mw_bridge_device(&intake->devices, key);
     loading->err =
         device == NULL ? MW_ERR_MEMORY : mw_bridge_read_position(intake->parser, value, device);
@@ -433,15 +440,26 @@ static mw_err open_spool(struct bridge *bridge, struct mw_error *error)
     return err;
 }
 
+static mw_err tell(void *context, const struct mw_bridge_device *device,
+                   const struct mw_command *command, struct mw_span json, const char **fault)
+{
+    const struct bridge *bridge = context;
+    return mw_bridge_order_send(&bridge->foreign, device, command, json, fault);
+}
+
 static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
 {
-    char uri[4096 + 16], artifacts[4096];
+    char uri[4096 + 16], artifacts[4096], writer[MW_SHARE_NAME];
     mw_err err = mw_plant_stream_uri(bridge->plant, uri, sizeof uri);
     if (err != MW_OK) {
         return mw_error_set(error, err, "stream.url is too long");
     }
-    struct mw_stream_options options = {uri, bridge->plant->plant, "bridge"};
+    mw_share_name((size_t)bridge->plant->bridge.share, writer);
+    struct mw_stream_options options = {uri, bridge->plant->plant, writer};
     err = mw_stream_open(&bridge->stream, &options, error);
+    if (err == MW_OK) {
+        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
+    }
     if (err != MW_OK) {
         return err;
     }
@@ -465,9 +483,12 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         err = mw_bridge_foreign_load(&bridge->foreign, bridge->stream, error);
     }
-    return err == MW_OK ? mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake,
-                                                  bridge->stream, sender, artifacts, error)
-                        : err;
+    if (err == MW_OK) {
+        err = mw_bridge_outgoing_init(&bridge->outgoing, &bridge->intake, bridge->stream, sender,
+                                      artifacts, error);
+        bridge->outgoing.order = (struct mw_bridge_order){tell, bridge};
+    }
+    return err;
 }
 
 static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
@@ -496,21 +517,56 @@ static mw_err add_watches(struct bridge *bridge, struct mw_error *error)
     return err;
 }
 
-static mw_err begin(struct bridge *bridge, struct mw_error *error)
+/* Alone, a bridge gets everything. One of several gets what the broker chooses, and what is sent to
+ * its share. The number is part of the names, because a broker keeps what it was asked for. */
+static void name_all(struct bridge *bridge)
 {
     static const char *const kinds[] = {"telemetry", "event", "status"};
     const struct mw_plant *plant = bridge->plant;
+    int shares = (int)plant->bridge.shares, share = (int)plant->bridge.share;
+    const size_t size = sizeof bridge->filter[0];
+    bridge->n_filters = shares == 1 ? 3 : 6;
+    if (shares == 1) {
+        snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge", plant->plant);
+    } else {
+        snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge-%d-of-%d", plant->plant,
+                 share, shares);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (shares == 1) {
+            snprintf(bridge->filter[i], size, "mw/%s/%s/+", plant->plant, kinds[i]);
+            continue;
+        }
+        snprintf(bridge->filter[i], size, "$share/mw-bridge-of-%d/mw/%s/%s/+", shares, plant->plant,
+                 kinds[i]);
+        snprintf(bridge->filter[3 + i], size, "mw/%s/%s/+/%d", plant->plant, kinds[i], share);
+    }
+}
+
+/* To another bridge of the plant. At QoS 1, and before the PUBACK of what it is made of. */
+static void pass_on(void *context, const char *topic, struct mw_span payload)
+{
+    struct bridge *bridge = context;
+    (void)publish(bridge, topic, payload, 1, false);
+}
+
+static mw_err begin(struct bridge *bridge, struct mw_error *error)
+{
+    const struct mw_plant *plant = bridge->plant;
+    char file[MW_SHARE_NAME + 8];
     mw_err err = mw_bridge_intake_init(&bridge->intake, plant->plant, plant->time.tolerance,
                                        mw_clock_system);
     if (err != MW_OK) {
         return mw_error_set(error, err, "bridge: %s", mw_err_text(err));
     }
-    snprintf(bridge->client_id, sizeof bridge->client_id, "mw-%s-bridge", plant->plant);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(bridge->filter[i], sizeof bridge->filter[i], "mw/%s/%s/+", plant->plant, kinds[i]);
-    }
-    err = mw_plant_path(plant, "run", "bridge.json", bridge->stats_path, sizeof bridge->stats_path,
-                        error);
+    bridge->intake.share = (size_t)plant->bridge.share;
+    bridge->intake.shares = (size_t)plant->bridge.shares;
+    bridge->intake.pass.send = pass_on;
+    bridge->intake.pass.context = bridge;
+    name_all(bridge);
+    mw_share_name(bridge->intake.share, file);
+    strcat(file, ".json");
+    err = mw_plant_path(plant, "run", file, bridge->stats_path, sizeof bridge->stats_path, error);
     if (err == MW_OK) {
         err = mw_plant_broker(plant, &bridge->address, error);
     }
@@ -521,7 +577,7 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
         err = add_watches(bridge, error);
     }
     const char *publish_as = plant->sparkplug.publish;
-    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0') {
+    if (err == MW_OK && publish_as != NULL && publish_as[0] != '\0' && plant->bridge.share == 0) {
         err = mw_bridge_node_new(&bridge->node, plant, bridge->role.loop, &bridge->address,
                                  &bridge->intake, bridge->stream, error);
     }

@@ -69,15 +69,16 @@ static int tear_down(void **state)
 static void store(struct seen *seen, const char *value)
 {
     assert_ok(mw_stream_begin(seen->stream, error));
-    assert_ok(mw_stream_append(seen->stream, "telemetry", mw_span_of("k"), mw_span_of(value), error));
+    assert_ok(
+        mw_stream_append(seen->stream, "telemetry", mw_span_of("k"), mw_span_of(value), error));
     assert_ok(mw_stream_commit_visible(seen->stream, NULL, error));
 }
 
 static void answer(struct seen *seen, uint16_t id, const char *device)
 {
     store(seen, device);
-    assert_int_equal(
-        mw_bridge_answers_puback(&seen->answers, (struct mw_bridge_puback){1, id}), MW_OK);
+    assert_int_equal(mw_bridge_answers_puback(&seen->answers, (struct mw_bridge_puback){1, id}),
+                     MW_OK);
     assert_int_equal(mw_bridge_answers_ack(&seen->answers, device, mw_span_of("{}")), MW_OK);
     mw_bridge_answers_round(&seen->answers);
 }

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_far.h"
 
 #include "lib/base/log.h"
+#include "tiers/platform/bridge_condense.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +77,7 @@ mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
 static void do_open(void *context)
 {
     struct mw_bridge_far *far = context;
-    struct mw_stream_options options = {far->uri, far->plant->plant, "bridge"};
+    struct mw_stream_options options = {far->uri, far->plant->plant, far->writer};
     mw_bridge_outgoing_detach(far->outgoing);
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);
@@ -126,8 +127,11 @@ static void end_write(struct mw_bridge_far *far)
     if (far->err == MW_OK) {
         mw_bridge_far_settle(far, true);
         if (!far->near) {
+            struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
             mw_log(MW_LOG_INFO, NULL, "Kafka answers again",
-                   MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)));
+                   MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)),
+                   MW_KI("merged", done.merged), MW_KI("dropped", done.dropped));
+            far->told = false;
         }
         far->near = true;
         return;
@@ -229,6 +233,13 @@ static mw_err choose(struct mw_bridge_far *far, struct mw_bridge_round *round)
 {
     mw_err err = MW_OK;
     mw_bridge_round_clear(&far->direct);
+    if (mw_bridge_spool_waiting(&far->spool) == 0) {
+        err = mw_bridge_round_copy(&far->direct, round);
+        for (size_t i = 0; i < round->n_items; i++) {
+            round->item[i].direct = err == MW_OK;
+        }
+        return err;
+    }
     for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
         struct mw_bridge_item *item = &round->item[i];
         if (mw_bridge_spool_behind(&far->spool, round, i)) {
@@ -295,6 +306,28 @@ static bool any_direct(const struct mw_bridge_round *round)
     return false;
 }
 
+/* Behind a round that has been kept, so that the devices are as they are stored. */
+static void see_to_limit(struct mw_bridge_far *far)
+{
+    struct mw_error error = {0};
+    struct mw_bridge_spool *spool = &far->spool;
+    if (spool->limit < 0 || spool->bytes <= spool->limit) {
+        return;
+    }
+    uint64_t before = mw_bridge_spool_condensed(spool).dropped;
+    mw_err err = mw_bridge_spool_condense(spool, &far->outgoing->intake->devices, &error);
+    uint64_t dropped = mw_bridge_spool_condensed(spool).dropped - before;
+    if (err != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "the spool cannot be made smaller", MW_KS("reason", error.text));
+    } else if (dropped > 0 && !far->told) {
+        mw_log(MW_LOG_WARN, NULL,
+               "the spool has reached stream.spool: the oldest records are dropped, the ledger "
+               "counts them",
+               MW_KI("limit", spool->limit), MW_KI("dropped", dropped));
+        far->told = true;
+    }
+}
+
 mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *round,
                            struct mw_error *error)
 {
@@ -307,6 +340,9 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
         mw_bridge_spool_keep(&far->spool, round, tried ? far->spool.mark.round + 1 : 0, error);
     far->launched = err != MW_OK;
     far->kept |= tried && err == MW_OK;
+    if (err == MW_OK) {
+        see_to_limit(far);
+    }
     return err;
 }
 

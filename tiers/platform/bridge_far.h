@@ -15,6 +15,7 @@
 #include "lib/base/errand.h"
 #include "lib/base/loop.h"
 #include "lib/plant/plant.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/bridge_outgoing.h"
 #include "tiers/platform/bridge_spool.h"
 
@@ -22,7 +23,7 @@ enum mw_bridge_flight { MW_BRIDGE_IDLE, MW_BRIDGE_WRITE, MW_BRIDGE_FETCH, MW_BRI
 
 struct mw_bridge_far {
     const struct mw_plant *plant;
-    char uri[4096 + 16];
+    char uri[4096 + 16], writer[MW_SHARE_NAME];
     struct mw_bridge_outgoing *outgoing; /* its stream and reader are opened anew here */
     struct mw_loop *loop;
     mw_loop_fd_fn *on_stream; /* the reader has something; NULL before _start */
@@ -46,6 +47,7 @@ struct mw_bridge_far {
     bool kept;       /* it is in the spool, as tried */
     bool unknown;    /* a transaction may be in Kafka or not: the stream has to be opened again */
     bool launched;   /* the round that is being stored has been given directly */
+    bool told;       /* that something is dropped */
     bool reader_due; /* the reader has moved, and its position is not committed */
     bool fetched;    /* a poll is over, and its records have not been taken */
     bool fetch_due;  /* the reader had something while an errand was under way */

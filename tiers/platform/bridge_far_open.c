@@ -75,8 +75,9 @@ mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plan
         return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
     }
     folder_of(plant, folder);
-    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, plant->stream.spool,
-                                      &far->direct, &number, error);
+    mw_share_name((size_t)plant->bridge.share, far->writer);
+    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, far->writer,
+                                      plant->stream.spool, &far->direct, &number, error);
     if (err == MW_OK && (err = mw_bridge_far_read_mark(far)) != MW_OK && error != NULL) {
         *error = far->error;
     }

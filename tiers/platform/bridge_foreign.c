@@ -81,7 +81,7 @@ static mw_err make_state(struct mw_bridge_foreign *foreign, struct mw_error *err
     const char *host = foreign->plant->sparkplug.host;
     struct mw_clock clock = foreign->holder.intake->clock;
     long long now = clock.now(clock.context) / 1000;
-    if (host == NULL || host[0] == '\0') {
+    if (host == NULL || host[0] == '\0' || foreign->plant->bridge.share != 0) {
         return MW_OK;
     }
     int n =
@@ -142,6 +142,9 @@ mw_err mw_bridge_foreign_subscribe(const struct mw_bridge_foreign *foreign, stru
     const struct mw_topic_maps *maps = &foreign->plant->topics;
     char filter[MW_TOPIC_PATTERN_MAX + 1];
     mw_err err = MW_OK;
+    if (foreign->plant->bridge.share != 0) {
+        return MW_OK; /* what is held of an origin needs all of its messages, in order */
+    }
     if (foreign->state_topic[0] != '\0') {
         err = mw_mqtt_subscribe(mqtt, foreign->state_topic, 1, error);
     }

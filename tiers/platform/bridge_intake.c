@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_intake.h"
 
 #include "core/wire/number.h"
+#include "lib/plant/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static size_t aligned(size_t size)
 mw_err mw_bridge_intake_init(struct mw_bridge_intake *intake, const char *plant, int64_t tolerance,
                              struct mw_clock clock)
 {
-    *intake = (struct mw_bridge_intake){.tolerance = tolerance, .clock = clock};
+    *intake = (struct mw_bridge_intake){.tolerance = tolerance, .clock = clock, .shares = 1};
     if (!mw_name_valid(mw_span_of(plant))) {
         return MW_ERR_ARGUMENT;
     }
@@ -53,6 +54,41 @@ void mw_bridge_touch(struct mw_bridge_intake *intake, struct mw_bridge_device *d
         device->next_touched = intake->touched;
         intake->touched = device;
     }
+}
+
+/* ---- what is another bridge's ---- */
+
+bool mw_bridge_owns(const struct mw_bridge_intake *intake, struct mw_span device)
+{
+    return mw_share_of(device, intake->shares) == intake->share;
+}
+
+/* To mw/<plant>/<kind>/<device>/<share>, which the device's own bridge alone subscribes to. */
+static void pass_on(struct mw_bridge_intake *intake, struct mw_span kind, struct mw_span device,
+                    struct mw_span payload)
+{
+    char topic[sizeof intake->prefix + 2 * MW_NAME_MAX + 32];
+    snprintf(topic, sizeof topic, "%s%.*s/%.*s/%zu", intake->prefix, (int)kind.size, kind.data,
+             (int)device.size, device.data, mw_share_of(device, intake->shares));
+    intake->counts.passed++;
+    intake->pass.send(intake->pass.context, topic, payload);
+}
+
+static bool is_numbered(const struct mw_wire_parser *parser, size_t i)
+{
+    return mw_wire_has(parser, i, "boot") && mw_wire_has(parser, i, "seq");
+}
+
+/* A status says how a device stands, and records with numbers have an order: both only its own
+ * bridge can judge. Whatever else comes in any bridge may store. */
+static bool needs_owner(const struct mw_wire_parser *parser, struct mw_span kind)
+{
+    bool needed = mw_span_is(kind, "status");
+    size_t n = mw_span_is(kind, "telemetry") ? mw_wire_count(parser) : 0;
+    for (size_t i = 0; i < n && !needed; i++) {
+        needed = is_numbered(parser, i);
+    }
+    return needed;
 }
 
 /* ---- dead letters ---- */
@@ -140,21 +176,24 @@ static mw_err keep_record(struct mw_bridge_intake *intake, struct mw_bridge_devi
 static mw_err read_record(struct mw_bridge_intake *intake, size_t i, struct record *record,
                           struct mw_why *why)
 {
+    enum { BOOT, SEQ, RECEIVED, SUSPECT, FROM, TO, KEYS };
+    static const struct mw_span key[KEYS] = {{"boot", 4},          {"seq", 3},  {"received", 8},
+                                             {"time_suspect", 12}, {"from", 4}, {"to", 2}};
     const struct mw_wire_parser *parser = intake->parser;
-    struct mw_span boot, seq;
+    struct mw_span value[KEYS];
     uint64_t number = 0;
     *record = (struct record){.text = mw_wire_item(parser, i)};
-    if (mw_wire_get(parser, i, "boot", &boot) == MW_OK &&
-        mw_wire_get(parser, i, "seq", &seq) == MW_OK &&
-        mw_number_parse_u64(boot, &number) == MW_OK && number <= UINT32_MAX &&
-        mw_number_parse_u64(seq, &record->seq) == MW_OK) {
+    mw_wire_get_all(parser, i, key, value, KEYS);
+    if (value[BOOT].data != NULL && value[SEQ].data != NULL &&
+        mw_number_parse_u64(value[BOOT], &number) == MW_OK && number <= UINT32_MAX &&
+        mw_number_parse_u64(value[SEQ], &record->seq) == MW_OK) {
         record->boot = (uint32_t)number;
         record->numbered = true;
     }
-    if (mw_wire_has(parser, i, "received") || mw_wire_has(parser, i, "time_suspect")) {
+    if (value[RECEIVED].data != NULL || value[SUSPECT].data != NULL) {
         return mw_fail(why, MW_ERR_PARSE, "received and time_suspect are the bridge's to say", 0);
     }
-    record->sketch = mw_wire_has(parser, i, "from") && mw_wire_has(parser, i, "to");
+    record->sketch = value[FROM].data != NULL && value[TO].data != NULL;
     if (record->sketch) {
         mw_err err = mw_wire_read_sketch(parser, i, &intake->sketch, why);
         record->device = intake->sketch.device;
@@ -276,6 +315,10 @@ mw_err mw_bridge_take_records(struct mw_bridge_intake *intake, struct mw_span to
             err = bury_message(intake, topic, none, mw_wire_item(intake->parser, i), &why);
             continue;
         }
+        if (!mw_bridge_owns(intake, name) && is_numbered(intake->parser, i)) {
+            pass_on(intake, mw_span_of("telemetry"), name, mw_wire_item(intake->parser, i));
+            continue;
+        }
         struct mw_bridge_device *device = mw_bridge_device(&intake->devices, name);
         err = device == NULL ? MW_ERR_MEMORY : take_record(intake, topic, device, i);
     }
@@ -324,9 +367,10 @@ static bool has_prefix(const struct mw_bridge_intake *intake, struct mw_span top
            memcmp(topic.data, intake->prefix, intake->prefix_size) == 0;
 }
 
-/* "<prefix><kind>/<device>" into its two last parts. */
+/* "<prefix><kind>/<device>[/<share>]" into its parts; *handed: there is a share, which is ours,
+ * since nothing else is subscribed to. */
 static bool split_topic(const struct mw_bridge_intake *intake, struct mw_span topic,
-                        struct mw_span *kind, struct mw_span *device)
+                        struct mw_span *kind, struct mw_span *device, bool *handed)
 {
     if (!has_prefix(intake, topic)) {
         return false;
@@ -338,6 +382,11 @@ static bool split_topic(const struct mw_bridge_intake *intake, struct mw_span to
     }
     *kind = (struct mw_span){at, (size_t)(slash - at)};
     *device = (struct mw_span){slash + 1, (size_t)(topic.data + topic.size - slash - 1)};
+    const char *last = memchr(device->data, '/', device->size);
+    *handed = last != NULL && intake->shares > 1;
+    if (*handed) {
+        device->size = (size_t)(last - device->data);
+    }
     return mw_name_valid(*device);
 }
 
@@ -346,15 +395,24 @@ static mw_err dispatch(struct mw_bridge_intake *intake, struct mw_span topic,
 {
     struct mw_why why = {"the topic is not mw/<plant>/<kind>/<device>", 0};
     struct mw_span kind, device = {NULL, 0};
+    bool handed = false;
     if (!has_prefix(intake, topic) && intake->others.take != NULL) {
         return intake->others.take(intake->others.context, topic, payload);
     }
-    if (!split_topic(intake, topic, &kind, &device)) {
+    if (!split_topic(intake, topic, &kind, &device, &handed)) {
         device = (struct mw_span){NULL, 0};
         return bury_message(intake, topic, device, payload, &why);
     }
     if (mw_wire_open(intake->parser, payload, &why) != MW_OK) {
         return bury_message(intake, topic, device, payload, &why);
+    }
+    if (!mw_bridge_owns(intake, device) && needs_owner(intake->parser, kind)) {
+        if (handed) { /* by who believes in another number of shares; not on, it might go round */
+            intake->counts.astray++;
+        } else {
+            pass_on(intake, kind, device, payload);
+        }
+        return MW_OK;
     }
     if (mw_span_is(kind, "telemetry")) {
         return take_telemetry(intake, topic, device);
@@ -397,14 +455,20 @@ mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake)
     return intake->others.seal == NULL ? MW_OK : intake->others.seal(intake->others.context);
 }
 
-static void print_ack(const struct mw_bridge_device *device, mw_bridge_ack_fn *fn, void *context)
+static void print_ack(const struct mw_bridge_intake *intake, const struct mw_bridge_device *device,
+                      mw_bridge_ack_fn *fn, void *context)
 {
-    char text[96];
+    char text[128];
     size_t length;
     /* Boots count from 1, so {0, 0} says: never heard of. */
     struct mw_ack ack =
         device->known ? (struct mw_ack){device->boot, device->next} : (struct mw_ack){0, 0};
     if (mw_wire_write_ack(text, sizeof text, &length, &ack) == MW_OK) {
+        if (intake->shares > 1) { /* before the closing brace: where to send records from now on */
+            length--;
+            length += (size_t)snprintf(text + length, sizeof text - length, ",\"share\":%zu}",
+                                       intake->share);
+        }
         fn(context, device->name, (struct mw_span){text, length});
     }
 }
@@ -445,7 +509,7 @@ void mw_bridge_intake_stored(struct mw_bridge_intake *intake, mw_bridge_ack_fn *
         intake->pending += pending - device->pending;
         device->pending = pending;
         if (device->answer) {
-            print_ack(device, fn, context);
+            print_ack(intake, device, fn, context);
         }
         device->answer = false;
         device->touched = false;

@@ -23,6 +23,13 @@ struct mw_bridge_hooks {
     void *context;
 };
 
+/* How a message reaches another bridge of the plant (docs/protocol.md, Several bridges). What
+ * cannot be sent now is dropped: whoever said it says it again until it is answered. */
+struct mw_bridge_others_share {
+    void (*send)(void *context, const char *topic, struct mw_span payload);
+    void *context;
+};
+
 /* Who reads topics that are not Millwright's own (bridge_foreign.h). NULL: nobody, and such a
  * message is a dead letter. */
 struct mw_bridge_others {
@@ -40,6 +47,8 @@ struct mw_bridge_counts {
     uint64_t ahead;    /* numbers that came too early */
     uint64_t gaps;     /* in the numbers of Sparkplug edge nodes */
     uint64_t rebirths; /* asked for */
+    uint64_t passed;   /* messages and records handed on to the bridges whose they are */
+    uint64_t astray;   /* messages handed to this bridge that are another one's */
 };
 
 struct mw_bridge_intake {
@@ -49,6 +58,8 @@ struct mw_bridge_intake {
     struct mw_clock clock;
     struct mw_bridge_hooks hooks;
     struct mw_bridge_others others;
+    size_t share, shares; /* which devices are this bridge's (lib/plant/share.h); 0 of 1: all */
+    struct mw_bridge_others_share pass; /* needed with more than one share */
     bool duplicate; /* the message that is being taken may have come before (MQTT's DUP) */
 
     struct mw_table devices;          /* struct mw_bridge_device, owned */
@@ -72,6 +83,9 @@ void mw_bridge_intake_clear(struct mw_bridge_intake *intake);
  * MEMORY: nothing is acknowledged, and what of the message had been taken stays taken. */
 mw_err mw_bridge_intake_take(struct mw_bridge_intake *intake, struct mw_span topic,
                              struct mw_span payload, uint32_t connection, uint16_t id);
+
+/* Whether this bridge numbers, commands and updates the device. */
+bool mw_bridge_owns(const struct mw_bridge_intake *intake, struct mw_span device);
 
 /* Adds the positions that changed to the round: call it right before storing. May be called again
  * when storing failed and the round has grown since. */

@@ -51,7 +51,8 @@ static struct command *command_new(struct mw_bridge_outgoing *outgoing, struct m
         mw_log(MW_LOG_WARN, NULL, "command cannot be read", MW_KS("reason", why.text));
         return NULL;
     }
-    if (mw_table_find(&outgoing->pending, parsed.id) != NULL) {
+    if (!mw_bridge_owns(outgoing->intake, parsed.device) ||
+        mw_table_find(&outgoing->pending, parsed.id) != NULL) {
         return NULL;
     }
     struct mw_bridge_device *device = mw_bridge_device(&outgoing->intake->devices, parsed.device);
@@ -72,17 +73,60 @@ static struct command *command_new(struct mw_bridge_outgoing *outgoing, struct m
     return command;
 }
 
+/* A device of another layout is told in its own words, and answers with no id. Whether it is over
+ * with: told, or never to be. *mine: it is no such device, or nobody has said how. */
+static bool order(struct mw_bridge_outgoing *outgoing, const struct command *command, bool *mine)
+{
+    struct mw_command parsed;
+    struct mw_why why = {"", 0};
+    const char *fault = "";
+    *mine = true;
+    if (outgoing->order.send == NULL || command->device->held == NULL ||
+        mw_wire_open(outgoing->parser, json_of(command), &why) != MW_OK ||
+        mw_wire_read_command(outgoing->parser, 0, &parsed, &why) != MW_OK) {
+        return false;
+    }
+    mw_err err = outgoing->order.send(outgoing->order.context, command->device, &parsed,
+                                      json_of(command), &fault);
+    *mine = err == MW_ERR_NOT_FOUND;
+    if (err == MW_OK) {
+        char action[MW_NAME_MAX + 1];
+        (void)snprintf(action, sizeof action, "%.*s", (int)parsed.action.size, parsed.action.data);
+        mw_log(MW_LOG_INFO, command->device->name, "command told", MW_KS("action", action));
+        outgoing->answered++;
+    } else if (err != MW_ERR_NOT_FOUND && err != MW_ERR_NET && err != MW_ERR_AGAIN) {
+        mw_log(MW_LOG_ERROR, command->device->name, "command cannot be told",
+               MW_KS("reason", fault));
+        outgoing->expired++;
+        return true;
+    }
+    return err == MW_OK;
+}
+
 static void take_command(struct mw_bridge_outgoing *outgoing, const struct mw_stream_record *record)
 {
     struct command *command = command_new(outgoing, record->value);
+    bool mine;
     if (command == NULL) {
         return;
     }
     outgoing->commands++;
+    if (order(outgoing, command, &mine)) {
+        mw_table_remove(&outgoing->pending, command);
+        free(command);
+        return;
+    }
+    if (mine && command->device->held != NULL) {
+        mw_log(MW_LOG_WARN, command->device->name,
+               "a command for a device of another layout, and nothing in commands: of plant.yaml "
+               "says how it is told");
+    }
     /* At once, before it is on disk: after a crash it is read from the stream again, and the thing
      * carries out an id only once. QoS 0, because the resending is the assurance, and a broker
      * would queue the repetitions at QoS 1 for a thing that is away. */
-    (void)mw_bridge_send(outgoing, "command", command->device->name, record->value, 0, false);
+    if (mine) {
+        (void)mw_bridge_send(outgoing, "command", command->device->name, record->value, 0, false);
+    }
     (void)mw_bridge_round_add(&outgoing->intake->round, "pending", true, command->key.name,
                               record->value);
 }
@@ -126,20 +170,21 @@ void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing)
     size_t n = 0, at = 0;
     struct command *command;
     int64_t now = now_of(outgoing);
-    while ((command = mw_table_next(&outgoing->pending, &at)) != NULL) {
+    while (n < AT_ONCE && (command = mw_table_next(&outgoing->pending, &at)) != NULL) {
+        bool mine = true;
         if (is_void(outgoing, command, now)) {
-            if (n < AT_ONCE) {
-                over[n++] = command;
-            }
-        } else if (!command->device->gone) {
+            mw_log(MW_LOG_WARN, command->device->name, "command expired without an answer",
+                   MW_KI("pending", outgoing->pending.count - n - 1));
+            outgoing->expired++;
+            over[n++] = command;
+        } else if (order(outgoing, command, &mine)) {
+            over[n++] = command;
+        } else if (mine && !command->device->gone) {
             (void)mw_bridge_send(outgoing, "command", command->device->name, json_of(command), 0,
                                  false);
         }
     }
     for (size_t i = 0; i < n; i++) {
-        mw_log(MW_LOG_WARN, over[i]->device->name, "command expired without an answer",
-               MW_KI("pending", outgoing->pending.count - 1));
-        outgoing->expired++;
         forget(outgoing, over[i]);
     }
 }

@@ -23,10 +23,18 @@ struct mw_bridge_sender {
     void *context;
 };
 
+/* Tells a command to a device of another layout (mw_bridge_order_send). NULL: there is none. */
+struct mw_bridge_order {
+    mw_err (*send)(void *context, const struct mw_bridge_device *device,
+                   const struct mw_command *command, struct mw_span json, const char **fault);
+    void *context;
+};
+
 struct mw_bridge_outgoing {
     struct mw_bridge_intake *intake; /* borrowed: its round, devices and counts */
     struct mw_bridge_sender sender;
-    struct mw_stream *stream; /* borrowed */
+    struct mw_bridge_order order; /* set by the owner after mw_bridge_outgoing_init */
+    struct mw_stream *stream;     /* borrowed */
     struct mw_stream_reader *reader;
     char *store_uri;
     struct mw_store *store; /* opened when first needed; NULL while there is none */

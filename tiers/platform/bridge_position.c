@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_position.h"
 
 #include "core/wire/number.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/json_text.h"
 
 #include <stdlib.h>
@@ -104,10 +105,18 @@ mw_err mw_bridge_print_position(const struct mw_bridge_device *device, struct mw
     mw_err err = mw_buffer_printf(
         out,
         "{\"boot\":%lu,\"next\":%llu,\"stored\":%llu,\"sketches\":%llu,\"dead\":%llu,"
-        "\"skipped\":%llu,\"time\":%s,\"received\":%s",
+        "\"skipped\":%llu",
         (unsigned long)device->boot, (unsigned long long)device->next,
         (unsigned long long)device->stored, (unsigned long long)device->sketches,
-        (unsigned long long)device->dead, (unsigned long long)device->skipped, time, received);
+        (unsigned long long)device->dead, (unsigned long long)device->skipped);
+    if (err == MW_OK && (device->dropped > 0 || device->merged > 0)) {
+        err = mw_buffer_printf(out, ",\"dropped\":%llu,\"merged\":%llu",
+                               (unsigned long long)device->dropped,
+                               (unsigned long long)device->merged);
+    }
+    if (err == MW_OK) {
+        err = mw_buffer_printf(out, ",\"time\":%s,\"received\":%s", time, received);
+    }
     for (size_t i = 0; i < device->n_machines && err == MW_OK; i++) {
         err = mw_buffer_printf(out, "%s\"%s\"", i == 0 ? ",\"machines\":[" : ",",
                                device->machines[i]);
@@ -169,6 +178,8 @@ mw_err mw_bridge_read_position(struct mw_wire_parser *parser, struct mw_span jso
     device->sketches = read_u64(parser, "sketches");
     device->dead = read_u64(parser, "dead");
     device->skipped = read_u64(parser, "skipped");
+    device->dropped = read_u64(parser, "dropped");
+    device->merged = read_u64(parser, "merged");
     device->time = read_time(parser, "time");
     device->received = read_time(parser, "received");
     struct mw_span machines;
@@ -176,4 +187,33 @@ mw_err mw_bridge_read_position(struct mw_wire_parser *parser, struct mw_span jso
         read_machines(device, machines);
     }
     return MW_OK;
+}
+
+struct visit {
+    size_t share, shares;
+    mw_stream_visit_fn *fn;
+    void *context;
+    bool stopped;
+};
+
+static bool visit_own(void *context, struct mw_span key, struct mw_span value)
+{
+    struct visit *visit = context;
+    if (mw_share_of(key, visit->shares) == visit->share) {
+        visit->stopped = !visit->fn(visit->context, key, value);
+    }
+    return !visit->stopped;
+}
+
+mw_err mw_bridge_visit_positions(struct mw_stream *stream, size_t shares, mw_stream_visit_fn *fn,
+                                 void *context, struct mw_error *error)
+{
+    struct visit visit = {0, shares, fn, context, false};
+    mw_err err = MW_OK;
+    for (; visit.share < shares && err == MW_OK && !visit.stopped; visit.share++) {
+        char writer[MW_SHARE_NAME];
+        mw_share_name(visit.share, writer);
+        err = mw_stream_visit(stream, writer, "position", visit_own, &visit, error);
+    }
+    return err;
 }

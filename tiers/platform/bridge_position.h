@@ -5,12 +5,14 @@
  * later waits until the thing has sent what is between. A position is committed with the records
  * themselves, as the newest value of the device's key in the compacted topic `position`:
  *
- *   {"boot":B,"next":N,"stored":S,"sketches":K,"dead":D,"skipped":X,"time":T,"received":R,
- *    "machines":["name",...]}
+ *   {"boot":B,"next":N,"stored":S,"sketches":K,"dead":D,"skipped":X,"dropped":L,"merged":M,"time":T,
+ *    "received":R,"machines":["name",...]}
  *
  * stored counts numbered records in the stream, sketches those of them that are sketches, dead
  * those that took a number but could not be read, skipped the numbers that the thing said it had
- * given up. time is the newest record's own, received when the newest record came. machines is left
+ * given up. time is the newest record's own, received when the newest record came. dropped counts
+ * the numbers that the bridge's spool has given up, merged the sketches that it has added to older
+ * ones (bridge_condense.h); both are in none of the others, and left out while 0. machines is left
  * out while the device has no machine but the one of its own name. */
 #ifndef MW_PLATFORM_BRIDGE_POSITION_H
 #define MW_PLATFORM_BRIDGE_POSITION_H
@@ -18,6 +20,7 @@
 #include "core/wire/message.h"
 #include "lib/artifact/store.h"
 #include "lib/base/file.h"
+#include "lib/stream/stream.h"
 #include "tiers/platform/table.h"
 
 #define MW_BRIDGE_MACHINES_MAX 64 /* of one device that the bridge tells baselines of */
@@ -29,7 +32,7 @@ struct mw_bridge_device {
     bool known;
     uint32_t boot;
     uint64_t next;
-    uint64_t stored, sketches, dead, skipped;
+    uint64_t stored, sketches, dead, skipped, dropped, merged;
     int64_t time, received;
     char (*machines)[MW_NAME_MAX + 1];
     size_t n_machines;
@@ -86,6 +89,11 @@ bool mw_bridge_skip(struct mw_bridge_device *device, uint32_t boot, uint64_t seq
 
 /* Notes that the device speaks for a machine; true when that is news. */
 bool mw_bridge_note_machine(struct mw_bridge_device *device, struct mw_span machine);
+
+/* Visits the positions of all bridges of a plant; of a device that another bridge had before, only
+ * what its own one says. */
+mw_err mw_bridge_visit_positions(struct mw_stream *stream, size_t shares, mw_stream_visit_fn *fn,
+                                 void *context, struct mw_error *error);
 
 /* The position as JSON, and back. The parser is for messages of at least 256 tokens. */
 mw_err mw_bridge_print_position(const struct mw_bridge_device *device, struct mw_buffer *out);

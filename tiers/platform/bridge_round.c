@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_round.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Room for one more element; the array doubles. */
 static mw_err make_room(void **array, size_t n, size_t *capacity, size_t size)
@@ -57,6 +58,24 @@ mw_err mw_bridge_round_add(struct mw_bridge_round *round, const char *topic, boo
             return err;
         }
         mw_bridge_round_close(round);
+    }
+    return err;
+}
+
+mw_err mw_bridge_round_copy(struct mw_bridge_round *copy, const struct mw_bridge_round *round)
+{
+    if (copy->items_capacity < round->n_items) {
+        void *grown = realloc(copy->item, round->items_capacity * sizeof *copy->item);
+        if (grown == NULL) {
+            return MW_ERR_MEMORY;
+        }
+        copy->item = grown;
+        copy->items_capacity = round->items_capacity;
+    }
+    mw_err err = mw_buffer_add(&copy->text, round->text.data, round->text.size);
+    if (err == MW_OK && round->n_items > 0) {
+        memcpy(copy->item, round->item, round->n_items * sizeof *copy->item);
+        copy->n_items = round->n_items;
     }
     return err;
 }

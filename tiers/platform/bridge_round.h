@@ -54,6 +54,9 @@ void mw_bridge_round_drop(struct mw_bridge_round *round);
 mw_err mw_bridge_round_add(struct mw_bridge_round *round, const char *topic, bool put,
                            struct mw_span key, struct mw_span value);
 
+/* Makes `copy` hold the same items; it had been cleared. MEMORY: it is empty. */
+mw_err mw_bridge_round_copy(struct mw_bridge_round *copy, const struct mw_bridge_round *round);
+
 mw_err mw_bridge_round_puback(struct mw_bridge_round *round, uint32_t connection, uint16_t id);
 
 /* Not between open and close: the id is copied into text. */

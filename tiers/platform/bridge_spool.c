@@ -1,4 +1,4 @@
-#include "tiers/platform/bridge_spool.h"
+#include "tiers/platform/bridge_condense.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 enum { BATCH = 256 };
 
-static const char *const kinds[] = {"item", "tried"};
+static const char *const kinds[] = {MW_BRIDGE_ITEM, "tried"};
 
 /* Of what a round can hold; those that are `own` stand in an order of their own, because they do
  * not belong to what their key names elsewhere. */
@@ -23,7 +23,7 @@ static const struct {
 
 struct waiting {
     struct mw_table_key key;
-    uint64_t last; /* count of items up to its last one */
+    uint64_t items;
     char text[];
 };
 
@@ -53,18 +53,18 @@ static mw_err print_key(struct mw_buffer *text, const struct mw_bridge_item *ite
     return err == MW_OK ? mw_buffer_add(text, key.data, key.size) : err;
 }
 
-static mw_err read_item(struct mw_bridge_round *round, const struct mw_stream_record *record)
+mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record)
 {
     struct mw_span all = record->key;
     const char *space = all.size < 2 ? NULL : memchr(all.data, ' ', all.size);
-    if (space == NULL || (all.data[0] != '+' && all.data[0] != '=')) {
+    if (space == NULL || strchr("+=!", all.data[0]) == NULL) {
         return MW_ERR_CORRUPT;
     }
     struct mw_span topic = {all.data + 1, (size_t)(space - all.data) - 1};
     struct mw_span key = {space + 1, (size_t)(all.data + all.size - space) - 1};
     const char *name = find_topic(topic);
     return name == NULL ? MW_ERR_CORRUPT
-                        : mw_bridge_round_add(round, name, all.data[0] == '=', key, record->value);
+                        : mw_bridge_round_add(round, name, all.data[0] != '+', key, record->value);
 }
 
 static mw_err fail_item(mw_err err, const struct mw_stream_record *record, struct mw_error *error)
@@ -87,38 +87,61 @@ static size_t order_key(const char *topic, struct mw_span key, char *text, size_
     return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static mw_err note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round, size_t i,
-                   uint64_t last)
+static struct waiting *find_waiting(const struct mw_bridge_spool *spool,
+                                    const struct mw_bridge_round *round, size_t i)
 {
     char text[512];
     size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
-    struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
-    if (waiting == NULL) {
-        waiting = calloc(1, sizeof *waiting + size);
-        if (waiting == NULL) {
-            return MW_ERR_MEMORY;
-        }
-        memcpy(waiting->text, text, size);
-        waiting->key.name = (struct mw_span){waiting->text, size};
-        if (mw_table_add(&spool->keys, waiting) != MW_OK) {
-            free(waiting);
-            return MW_ERR_MEMORY;
-        }
+    return mw_table_find(&spool->keys, (struct mw_span){text, size});
+}
+
+mw_err mw_bridge_spool_expect(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                              size_t i)
+{
+    char text[512];
+    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
+    if (mw_table_find(&spool->keys, (struct mw_span){text, size}) != NULL) {
+        return MW_OK;
     }
-    waiting->last = last;
+    struct waiting *waiting = calloc(1, sizeof *waiting + size);
+    if (waiting == NULL) {
+        return MW_ERR_MEMORY;
+    }
+    memcpy(waiting->text, text, size);
+    waiting->key.name = (struct mw_span){waiting->text, size};
+    if (mw_table_add(&spool->keys, waiting) != MW_OK) {
+        free(waiting);
+        return MW_ERR_MEMORY;
+    }
     return MW_OK;
+}
+
+void mw_bridge_spool_note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                          size_t i)
+{
+    find_waiting(spool, round, i)->items++;
+    spool->spooled++;
+}
+
+void mw_bridge_spool_forget(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                            size_t i)
+{
+    struct waiting *waiting = find_waiting(spool, round, i);
+    spool->drained++;
+    if (waiting != NULL && (waiting->items == 0 || --waiting->items == 0)) {
+        mw_table_remove(&spool->keys, waiting);
+        free(waiting);
+    }
 }
 
 bool mw_bridge_spool_behind(const struct mw_bridge_spool *spool,
                             const struct mw_bridge_round *round, size_t i)
 {
-    char text[512];
     if (mw_bridge_spool_waiting(spool) == 0) {
         return false;
     }
-    size_t size = order_key(round->item[i].topic, mw_bridge_item_key(round, i), text, sizeof text);
-    const struct waiting *waiting = mw_table_find(&spool->keys, (struct mw_span){text, size});
-    return waiting != NULL && waiting->last > spool->drained;
+    const struct waiting *waiting = find_waiting(spool, round, i);
+    return waiting != NULL && waiting->items > 0;
 }
 
 /* ---- opening ---- */
@@ -137,7 +160,7 @@ static mw_err read_tried(struct mw_bridge_spool *spool, struct mw_bridge_round *
     do {
         err = mw_stream_poll(reader, records, BATCH, &n, error);
         for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = read_item(tried, &records[i]);
+            err = mw_bridge_spool_read(tried, &records[i]);
             err = err == MW_OK ? err : fail_item(err, &records[i], error);
         }
     } while (err == MW_OK && n > 0);
@@ -167,15 +190,15 @@ static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *erro
 }
 
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error)
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error)
 {
     char uri[4096 + 16];
     struct mw_span value;
     *spool = (struct mw_bridge_spool){.limit = limit};
     *number = 0;
     snprintf(uri, sizeof uri, "sqlite:%s", folder);
-    struct mw_stream_options options = {uri, plant, "bridge"};
+    struct mw_stream_options options = {uri, plant, writer};
     mw_err err = mw_stream_open(&spool->stream, &options, error);
     err = err == MW_OK ? find_identity(spool, error) : err;
     if (err == MW_OK) {
@@ -196,6 +219,7 @@ mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, c
 
 void mw_bridge_spool_close(struct mw_bridge_spool *spool)
 {
+    mw_bridge_condense_free(spool->condense);
     mw_stream_reader_close(spool->reader);
     mw_stream_close(spool->stream);
     mw_table_clear(&spool->keys, free);
@@ -239,9 +263,13 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
         err = err == MW_OK ? mw_stream_poll(spool->reader, records, BATCH, &n, error) : err;
         for (size_t i = 0; i < n && err == MW_OK; i++) {
             mw_bridge_round_clear(&one);
-            err = read_item(&one, &records[i]);
-            err = err == MW_OK ? note(spool, &one, 0, ++spool->spooled) : err;
-            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+            err = mw_bridge_spool_read(&one, &records[i]);
+            err = err == MW_OK ? mw_bridge_spool_expect(spool, &one, 0) : err;
+            if (err != MW_OK) {
+                (void)fail_item(err, &records[i], error);
+                break;
+            }
+            mw_bridge_spool_note(spool, &one, 0);
             spool->bytes += (int64_t)(records[i].key.size + records[i].value.size);
         }
     } while (err == MW_OK && n > 0);
@@ -279,7 +307,7 @@ mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *erro
 }
 
 /* How much a round adds to what waits. */
-static int64_t weigh(const struct mw_bridge_round *round, uint64_t *items)
+static int64_t weigh(const struct mw_bridge_round *round, size_t *items)
 {
     int64_t bytes = 0;
     *items = 0;
@@ -298,7 +326,6 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
 {
     struct mw_buffer key = {0};
     char number[32];
-    uint64_t last = spool->spooled;
     mw_err err = write_trims(spool, error);
     if (err == MW_OK && tried != 0) {
         snprintf(number, sizeof number, "%" PRIu64, tried);
@@ -310,8 +337,8 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
             continue;
         }
         err = print_key(&key, item, mw_bridge_item_key(round, i));
-        if (err == MW_OK && !item->direct) { /* one that is noted too much only waits */
-            err = note(spool, round, i, ++last);
+        if (err == MW_OK && !item->direct) {
+            err = mw_bridge_spool_expect(spool, round, i);
         }
         if (err != MW_OK) {
             (void)mw_error_set(error, err, "an item of %s: %s", item->topic, mw_err_text(err));
@@ -328,14 +355,15 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
 mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
                             uint64_t tried, struct mw_error *error)
 {
-    uint64_t items;
+    size_t items;
     int64_t bytes = weigh(round, &items);
     if (items == 0 && tried == 0) {
         return MW_OK;
     }
-    if (items > 0 && spool->limit >= 0 && spool->bytes + bytes > spool->limit) {
+    if (items > 0 && spool->full && spool->bytes + bytes > spool->limit) {
         return mw_error_set(error, MW_ERR_FULL,
-                            "the spool has %" PRId64 " bytes, and stream.spool allows %" PRId64,
+                            "the spool has %" PRId64 " bytes that may not be dropped, and "
+                            "stream.spool allows %" PRId64,
                             spool->bytes, spool->limit);
     }
     mw_err err = mw_stream_begin(spool->stream, error);
@@ -345,7 +373,11 @@ mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridg
         mw_stream_rollback(spool->stream);
         return err;
     }
-    spool->spooled += items;
+    for (size_t i = 0; i < round->n_items; i++) {
+        if (!round->item[i].direct) {
+            mw_bridge_spool_note(spool, round, i);
+        }
+    }
     spool->bytes += bytes;
     spool->tried_over = false;
     spool->trim = 0;
@@ -360,11 +392,13 @@ mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_rou
     struct mw_stream_record records[BATCH];
     size_t n = 0;
     mw_err err;
+    spool->piece = round;
+    spool->piece_at = round->n_items;
     do {
         size_t room = max - (size_t)spool->piece_items;
         err = mw_stream_poll(spool->reader, records, room < BATCH ? room : BATCH, &n, error);
         for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = read_item(round, &records[i]);
+            err = mw_bridge_spool_read(round, &records[i]);
             err = err == MW_OK ? err : fail_item(err, &records[i], error);
             spool->piece_items++;
             spool->piece_end = records[i].offset + 1;
@@ -378,12 +412,12 @@ mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct
 {
     bool any = spool->piece_items > 0;
     if (stored && any) {
-        spool->drained += spool->piece_items;
+        for (size_t i = 0; i < spool->piece_items; i++) {
+            mw_bridge_spool_forget(spool, spool->piece, spool->piece_at + i);
+        }
         spool->bytes -= spool->piece_bytes;
         spool->trim = spool->mark.drained = spool->piece_end;
-        if (spool->drained == spool->spooled) {
-            mw_table_clear(&spool->keys, free);
-        }
+        spool->full = false;
     }
     spool->piece_items = 0;
     spool->piece_bytes = spool->piece_end = 0;

@@ -2,8 +2,9 @@
  *
  * A stream in SQLite, data/spool, with the writer `bridge`:
  *
- *   item              what is to be written, in order. Key: "+" for a record or "=" for a compacted
- *                     value, its topic, a space, its key; the value is its own
+ *   item              what is to be written, in order. Key: "+" for a record, "=" for a compacted
+ *                     value, "!" for one that has to stay where it is (bridge_condense.h); its
+ *                     topic, a space, its key. The value is its own
  *   tried             the same, of the one transaction of which nobody knows what became; its place
  *                     is before all of `item`
  *   spool (compacted) `identity`, drawn when the file was made; `tried`, that transaction's number
@@ -35,22 +36,28 @@ struct mw_bridge_spool {
     struct mw_stream_reader *reader; /* of `item` */
     struct mw_bridge_mark mark;      /* what Kafka has, as far as known; spool is our identity */
     int64_t limit, bytes;            /* most that may wait, what waits: keys and values */
-    uint64_t spooled, drained;       /* items, counted from the opening */
-    struct mw_table keys;            /* struct waiting (bridge_spool.c), owned */
-    bool tried_over;                 /* the topic `tried` can be emptied */
-    int64_t trim;                    /* the offset before which `item` can be; 0: nothing */
+    bool full;                       /* at the limit, and there is nothing that may go */
+    struct mw_bridge_condense *condense; /* owned; NULL before the limit was reached */
+    uint64_t spooled, drained;           /* items, counted from the opening; drained: or given up */
+    struct mw_table keys;                /* struct waiting (bridge_spool.c), owned */
+    bool tried_over;                     /* the topic `tried` can be emptied */
+    int64_t trim;                        /* the offset before which `item` can be; 0: nothing */
 
-    /* The piece that was fetched last and is on its way to Kafka; end 0: none. */
+    /* The piece that was fetched last and is on its way to Kafka; end 0: none. It lies in `piece`
+     * from item `piece_at` on. */
+    const struct mw_bridge_round *piece;
+    size_t piece_at;
     int64_t piece_end, piece_bytes;
     uint64_t piece_items;
 };
 
-/* Opens the file in `folder`, made when it is missing; a `limit` below 0 is none. `tried` gets what
+/* Opens the file in `folder`, made when it is missing and named as the bridge that writes it; a
+ * `limit` below 0 is none. `tried` gets what
  * may be in Kafka or not, *number its transaction, 0 when there is none. Errors: those of
  * mw_stream_open, CORRUPT. */
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            int64_t limit, struct mw_bridge_round *tried, uint64_t *number,
-                            struct mw_error *error);
+                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
+                            uint64_t *number, struct mw_error *error);
 void mw_bridge_spool_close(struct mw_bridge_spool *spool);
 
 /* The mark as JSON and back; CORRUPT. */
@@ -70,17 +77,36 @@ static inline uint64_t mw_bridge_spool_waiting(const struct mw_bridge_spool *spo
 }
 
 /* Stores the items of a round in one transaction: the direct ones as transaction `tried` of which
- * nobody knows, or not at all when that is 0. FULL when the limit is reached or the disk is. */
+ * nobody knows, or not at all when that is 0. The limit may be passed by one round, and is to be
+ * seen to afterwards (mw_bridge_spool_condense). FULL when that was in vain, or the disk is. */
 mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
                             uint64_t tried, struct mw_error *error);
 
 /* Adds the next piece of what waits to a round, at most `max` items. The one before must be
- * settled. */
+ * settled; the round is borrowed until this one is. */
 mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_round *round,
                              size_t max, struct mw_error *error);
 /* Says what became of the piece. Not stored: it will be fetched again. */
 mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct mw_error *error);
 /* Removes what Kafka has. Left undone it is done with the next keeping. */
 mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error);
+
+/* For bridge_condense.c. */
+#define MW_BRIDGE_ITEM "item"
+/* The offset before which nothing may be touched: it is in Kafka, or perhaps. */
+static inline int64_t mw_bridge_spool_floor(const struct mw_bridge_spool *spool)
+{
+    return spool->piece_end > spool->mark.drained ? spool->piece_end : spool->mark.drained;
+}
+/* One item into the round's form; its topic's name outlives the record. CORRUPT, MEMORY. */
+mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record);
+/* Counts an item of a round as one that waits: _expect makes room for its key, so that _note cannot
+ * fail; _forget takes it off. */
+mw_err mw_bridge_spool_expect(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                              size_t i);
+void mw_bridge_spool_note(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                          size_t i);
+void mw_bridge_spool_forget(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                            size_t i);
 
 #endif

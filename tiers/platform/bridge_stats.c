@@ -1,4 +1,5 @@
 /* bridge_stats.c - run/bridge.json: what the bridge says of itself. */
+#include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
 #include "tiers/platform/json_text.h"
@@ -27,6 +28,8 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"ahead", counts->ahead},
         {"gaps", counts->gaps},
         {"rebirths", counts->rebirths},
+        {"passed", counts->passed},
+        {"astray", counts->astray},
         {"pending", intake->pending},
         {"positions", intake->devices.count},
         {"updates", outgoing->updates},
@@ -36,20 +39,25 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"commands_expired", outgoing->expired},
         {"commands_waiting", outgoing->pending.count},
     };
-    mw_err err = mw_buffer_printf(&text,
-                                  "{\"v\":1,\"role\":\"bridge\",\"pid\":%ld,\"time\":%.3f,"
-                                  "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
-                                  (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
-                                  connected ? "true" : "false", paused ? "true" : "false", rate);
+    mw_err err = mw_buffer_printf(
+        &text,
+        "{\"v\":1,\"role\":\"bridge\",\"share\":%zu,\"shares\":%zu,\"pid\":%ld,\"time\":%.3f,"
+        "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
+        intake->share, intake->shares, (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
+        connected ? "true" : "false", paused ? "true" : "false", rate);
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
         err = mw_buffer_printf(&text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);
     }
     if (err == MW_OK && far != NULL) {
-        err = mw_buffer_printf(&text, ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld",
+        struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
+        err = mw_buffer_printf(&text,
+                               ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld,"
+                               "\"spool_merged\":%llu,\"spool_dropped\":%llu",
                                far->near ? "false" : "true",
                                (unsigned long long)mw_bridge_spool_waiting(&far->spool),
-                               (long long)far->spool.bytes);
+                               (long long)far->spool.bytes, (unsigned long long)done.merged,
+                               (unsigned long long)done.dropped);
     }
     if (err == MW_OK && mw_buffer_add(&text, "}\n", 2) == MW_OK) {
         mw_run_file_replace(path, (struct mw_span){text.data, text.size});

@@ -36,7 +36,7 @@ struct place {
     struct mw_loop *loop;
     struct mw_mqtt *mqtt;
     struct mw_buffer last; /* newest message on command or update */
-    unsigned commands, updates, events;
+    unsigned commands, updates, events, orders;
 
     /* A thing with an outbox of `made` records; all before `acked` are stored. */
     uint64_t made, acked, sent;
@@ -155,7 +155,8 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
         return;
     }
     bool command = mw_span_is(message->topic, "mw/p/command/m");
-    *(command ? &place->commands : &place->updates) += 1;
+    bool order = mw_span_is(message->topic, "hall/Press/set");
+    *(command ? &place->commands : order ? &place->orders : &place->updates) += 1;
     mw_buffer_free(&place->last);
     place->last = text;
 }
@@ -231,6 +232,7 @@ static void connect_thing(struct place *place)
     assert_int_equal(mw_mqtt_subscribe(place->mqtt, "mw/p/ack/m", 0, NULL), MW_OK);
     assert_int_equal(mw_mqtt_subscribe(place->mqtt, "mw/p/command/m", 1, NULL), MW_OK);
     assert_int_equal(mw_mqtt_subscribe(place->mqtt, "mw/p/update/m", 1, NULL), MW_OK);
+    assert_int_equal(mw_mqtt_subscribe(place->mqtt, "hall/Press/set", 1, NULL), MW_OK);
 }
 
 static int set_up(void **state)
@@ -252,6 +254,12 @@ static int set_up(void **state)
     free(place->plant.data);
     place->plant.plant = strdup("p");
     place->plant.data = strdup(place->folder);
+    assert_int_equal(mw_topic_maps_add(&place->plant.topics, "hall", "hall/{device}", NULL), MW_OK);
+    assert_int_equal(
+        mw_command_maps_add(&place->plant.commands, "hall.topic", "hall/{device}/set", NULL),
+        MW_OK);
+    assert_int_equal(mw_command_maps_add(&place->plant.commands, "hall.stop", "halt {id}", NULL),
+                     MW_OK);
     snprintf(place->address.url, sizeof place->address.url, "mqtt://127.0.0.1:%u",
              place->mosquitto.port);
     snprintf(place->address.username, sizeof place->address.username, "%s",
@@ -421,6 +429,35 @@ static void command_is_resent_until_answered(void **state)
     mw_stream_close(score);
 }
 
+static bool has_order(struct place *place)
+{
+    return place->orders > 0;
+}
+
+static void command_reaches_a_device_of_another_layout(void **state)
+{
+    PLACE(state)
+    place->made = 1;
+    assert_true(wait_until(place, all_stored, LIMIT));
+    assert_int_equal(mw_mqtt_publish(place->mqtt, "hall/Press",
+                                     mw_span_of("{\"current\":1,\"sound\":2}"), 1, false),
+                     MW_OK);
+    place->made++; /* behind it, so the bridge knows the press when this is stored */
+    assert_true(wait_until(place, all_stored, LIMIT));
+    struct mw_stream *score = open_writer(place, "score");
+    char text[256];
+    snprintf(text, sizeof text,
+             "{\"v\":1,\"id\":\"c-2\",\"device\":\"press\",\"machine\":\"press\",\"time\":1,"
+             "\"action\":\"stop\",\"expires\":%lld,\"cause\":\"test\"}",
+             (long long)(mw_clock_utc() / MW_SECOND + 3600));
+    append(score, "command", "press", text);
+    assert_true(wait_until(place, has_order, LIMIT));
+    assert_string_equal(place->last.data, "halt c-2");
+    assert_false(wait_until(place, never, MW_SECOND * 5 / 4)); /* once, for nobody answers */
+    assert_int_equal(place->orders, 1);
+    mw_stream_close(score);
+}
+
 static bool has_update(struct place *place)
 {
     return place->updates > 0;
@@ -488,6 +525,7 @@ int main(void)
         TEST(kills_lose_and_double_nothing),
         TEST(full_disk_stops_acks_and_nothing_else),
         TEST(command_is_resent_until_answered),
+        TEST(command_reaches_a_device_of_another_layout),
         TEST(update_brings_baseline_and_parts),
         TEST(event_gets_its_receipt),
     };

@@ -24,8 +24,10 @@ static struct mw_store *store_of(struct mw_bridge_outgoing *outgoing)
 
 void mw_bridge_queue_update(struct mw_bridge_outgoing *outgoing, struct mw_bridge_device *device)
 {
-    if (device->queued || device->held != NULL) {
-        return; /* a device of another layout would not understand */
+    if (device->queued || device->held != NULL ||
+        !mw_bridge_owns(outgoing->intake, device->key.name)) {
+        return; /* a device of another layout would not understand, another bridge's is told by it
+                 */
     }
     device->queued = true;
     device->next_queued = NULL;

@@ -20,12 +20,13 @@ struct mw_ledger_row {
     uint64_t stored;    /* of them in the stream (or removed from it by age or size: expired) */
     uint64_t pending;   /* still in the thing's outbox, or on the way */
     uint64_t dead;      /* could not be read: dead letters with a number */
-    uint64_t dropped;   /* given up by the thing for want of space */
+    uint64_t dropped;   /* given up for want of space, by the thing or by the bridge's spool */
     uint64_t missing;   /* acknowledged or passed over, and nowhere */
     uint64_t doubled;   /* stored or scored a second time */
 
     uint64_t sketches;   /* of stored */
     uint64_t expired;    /* of stored */
+    uint64_t merged;     /* of stored: sketches that the spool has added to older ones */
     uint64_t suppressed; /* records that level 2 held back, counted in the sketches */
     uint64_t scored;     /* stored telemetry with exactly one score at level 3 */
     uint64_t unscored;   /* stored before a model served the device */

@@ -21,6 +21,7 @@ static mw_err take_stored(struct mw_ledger_device *device, const struct mw_ledge
     if (event->kind == MW_LEDGER_IS_SKETCH) {
         device->sketches++;
         device->suppressed += event->count[0];
+        device->merged += event->count[1];
         return MW_OK;
     }
     err = mw_ledger_book_mark(&device->book, event->boot, event->seq, MW_LEDGER_TELEMETRY, &again);
@@ -68,6 +69,8 @@ mw_err mw_ledger_device_take(struct mw_ledger_device *device, const struct mw_le
         device->position.stored = event->count[0];
         device->position.dead = event->count[1];
         device->position.skipped = event->count[2];
+        device->position.dropped = event->count[3];
+        device->position.merged = event->count[4];
         return MW_OK;
     case MW_LEDGER_IS_STORED:
     case MW_LEDGER_IS_SKETCH:
@@ -154,9 +157,21 @@ bool mw_ledger_device_account(const struct mw_ledger_device *device,
         lost += excess;
     }
 
+    /* Their numbers are in the sketches that they were added to, some of them ahead of what has
+     * come so far: a spool is being drained. The position still knows of sketches that have
+     * expired. */
+    uint64_t merged =
+        device->merged > device->position.merged ? device->merged : device->position.merged;
+    uint64_t ahead = less(merged - less(merged, lost), row->pending);
+    row->merged = less(merged, lost) + ahead;
+    row->stored += row->merged;
+    row->pending -= ahead;
+    lost -= less(merged, lost);
+
     /* What the thing gave up is not missing, nor does it wait. */
     uint64_t skipped = device->position.skipped;
     uint64_t given_up = device->said_dropped > skipped ? device->said_dropped : skipped;
+    given_up += device->position.dropped;
     row->missing = lost > given_up ? lost - given_up : 0;
     uint64_t rest = less(given_up - less(given_up, lost), row->pending);
     row->pending -= rest;
@@ -182,6 +197,7 @@ bool mw_ledger_balances(const struct mw_ledger_row *row)
     X(doubled)      \
     X(sketches)     \
     X(expired)      \
+    X(merged)       \
     X(suppressed)   \
     X(scored)       \
     X(unscored)     \

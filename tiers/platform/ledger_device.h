@@ -9,11 +9,11 @@
 /* {0} is a device of which nothing is known. */
 struct mw_ledger_device {
     struct mw_ledger_book book;
-    uint64_t doubled, sketches, suppressed, unnumbered, dead_unnumbered;
+    uint64_t doubled, sketches, merged, suppressed, unnumbered, dead_unnumbered;
     struct {
         bool known;
         uint32_t boot;
-        uint64_t next, stored, dead, skipped;
+        uint64_t next, stored, dead, skipped, dropped, merged;
     } position; /* as it was before the newest reading began */
     uint64_t said_published, said_dropped;
     int64_t served; /* a model of its own, since: time of append, 0 when there is none */

@@ -1,6 +1,7 @@
 #include "tiers/platform/ledger_source.h"
 
 #include "core/wire/number.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/bridge_position.h"
 
 #include <stdlib.h>
@@ -10,9 +11,11 @@ enum { TOKENS = 8192, BATCH = 512, HIGHEST_LEVEL = 3 };
 
 size_t mw_ledger_event_size(const struct mw_ledger_event *event)
 {
-    bool counts = event->kind == MW_LEDGER_IS_POSITION || event->kind == MW_LEDGER_IS_SKETCH ||
-                  event->kind == MW_LEDGER_IS_STATUS;
-    return counts ? sizeof *event : offsetof(struct mw_ledger_event, count);
+    if (event->kind == MW_LEDGER_IS_POSITION) {
+        return sizeof *event;
+    }
+    bool counts = event->kind == MW_LEDGER_IS_SKETCH || event->kind == MW_LEDGER_IS_STATUS;
+    return offsetof(struct mw_ledger_event, count) + (counts ? 2 * sizeof event->count[0] : 0);
 }
 
 /* ---- one record ---- */
@@ -41,6 +44,7 @@ static bool read_stored(const struct mw_ledger_source *source, bool sketch,
     } else if (sketch) {
         event->kind = MW_LEDGER_IS_SKETCH;
         (void)get_u64(source, "count", &event->count[0]);
+        (void)get_u64(source, "merged", &event->count[1]);
     } else {
         event->kind = MW_LEDGER_IS_STORED;
         event->flag = source->served != 0 && event->appended > source->served;
@@ -155,7 +159,8 @@ static bool give_position(void *context, struct mw_span key, struct mw_span valu
             .kind = MW_LEDGER_IS_POSITION,
             .boot = position.boot,
             .seq = position.next,
-            .count = {position.stored, position.dead, position.skipped},
+            .count = {position.stored, position.dead, position.skipped, position.dropped,
+                      position.merged},
         };
         visit->err = visit->fn(visit->context, key, &event, visit->error);
     }
@@ -174,6 +179,19 @@ static bool take_removed(void *context, struct mw_span key, struct mw_span value
         source->removed_dead += n;
     }
     return true;
+}
+
+/* Kafka counts for a topic, whoever wrote it, and SQLite for a file. */
+static mw_err visit_removed(struct mw_ledger_source *source, struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < (source->kafka ? 1 : source->shares) && err == MW_OK; i++) {
+        char writer[MW_SHARE_NAME];
+        mw_share_name(i, writer);
+        err =
+            mw_stream_visit(source->stream, writer, MW_STREAM_REMOVED, take_removed, source, error);
+    }
+    return err;
 }
 
 static mw_err give_records(struct mw_ledger_source *source, size_t records, mw_ledger_event_fn *fn,
@@ -208,7 +226,8 @@ mw_err mw_ledger_source_read(struct mw_ledger_source *source, size_t records,
     *more = true;
     if (!source->reading) {
         struct visit visit = {source, fn, context, error, MW_OK};
-        err = mw_stream_visit(source->stream, "bridge", "position", give_position, &visit, error);
+        err =
+            mw_bridge_visit_positions(source->stream, source->shares, give_position, &visit, error);
         err = err == MW_OK ? visit.err : err;
         source->reading = err == MW_OK;
     }
@@ -221,8 +240,7 @@ mw_err mw_ledger_source_read(struct mw_ledger_source *source, size_t records,
             /* Asked at the end, so that nothing is removed between the question and the reading;
              * what is removed later has been read. */
             source->removed = source->removed_dead = 0;
-            err = mw_stream_visit(source->stream, "bridge", MW_STREAM_REMOVED, take_removed, source,
-                                  error);
+            err = visit_removed(source, error);
             source->whole = err == MW_OK;
         }
     }
@@ -237,7 +255,8 @@ mw_err mw_ledger_source_init(struct mw_ledger_source *source, const struct mw_pl
     static const char *const topics[] = {"telemetry", "sketch", "dead", "status", "score"};
     char uri[4096 + 16];
     size_t bytes = mw_wire_parser_size(TOKENS);
-    *source = (struct mw_ledger_source){.memory = malloc(bytes)};
+    *source =
+        (struct mw_ledger_source){.memory = malloc(bytes), .shares = (size_t)plant->bridge.shares};
     if (source->memory == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
@@ -248,6 +267,7 @@ mw_err mw_ledger_source_init(struct mw_ledger_source *source, const struct mw_pl
     if (err != MW_OK) {
         return mw_error_set(error, err, "ledger: %s", mw_err_text(err));
     }
+    source->kafka = strncmp(uri, "kafka:", 6) == 0;
     const struct mw_stream_options options = {uri, plant->plant, NULL};
     err = mw_stream_open(&source->stream, &options, error);
     if (err == MW_OK) {

@@ -15,9 +15,10 @@
 #include <stdint.h>
 
 enum mw_ledger_kind {
-    MW_LEDGER_IS_POSITION, /* (boot, seq): the next number; count: stored, dead, skipped */
+    MW_LEDGER_IS_POSITION, /* (boot, seq): the next number; count: stored, dead, skipped,
+                              dropped by the bridge, merged */
     MW_LEDGER_IS_STORED,   /* telemetry; flag: a model served all devices */
-    MW_LEDGER_IS_SKETCH,   /* count[0]: records suppressed */
+    MW_LEDGER_IS_SKETCH,   /* count: records suppressed, sketches that it holds besides itself */
     MW_LEDGER_IS_UNNUMBERED,
     MW_LEDGER_IS_DEAD,
     MW_LEDGER_IS_DEAD_UNNUMBERED,
@@ -36,7 +37,7 @@ struct mw_ledger_event {
     int64_t appended; /* microseconds UTC */
     uint32_t boot;
     uint16_t kind, flag;
-    uint64_t count[3]; /* of the kinds that have any: see mw_ledger_event_size */
+    uint64_t count[5]; /* of the kinds that have any: see mw_ledger_event_size */
 };
 
 /* Bytes from the event's start that mean something. */
@@ -48,6 +49,8 @@ struct mw_ledger_source {
     struct mw_wire_parser *parser;
     void *memory;
     int64_t served; /* a model for all that have none of their own, since; 0: none */
+    size_t shares;  /* bridges of the plant */
+    bool kafka;     /* the stream is there */
     bool reading;   /* positions were given, and the end not reached since */
     bool whole;     /* the end was reached once; then: */
     uint64_t removed, removed_dead; /* by age or size, before they could be read here */

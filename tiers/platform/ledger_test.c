@@ -37,6 +37,7 @@ static int set_up(void **state)
     strcpy(place->folder, "/tmp/mw-ledger-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     place->plant.plant = "p";
+    place->plant.bridge.shares = 1;
     place->plant.data = place->folder;
     place->bridge = open_writer(place, "bridge");
     place->score = open_writer(place, "score");

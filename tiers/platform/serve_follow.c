@@ -345,6 +345,7 @@ mw_err mw_serve_load(struct mw_serve *serve, struct mw_error *error)
         err = mw_stream_visit(serve->stream, NULL, "state", load_state, serve, error);
     }
     return err == MW_OK
-               ? mw_stream_visit(serve->stream, "bridge", "position", load_position, serve, error)
+               ? mw_bridge_visit_positions(serve->stream, (size_t)serve->plant->bridge.shares,
+                                           load_position, serve, error)
                : err;
 }

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
+#include "lib/plant/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,25 +156,51 @@ static json_t *rollouts_json(const struct mw_rollout_engine *engine, int64_t now
     return out;
 }
 
+static void add_role(const struct mw_serve *serve, const char *role, json_t *out)
+{
+    char name[32], path[4096];
+    struct mw_buffer text = {0};
+    snprintf(name, sizeof name, "%s.json", role);
+    if (mw_plant_path(serve->plant, "run", name, path, sizeof path, NULL) == MW_OK &&
+        mw_file_exists(path) && mw_file_read(path, STATS_MOST, &text, NULL) == MW_OK) {
+        json_t *stats = json_loadb(text.data, text.size, 0, NULL);
+        if (stats != NULL) {
+            json_object_set_new(out, role, stats);
+        }
+    }
+    mw_buffer_free(&text);
+}
+
 /* What the roles say of themselves. */
 static json_t *roles_json(const struct mw_serve *serve)
 {
     static const char *const roles[] = {"bridge", "score", "watch", "learn", "thing", "serve"};
     json_t *out = json_object();
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
-        char name[32], path[4096];
-        struct mw_buffer text = {0};
-        snprintf(name, sizeof name, "%s.json", roles[i]);
-        if (mw_plant_path(serve->plant, "run", name, path, sizeof path, NULL) == MW_OK &&
-            mw_file_exists(path) && mw_file_read(path, STATS_MOST, &text, NULL) == MW_OK) {
-            json_t *stats = json_loadb(text.data, text.size, 0, NULL);
-            if (stats != NULL) {
-                json_object_set_new(out, roles[i], stats);
-            }
-        }
-        mw_buffer_free(&text);
+        add_role(serve, roles[i], out);
+    }
+    for (size_t i = 1; i < (size_t)serve->plant->bridge.shares; i++) {
+        char name[MW_SHARE_NAME];
+        mw_share_name(i, name);
+        add_role(serve, name, out);
     }
     return out;
+}
+
+/* A figure of all bridges together. */
+static double of_bridges(const json_t *roles, const char *key)
+{
+    const char *role;
+    json_t *stats;
+    double sum = 0;
+    json_object_foreach((json_t *)(uintptr_t)roles, role, stats)
+    {
+        const json_t *value = json_object_get(stats, key);
+        if (strncmp(role, "bridge", 6) == 0) {
+            sum += json_is_true(value) ? 1 : json_number_value(value);
+        }
+    }
+    return sum;
 }
 
 static json_t *row_json(const struct mw_ledger_row *row)
@@ -287,7 +314,6 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
 {
     json_t *summary = summary_json(serve, mw_clock_utc());
     json_t *roles = roles_json(serve);
-    const json_t *bridge = json_object_get(roles, "bridge");
     const struct mw_rollout_engine *engine = &serve->engine;
     bool canary = false, all = false, stalled = false;
     for (size_t i = 0; i < engine->n_rollouts; i++) {
@@ -306,13 +332,13 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
         {"scores_total", "counter", "Scores followed since the start", (double)serve->n_scores},
         {"alarms_total", "counter", "Scores of 0.8 or more among them", (double)serve->n_alarms},
         {"bridge_records_total", "counter", "Records stored since the bridge's start",
-         number(bridge, "records")},
+         of_bridges(roles, "records")},
         {"bridge_dead_total", "counter", "Dead letters since the bridge's start",
-         number(bridge, "dead")},
-        {"bridge_paused", "gauge", "1 while the stream cannot be written",
-         json_is_true(json_object_get(bridge, "paused")) ? 1 : 0},
+         of_bridges(roles, "dead")},
+        {"bridge_paused", "gauge", "Bridges that cannot write the stream",
+         of_bridges(roles, "paused")},
         {"bridge_spooled", "gauge", "Records and values that wait for Kafka on the bridge's disk",
-         number(bridge, "spooled")},
+         of_bridges(roles, "spooled")},
         {"rollout_canary", "gauge", "1 while a bundle is with the first things", canary ? 1 : 0},
         {"rollout_all", "gauge", "1 while a bundle spreads to all things", all ? 1 : 0},
         {"rollout_stalled", "gauge", "1 while a bundle has not reached all things in time",

@@ -3,6 +3,7 @@
 #include "core/wire/message.h"
 #include "lib/artifact/bundle.h"
 #include "lib/base/file.h"
+#include "lib/plant/share.h"
 #include "lib/stream/stream.h"
 #include "tiers/training/assemble.h"
 
@@ -73,11 +74,16 @@ static bool speaks_for(void *context, struct mw_span key, struct mw_span value)
 
 /* The order of a machine's own device, which is named as the machine is unless another one speaks
  * for it. */
-static mw_err find_own(struct mw_stream *stream, const char *machine, struct mw_span *value,
-                       struct mw_error *error)
+static mw_err find_own(struct mw_stream *stream, size_t shares, const char *machine,
+                       struct mw_span *value, struct mw_error *error)
 {
     struct device device = {.machine = machine};
-    mw_err err = mw_stream_visit(stream, "bridge", "position", speaks_for, &device, error);
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < shares && err == MW_OK && device.name[0] == '\0'; i++) {
+        char writer[MW_SHARE_NAME];
+        mw_share_name(i, writer);
+        err = mw_stream_visit(stream, writer, "position", speaks_for, &device, error);
+    }
     return err == MW_OK ? mw_stream_get(stream, "bridge", "desired",
                                         mw_span_of(device.name[0] == '\0' ? machine : device.name),
                                         value, error)
@@ -92,7 +98,7 @@ mw_err mw_in_use_find(const struct mw_plant *plant, const char *machine,
     digest[0] = '\0';
     mw_err err = open_stream(&stream, plant, error);
     if (err == MW_OK && machine != NULL && plant->model.scope == MW_SCOPE_MACHINE) {
-        err = find_own(stream, machine, &value, error);
+        err = find_own(stream, (size_t)plant->bridge.shares, machine, &value, error);
     } else if (err == MW_OK) {
         err = mw_stream_get(stream, "bridge", "desired", mw_span_of("*"), &value, error);
     }

@@ -1,0 +1,221 @@
+#include "lib/base/test.h"
+#include "tiers/platform/bridge_order.h"
+
+#define T 1000
+
+struct place {
+    struct mw_plant plant;
+    struct mw_bridge_intake intake;
+    struct mw_bridge_foreign foreign;
+    char topic[256], payload[1024];
+    size_t size;
+    uint8_t qos;
+    unsigned sent;
+};
+
+static int64_t now(void *context)
+{
+    (void)context;
+    return T * MW_SECOND;
+}
+
+static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain)
+{
+    struct place *place = context;
+    assert_false(retain);
+    assert_true(payload.size < sizeof place->payload);
+    snprintf(place->topic, sizeof place->topic, "%s", topic);
+    memcpy(place->payload, payload.data, payload.size);
+    place->payload[payload.size] = '\0';
+    place->size = payload.size;
+    place->qos = qos;
+    place->sent++;
+    return MW_OK;
+}
+
+static int set_up(void **state)
+{
+    static const char *const commands[][2] = {
+        {"hall.topic", "acme/{machine}/cmd/{area}"},
+        {"flat.topic", "control/{device}"},
+        {"flat.stop", "{\"command\":\"{action}\",\"ref\":\"{id}\",\"{x}\":1}"},
+        {"sparkplug.stop", "Outputs/Run=false"},
+        {"sparkplug.slow", "Speed=-2"},
+        {"sparkplug.fast", "Speed=300"},
+        {"sparkplug.say", "Mode=idle"},
+    };
+    struct place *place = calloc(1, sizeof *place);
+    assert_non_null(place);
+    struct mw_clock clock = {now, NULL};
+    struct mw_bridge_sender sender = {publish, NULL, place};
+    struct mw_topic_maps *maps = &place->plant.topics;
+    assert_ok(mw_plant_read(&place->plant, NULL, error));
+    assert_ok(
+        mw_options_set(mw_plant_options, &place->plant, "sparkplug.groups", "+", "test", error));
+    assert_ok(mw_topic_maps_add(maps, "hall", "acme/{area}/{machine}/{feature...}", error));
+    assert_ok(mw_topic_maps_add(maps, "flat", "sensors/data", error));
+    assert_ok(mw_topic_maps_add(maps, "mute", "mute/{device}", error));
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        assert_ok(
+            mw_command_maps_add(&place->plant.commands, commands[i][0], commands[i][1], error));
+    }
+    assert_ok(mw_command_maps_check(&place->plant.commands, maps, error));
+    assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, clock), MW_OK);
+    assert_ok(
+        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, error));
+    *state = place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    mw_bridge_foreign_clear(&place->foreign);
+    mw_bridge_intake_clear(&place->intake);
+    mw_plant_clear(&place->plant);
+    free(place);
+    return 0;
+}
+
+static void hear(struct place *place, const char *topic, struct mw_span payload)
+{
+    assert_int_equal(mw_bridge_intake_take(&place->intake, mw_span_of(topic), payload, 1, 7),
+                     MW_OK);
+}
+
+static mw_err tell(struct place *place, const char *device, const char *action, const char **fault)
+{
+    struct mw_command command = {.id = mw_span_of("press-1-7"), .action = mw_span_of(action)};
+    return mw_bridge_order_send(&place->foreign,
+                                mw_bridge_device(&place->intake.devices, mw_span_of(device)),
+                                &command, mw_span_of("{\"v\":1}"), fault);
+}
+
+static void test_mapped_devices_hear_their_own_words(void **state)
+{
+    struct place *place = *state;
+    const char *fault = "";
+    hear(place, "acme/North/Press 1/current", mw_span_of("4.5"));
+    hear(place, "sensors/data", mw_span_of("{\"deviceID\":\"ESP_1\",\"current\":1,\"sound\":2}"));
+    assert_int_equal(tell(place, "press-1", "stop", &fault), MW_OK);
+    assert_string_equal(place->topic, "acme/Press 1/cmd/North");
+    assert_string_equal(place->payload, "{\"v\":1}");
+    assert_int_equal(place->qos, 1);
+    assert_int_equal(tell(place, "esp-1", "stop", &fault), MW_OK);
+    assert_string_equal(place->topic, "control/ESP_1");
+    assert_string_equal(place->payload, "{\"command\":\"stop\",\"ref\":\"press-1-7\",\"{x}\":1}");
+}
+
+static void test_others_are_not_told(void **state)
+{
+    struct place *place = *state;
+    const char *fault = "";
+    assert_int_equal(tell(place, "motor-1", "stop", &fault), MW_ERR_NOT_FOUND); /* ours */
+    hear(place, "mute/a", mw_span_of("{\"x\":1,\"y\":2}"));
+    assert_int_equal(tell(place, "a", "stop", &fault), MW_ERR_NOT_FOUND);
+    hear(place, "sensors/data", mw_span_of("{\"deviceID\":\"a/#\",\"x\":1,\"y\":2}"));
+    assert_int_equal(tell(place, "a--", "stop", &fault), MW_ERR_ARGUMENT);
+    assert_string_equal(fault, "no topic can be made of its name");
+    assert_int_equal(place->sent, 0);
+}
+
+static void be_born(struct place *place, const char *kind, const char *device)
+{
+    char topic[128], text[512];
+    struct mw_sparkplug_writer writer;
+    const uint64_t seq = device[0] == '\0' ? 0 : 1;
+    size_t length;
+    const struct mw_sparkplug_metric metrics[] = {
+        {.has_name = true,
+         .name = mw_span_of("bdSeq"),
+         .type = MW_SPARKPLUG_INT64,
+         .value = MW_SPARKPLUG_AS_INTEGER},
+        {.has_name = true,
+         .name = mw_span_of("Outputs/Run"),
+         .type = MW_SPARKPLUG_BOOLEAN,
+         .value = MW_SPARKPLUG_AS_BOOLEAN,
+         .integer = 1},
+        {.has_name = true,
+         .name = mw_span_of("Speed"),
+         .type = MW_SPARKPLUG_INT8,
+         .value = MW_SPARKPLUG_AS_INTEGER,
+         .integer = 5},
+    };
+    mw_sparkplug_begin(&writer, text, sizeof text, T * MW_SECOND);
+    for (size_t i = seq; i < 3; i++) {
+        mw_sparkplug_add(&writer, &metrics[i]);
+    }
+    assert_int_equal(mw_sparkplug_end(&writer, &seq, &length), MW_OK);
+    snprintf(topic, sizeof topic, "spBv1.0/Hall/%s/Line%s", kind, device);
+    hear(place, topic, (struct mw_span){text, length});
+}
+
+/* The one metric of what was sent. */
+static struct mw_sparkplug_metric metric_of(const struct place *place)
+{
+    struct mw_sparkplug_payload payload;
+    struct mw_sparkplug_metric metric = {0};
+    struct mw_why why;
+    assert_int_equal(
+        mw_sparkplug_open(&payload, (struct mw_span){place->payload, place->size}, &why), MW_OK);
+    assert_int_equal(payload.n_metrics, 1);
+    assert_false(payload.has_seq);
+    assert_int_equal(payload.time, T * MW_SECOND);
+    assert_true(mw_sparkplug_next(&payload, &metric));
+    return metric;
+}
+
+static void test_sparkplug_devices_get_a_metric(void **state)
+{
+    struct place *place = *state;
+    const char *fault = "";
+    be_born(place, "NBIRTH", "");
+    be_born(place, "DBIRTH", "/Pump");
+    assert_int_equal(tell(place, "line-pump", "stop", &fault), MW_OK);
+    assert_string_equal(place->topic, "spBv1.0/Hall/DCMD/Line/Pump");
+    assert_int_equal(place->qos, 0);
+    struct mw_sparkplug_metric metric = metric_of(place);
+    assert_true(mw_span_is(metric.name, "Outputs/Run"));
+    assert_int_equal(metric.type, MW_SPARKPLUG_BOOLEAN);
+    assert_int_equal(metric.value, MW_SPARKPLUG_AS_BOOLEAN);
+    assert_int_equal(metric.integer, 0);
+    assert_int_equal(tell(place, "line", "slow", &fault), MW_OK);
+    assert_string_equal(place->topic, "spBv1.0/Hall/NCMD/Line");
+    metric = metric_of(place);
+    assert_int_equal(metric.type, MW_SPARKPLUG_INT8);
+    assert_int_equal(metric.integer, 0xfe);
+    assert_int_equal(tell(place, "line", "say", &fault), MW_OK); /* a metric nobody has told of */
+    metric = metric_of(place);
+    assert_int_equal(metric.type, MW_SPARKPLUG_STRING);
+    assert_true(mw_span_is(metric.text, "idle"));
+    assert_int_equal(tell(place, "line", "fast", &fault), MW_ERR_RANGE);
+    assert_string_equal(fault, "the value is none of the metric's datatype");
+    assert_int_equal(tell(place, "line", "jump", &fault), MW_ERR_NOT_FOUND);
+}
+
+static void test_who_is_gone_is_told_later(void **state)
+{
+    struct place *place = *state;
+    const char *fault = "";
+    be_born(place, "NBIRTH", "");
+    be_born(place, "DBIRTH", "/Pump");
+    struct mw_bridge_device *pump =
+        mw_bridge_device(&place->intake.devices, mw_span_of("line-pump"));
+    pump->held->born = false;
+    assert_int_equal(tell(place, "line-pump", "stop", &fault), MW_ERR_AGAIN);
+    be_born(place, "DBIRTH", "/Pump");
+    assert_int_equal(tell(place, "line-pump", "stop", &fault), MW_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_mapped_devices_hear_their_own_words, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_others_are_not_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sparkplug_devices_get_a_metric, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_is_gone_is_told_later, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
