@@ -4,7 +4,7 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
-	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
+	libnghttp2-dev libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
@@ -14,7 +14,7 @@ KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image check-models check-kafka check-kubernetes check-sparkplug check-gateways \
-	check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+	check-node check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -92,6 +92,11 @@ check-gateways: build
 check-argo: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/peers.sh $(BUILD) argo
+
+# `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
+check-node: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/node/check.sh $(BUILD)
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

@@ -12,7 +12,7 @@ if ! dpkg --print-foreign-architectures | grep -qx arm64; then
 fi
 libraries=
 for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
-    libkissfft-dev libnanopb-dev liblbfgs-dev libcmocka-dev; do
+    libkissfft-dev libnghttp2-dev libnanopb-dev liblbfgs-dev libcmocka-dev; do
     libraries="$libraries $package:arm64"
 done
 exec sh "$here/install.sh" cmake ninja-build pkg-config gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
