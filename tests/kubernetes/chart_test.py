@@ -69,12 +69,20 @@ def refuses_odd_values(program):
         check(said in found, f"'{said}' is not in: {found}")
 
 
+def definitions(there):
+    folder = os.path.join(CHART, "crds")
+    if there:
+        kubectl("apply", "--server-side", "-f", folder)
+        kubectl("wait", "--for=condition=Established", "crd/plants.millwright.dev", "--timeout=30s")
+    else:
+        kubectl("delete", "-f", folder, "--timeout=60s")
+
+
 def is_taken_by_the_server(program):
     """Every object of the cluster's own kinds, as the API server would store it."""
     make_namespace(SPACE)
     make_namespace("chart-node", "privileged")
-    kubectl("apply", "--server-side", "-f", os.path.join(CHART, "crds"))
-    kubectl("wait", "--for=condition=Established", "crd/plants.millwright.dev", "--timeout=30s")
+    definitions(True)
     for values in ({"image": IMAGE, "node": {"namespace": "chart-node"}}, FULL):
         own = [text for api, kind, text in objects(values) if api not in STRANGE]
         out = kubectl("apply", "--dry-run=server", "-f", "-", input="\n---\n".join(own))
@@ -85,7 +93,7 @@ def is_taken_by_the_server(program):
     check(kinds.count("KafkaTopic") == 12 and "Kafka" in kinds and "KafkaNodePool" in kinds and
           "ServiceMonitor" in kinds, kinds)
     kubectl("delete", "namespace", SPACE, "chart-node", "--wait=true", "--timeout=60s")
-    kubectl("delete", "-f", os.path.join(CHART, "crds"), "--timeout=60s")
+    definitions(False)
 
 
 def disk():
@@ -122,6 +130,7 @@ def runs(program):
     wait(lambda: not get("deployment", None, SPACE), "the end of what was installed", pause=0.3)
     check(get("crd", "plants.millwright.dev"), "uninstalling took the resource definitions")
     check(get("clusterrole", "millwright-operator") is None, "a right is left")
+    definitions(False)
 
 
 if __name__ == "__main__":
