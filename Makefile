@@ -13,7 +13,7 @@ IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
 KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build image check-models check-kafka check-kubernetes check-sparkplug check-gateways \
+.PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \
 	check-node check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
@@ -108,11 +108,20 @@ man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1
 	@echo $(BUILD)/millwright.1
 
+# Also whole plants, every process of them emulated.
+ARM64_LOOP := ^loop/(up|input|layout|tls)$$|^image/
 arm64:
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
 	@cmake --build --preset arm64
-	@sh tests/run.sh build/arm64 -R '^(core|fuzz)/'
+	@sh tests/emulated.sh sh tests/run.sh build/arm64 -R '^(core|lib|tiers|fuzz)/|$(ARM64_LOOP)'
+
+# The image for both architectures.
+image-arm64: image
+	@sh cmake/install-arm64.sh
+	@cmake --preset arm64 >/dev/null
+	@cmake --build --preset arm64 --target millwright
+	@python3 -B deploy/image/make.py $(BUILD)/millwright.tar $(IMAGE) $(BUILD)/millwright build/arm64/millwright
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)

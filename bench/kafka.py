@@ -134,9 +134,9 @@ class Run:
             self.publish(count, rate=rate)
             seen = subject.result()
         else:
-            with self.sink(subject.topic, "count", self.boot, count, 1, DEVICES, PATIENCE) as sink:
+            with self.sink(subject.topic, "follow", self.boot, count, 1, DEVICES, PATIENCE) as sink:
                 sink.stdout.readline()
-                time.sleep(1)  # until it has read what was there before
+                time.sleep(1)  # until it knows where the end is
                 self.publish(count, rate=rate)
                 seen = json.loads(sink.stdout.readline())
         return {"rate": rate, "p50": seen["p50_ms"], "p99": seen["p99_ms"]}

@@ -134,6 +134,42 @@ def bridge_killed(program):
     cluster.close()
 
 
+def started_without(program):
+    """The bridge is killed, or stopped in order, while Kafka is away: the next one goes on from what
+    is on the disk. And what Kafka turns out to have of a transaction in doubt is passed over."""
+    cluster, plant = begin(program, "without")
+    known = plant.path("spool", "bridge.known")
+    for turn in range(3):
+        cluster.nodes[0].send_signal(signal.SIGSTOP)
+        spools(plant)
+        wait(lambda: os.path.exists(known), "what Kafka has to be noted", limit=60)
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            pid = plant.children()["bridge"]
+            os.kill(pid, number)
+            plant.wait_role("bridge", old=pid, said=True, limit=120)
+            check(figure(plant, "away"), "Kafka was not away")
+            spools(plant)
+        if turn == 1:  # with the transaction that hung
+            cluster.kill(0)
+            cluster.start(0)
+            cluster.wait(0)
+        else:
+            cluster.nodes[0].send_signal(signal.SIGCONT)
+        goes_on(plant)
+        check(not os.path.exists(known), "it is known what Kafka had, and not what it has")
+    plant.stop()
+    cluster.kill(0)
+    plant.start(limit=180)  # after an ordered end, without a Kafka from the start
+    spools(plant)
+    cluster.start(0)
+    cluster.wait(0)
+    goes_on(plant)
+    check("into the spool from the start" in plant.text(), "the log does not say so")
+    plant.stop()
+    judge_all(plant, cluster, "without")
+    cluster.close()
+
+
 def check_gaps(plant, ledger):
     """Without the ledger's help: what a device lacks is as much as was merged and dropped."""
     numbers = {}
@@ -189,4 +225,4 @@ def bounded(program):
 
 
 if __name__ == "__main__":
-    main(stopped, gone, bridge_killed, bounded)
+    main(stopped, gone, bridge_killed, started_without, bounded)

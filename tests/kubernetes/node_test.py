@@ -50,7 +50,7 @@ def deploy():
         node_exec(node, "sh", "-ec", f"""rm -rf {HARDWARE}
             mkdir -p {HARDWARE}/sys/bus/usb/devices {HARDWARE}/dev {HARDWARE}/proc/driver""")
     atexit.register(kubectl, "delete", "-f", MANIFEST, "--wait=true", "--timeout=60s", status=None)
-    apply(text)
+    kubectl("apply", "-f", "-", input=text)
     for node in ("n1", "n2"):
         wait_for("pod", agent(node), lambda found: found["status"].get("phase") == "Running",
                  "the role node to run", SPACE)

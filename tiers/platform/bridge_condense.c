@@ -303,6 +303,13 @@ static mw_err write_newest(struct mw_bridge_spool *spool, const struct mw_stream
 {
     struct mw_bridge_condense *c = spool->condense;
     struct newest *newest = c->dropping ? mw_table_find(&c->newest, record->key) : NULL;
+    struct mw_span topic, device;
+    if (spool->known && split(record->key, &topic, &device)) {
+        mw_err err = mw_stream_put(spool->stream, "position", device, record->value, error);
+        if (err != MW_OK) {
+            return err;
+        }
+    }
     if (newest != NULL && newest->offset >= mw_bridge_spool_floor(spool)) {
         c->freed += newest->bytes - size_of(record);
         newest->bytes = size_of(record);

@@ -9,7 +9,7 @@
 
 #define PATIENCE MW_SECOND /* for Kafka, before a round goes into the spool */
 #define RETRY MW_SECOND
-#define PIECE 2000 /* items of the spool in a transaction */
+#define REMEMBER (10 * MW_SECOND) /* not more often, when Kafka comes and goes */
 
 /* ---- errands: each on the errand's thread, or before that has begun ---- */
 
@@ -146,6 +146,19 @@ static void end_write(struct mw_bridge_far *far)
     }
 }
 
+/* After a start without Kafka: what it has of the spool may be more than was known then. */
+static mw_err see_again(struct mw_bridge_far *far, int64_t drained)
+{
+    struct mw_error error = {0};
+    far->blind = false;
+    far->spool.tried_over |= !far->open;
+    mw_err err = mw_bridge_spool_pass(&far->spool, drained, &far->piece, &error);
+    if (err != MW_OK) {
+        mw_log(MW_LOG_ERROR, NULL, "the spool cannot be read", MW_KS("reason", error.text));
+    }
+    return err;
+}
+
 static void end_open(struct mw_bridge_far *far)
 {
     if (far->err != MW_OK) {
@@ -160,6 +173,10 @@ static void end_open(struct mw_bridge_far *far)
         (!ours && far->mark.spool[0] != '\0')) {
         mw_log(MW_LOG_ERROR, NULL, "another bridge has written to this plant's Kafka");
         mw_loop_stop(far->loop); /* its positions are not known here: begin anew with them */
+        return;
+    }
+    if (far->blind && see_again(far, ours ? far->mark.drained : 0) != MW_OK) {
+        mw_loop_stop(far->loop); /* the next run looks into Kafka first */
         return;
     }
     if (far->unknown) {
@@ -214,10 +231,10 @@ static int64_t left_of(int64_t end)
 /* Makes a transaction of what has been given directly and a piece of the spool. */
 mw_err mw_bridge_far_compose(struct mw_bridge_far *far, struct mw_error *error)
 {
-    mw_err err = MW_OK;
+    mw_err err = mw_bridge_spool_disown(&far->spool, error);
     mw_bridge_round_clear(&far->piece);
-    if (mw_bridge_spool_waiting(&far->spool) > 0) {
-        err = mw_bridge_spool_fetch(&far->spool, &far->piece, PIECE, error);
+    if (err == MW_OK && mw_bridge_spool_waiting(&far->spool) > 0) {
+        err = mw_bridge_spool_fetch(&far->spool, &far->piece, MW_BRIDGE_PIECE, error);
     }
     far->mark = far->spool.mark;
     far->mark.round++;
@@ -338,7 +355,7 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
     bool tried = far->open && any_direct(round);
     mw_err err =
         mw_bridge_spool_keep(&far->spool, round, tried ? far->spool.mark.round + 1 : 0, error);
-    far->launched = err != MW_OK;
+    far->launched = err != MW_OK && any_direct(round); /* else all of it may go directly yet */
     far->kept |= tried && err == MW_OK;
     if (err == MW_OK) {
         see_to_limit(far);
@@ -386,9 +403,34 @@ static void begin_open(struct mw_bridge_far *far)
     start(far, MW_BRIDGE_OPEN);
 }
 
+void mw_bridge_far_remember(struct mw_bridge_far *far)
+{
+    const struct mw_bridge_intake *intake = far->outgoing->intake;
+    struct mw_bridge_round all = {0};
+    struct mw_error error = {0};
+    if (far->spool.known || intake->touched != NULL || intake->round.n_items > 0) {
+        return;
+    }
+    mw_err err = far->remember(far->context, &all);
+    if (err != MW_OK) {
+        (void)mw_error_set(&error, err, "%s", mw_err_text(err));
+    } else {
+        err = mw_bridge_spool_remember(&far->spool, &all, &error);
+    }
+    if (err != MW_OK) {
+        mw_log(MW_LOG_WARN, NULL, "what is known cannot be noted in the spool",
+               MW_KS("reason", error.text));
+    }
+    far->remembered = mw_clock_monotonic();
+    mw_bridge_round_free(&all);
+}
+
 void mw_bridge_far_tend(struct mw_bridge_far *far)
 {
     struct mw_error error = {0};
+    if (!far->near && !far->spool.known && mw_clock_monotonic() >= far->remembered + REMEMBER) {
+        mw_bridge_far_remember(far);
+    }
     if (!mw_bridge_far_collect(far, 0)) {
         return;
     }

@@ -28,6 +28,7 @@ struct mw_bridge_far {
     struct mw_loop *loop;
     mw_loop_fd_fn *on_stream; /* the reader has something; NULL before _start */
     void *context;
+    mw_err (*remember)(void *context, struct mw_bridge_round *round);
     struct mw_stream *stream; /* Kafka; NULL while it has to be opened again */
     struct mw_bridge_spool spool;
 
@@ -47,16 +48,25 @@ struct mw_bridge_far {
     bool kept;       /* it is in the spool, as tried */
     bool unknown;    /* a transaction may be in Kafka or not: the stream has to be opened again */
     bool launched;   /* the round that is being stored has been given directly */
+    bool blind;      /* opened without Kafka, and what it has has not been seen yet */
     bool told;       /* that something is dropped */
     bool reader_due; /* the reader has moved, and its position is not committed */
     bool fetched;    /* a poll is over, and its records have not been taken */
     bool fetch_due;  /* the reader had something while an errand was under way */
     int64_t retry;   /* monotonic: not again before */
+    int64_t remembered;
 };
 
 /* Whether a plant is to have a spool: its stream is in Kafka, and stream.spool is not off or an
  * earlier run has left something. */
 bool mw_bridge_far_wanted(const struct mw_plant *plant);
+
+/* For a bridge that starts while Kafka is away. What the run before has left is good enough when it
+ * has seen that Kafka was away, or has ended in order: then the compacted values in the spool's
+ * stream are to be read in place of Kafka's, and all goes into the spool until Kafka answers. Else
+ * an error, and nothing is open. */
+mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant *plant,
+                               struct mw_error *error);
 
 /* Takes the stream and the spool's folder and writes to Kafka what an earlier run has left; `put`
  * sees each compacted value among that. Blocks. Errors: those of either stream. */
@@ -65,11 +75,17 @@ typedef mw_err mw_bridge_put_fn(void *context, const char *topic, struct mw_span
 mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
                           struct mw_stream *stream, mw_bridge_put_fn *put, void *context,
                           struct mw_error *error);
+/* Gives all compacted values that the bridge knows to a round: what it would read from Kafka at its
+ * start. MEMORY. */
+typedef mw_err mw_bridge_remember_fn(void *context, struct mw_bridge_round *round);
+
 /* Begins the errands; from here on the outgoing's reader and stream are looked after. on_stream is
- * called when the reader may have something. */
+ * called when the reader may have something, remember when Kafka is away. */
 mw_err mw_bridge_far_start(struct mw_bridge_far *far, struct mw_bridge_outgoing *outgoing,
-                           struct mw_loop *loop, mw_loop_fd_fn *on_stream, void *context,
-                           struct mw_error *error);
+                           struct mw_loop *loop, mw_loop_fd_fn *on_stream,
+                           mw_bridge_remember_fn *remember, void *context, struct mw_error *error);
+/* Before a bridge ends in order: what it knows goes into the spool, unless a round is pending. */
+void mw_bridge_far_remember(struct mw_bridge_far *far);
 /* Ends the errands, waiting for the one under way. The stream stays open and is the caller's. */
 void mw_bridge_far_close(struct mw_bridge_far *far);
 
@@ -93,5 +109,6 @@ void mw_bridge_far_write(void *far); /* an errand; err and error say how it went
 void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored);
 mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far);
 bool mw_bridge_far_collect(struct mw_bridge_far *far, int64_t wait);
+#define MW_BRIDGE_PIECE 2000 /* items of the spool in a transaction */
 
 #endif

@@ -96,6 +96,43 @@ mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plan
     return err == MW_OK ? drain(far, put, context, error) : err;
 }
 
+mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant *plant,
+                               struct mw_error *error)
+{
+    char folder[4096];
+    uint64_t number;
+    *far = (struct mw_bridge_far){.plant = plant, .unknown = true, .blind = true};
+    if (mw_plant_stream_uri(plant, far->uri, sizeof far->uri) != MW_OK) {
+        return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
+    }
+    folder_of(plant, folder);
+    mw_share_name((size_t)plant->bridge.share, far->writer);
+    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, far->writer,
+                                      plant->stream.spool, &far->direct, &number, error);
+    if (err == MW_OK && !far->spool.known) {
+        err = mw_error_set(error, MW_ERR_NET,
+                           "Kafka does not answer, and %s does not know what Kafka has", folder);
+    }
+    if (err == MW_OK) {
+        struct mw_bridge_mark mark = far->spool.mark;
+        err = mw_bridge_spool_recover(&far->spool, &mark, error);
+    }
+    if (err == MW_OK && number > far->spool.mark.round) {
+        far->open = far->kept = true;
+        far->spool.mark.round = number - 1;
+    }
+    if (err == MW_OK) { /* of these Kafka may have some */
+        err = mw_bridge_spool_fetch(&far->spool, &far->piece, MW_BRIDGE_PIECE, error);
+    }
+    if (err != MW_OK) {
+        mw_bridge_far_close(far);
+        return err;
+    }
+    mw_log(MW_LOG_WARN, NULL, "Kafka does not answer: records go into the spool from the start",
+           MW_KI("spooled", mw_bridge_spool_waiting(&far->spool)));
+    return MW_OK;
+}
+
 static void on_errand(void *context, uint32_t events)
 {
     (void)events;
@@ -108,15 +145,16 @@ static void on_timer(void *context)
 }
 
 mw_err mw_bridge_far_start(struct mw_bridge_far *far, struct mw_bridge_outgoing *outgoing,
-                           struct mw_loop *loop, mw_loop_fd_fn *on_stream, void *context,
-                           struct mw_error *error)
+                           struct mw_loop *loop, mw_loop_fd_fn *on_stream,
+                           mw_bridge_remember_fn *remember, void *context, struct mw_error *error)
 {
     far->outgoing = outgoing;
+    far->remember = remember;
     far->loop = loop;
     far->on_stream = on_stream;
     far->context = context;
-    int fd = mw_stream_reader_fd(outgoing->reader);
-    mw_err err = mw_bridge_outgoing_warm(outgoing, error);
+    int fd = outgoing->reader == NULL ? -1 : mw_stream_reader_fd(outgoing->reader);
+    mw_err err = outgoing->reader == NULL ? MW_OK : mw_bridge_outgoing_warm(outgoing, error);
     err = err == MW_OK ? mw_errand_new(&far->errand, error) : err;
     if (err == MW_OK) {
         err = mw_loop_add_fd(loop, mw_errand_fd(far->errand), EPOLLIN, on_errand, far,

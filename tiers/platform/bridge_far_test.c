@@ -65,6 +65,13 @@ static void on_stream(void *context, uint32_t events)
     (void)mw_bridge_far_fetch(&((struct place *)context)->far);
 }
 
+/* The test's devices have no positions of the intake's. */
+static mw_err remember(void *context, struct mw_bridge_round *round)
+{
+    (void)context, (void)round;
+    return MW_OK;
+}
+
 /* As bridge.c does; ends the loop when nothing waits any more. */
 static void on_after(void *context)
 {
@@ -77,21 +84,27 @@ static void on_after(void *context)
     }
 }
 
-static void begin(struct place *place)
+/* away: without opening the stream. */
+static void begin(struct place *place, bool away)
 {
-    struct mw_stream *stream;
+    struct mw_stream *stream = NULL;
     char uri[128];
     snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
     struct mw_stream_options options = {uri, "p", "bridge"};
     struct mw_bridge_sender sender = {publish, room, NULL};
     assert_ok(mw_loop_new(&place->loop, &why));
     assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));
-    assert_ok(mw_stream_open(&stream, &options, &why));
-    assert_ok(mw_bridge_far_open(&place->far, &place->plant, stream, put, place, &why));
-    assert_ok(mw_bridge_outgoing_init(&place->outgoing, &place->intake, stream, sender,
+    if (away) {
+        assert_ok(mw_bridge_far_open_away(&place->far, &place->plant, &why));
+    } else {
+        assert_ok(mw_stream_open(&stream, &options, &why));
+        assert_ok(mw_bridge_far_open(&place->far, &place->plant, stream, put, place, &why));
+    }
+    assert_ok(mw_bridge_outgoing_init(&place->outgoing, &place->intake, stream,
+                                      away ? place->far.spool.stream : stream, sender,
                                       place->artifacts, &why));
-    assert_ok(
-        mw_bridge_far_start(&place->far, &place->outgoing, place->loop, on_stream, place, &why));
+    assert_ok(mw_bridge_far_start(&place->far, &place->outgoing, place->loop, on_stream, remember,
+                                  place, &why));
     assert_ok(mw_loop_add_after(place->loop, on_after, place, NULL, &why));
 }
 
@@ -121,7 +134,7 @@ static int set_up(void **state)
     snprintf(place->file, sizeof place->file, "%s/stream/bridge.db", place->folder);
     place->plant = (struct mw_plant){.plant = (char *)"p", .data = place->folder};
     place->plant.stream.spool = 1 << 20;
-    begin(place);
+    begin(place, false);
     assert_int_equal(sqlite3_open(place->file, &place->other), SQLITE_OK);
     *state = place;
     return 0;
@@ -264,10 +277,67 @@ static void test_next_run_writes_what_is_left(void **state)
     }
     unlock(place);
     end(place); /* after the transaction that is under way, the tried one */
-    begin(place);
+    begin(place, false);
     assert_in_range(place->puts, 99, 100);
     expect(place, "a", 100);
     assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 0);
+}
+
+/* A bridge that starts without Kafka goes on with what is in the spool. Of the transaction that
+ * hung when the one before was killed nobody knows what became. */
+static void start_without(struct place *place, bool arrives)
+{
+    store(place, "a", 0);
+    lock(place);
+    for (int i = 1; i < 50; i++) {
+        store(place, "a", i);
+    }
+    mw_bridge_far_remember(&place->far);
+    assert_true(place->far.spool.known);
+    store(place, "a", 50);
+    if (arrives) {
+        unlock(place);
+    }
+    end(place);
+    begin(place, true);
+    store(place, "a", 51); /* and the stream has not been looked at */
+    assert_null(place->far.stream);
+    assert_true(place->far.spool.known);
+    if (!arrives) {
+        unlock(place);
+    }
+    settle(place);
+    assert_false(place->far.spool.known);
+    expect(place, "a", 52);
+    store(place, "a", 52);
+    expect(place, "a", 53);
+    assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 0);
+}
+
+static void test_starts_without_and_it_had_arrived(void **state)
+{
+    start_without(*state, true);
+}
+
+static void test_starts_without_and_it_had_not(void **state)
+{
+    start_without(*state, false);
+}
+
+/* Known is only what nobody has moved since. */
+static void test_does_not_start_from_less_than_all(void **state)
+{
+    struct place *place = *state;
+    struct mw_bridge_far other;
+    store(place, "a", 0);
+    mw_bridge_far_remember(&place->far); /* as at an ordered end */
+    assert_true(place->far.spool.known);
+    store(place, "a", 1);
+    assert_false(place->far.spool.known);
+    end(place);
+    assert_int_equal(mw_bridge_far_open_away(&other, &place->plant, &why), MW_ERR_NET);
+    begin(place, false);
+    expect(place, "a", 2);
 }
 
 /* At the limit statuses are dropped; events are not, so in the end nothing is taken any more. */
@@ -303,6 +373,9 @@ int main(void)
         TEST(test_spools_and_drains),
         TEST(test_others_go_directly),
         TEST(test_next_run_writes_what_is_left),
+        TEST(test_starts_without_and_it_had_arrived),
+        TEST(test_starts_without_and_it_had_not),
+        TEST(test_does_not_start_from_less_than_all),
         TEST(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,21 +239,41 @@ static mw_err print_held(struct mw_buffer *out, const struct mw_bridge_held *hel
     return err == MW_OK ? mw_buffer_add(out, "]}", 2) : err;
 }
 
+static mw_err put_held(struct mw_bridge_round *round, const struct mw_bridge_held *held)
+{
+    mw_err err = mw_bridge_round_open(round, "held", true, held->key.name);
+    if (err != MW_OK) {
+        return err;
+    }
+    err = print_held(&round->text, held);
+    if (err != MW_OK) {
+        mw_bridge_round_drop(round);
+        return err;
+    }
+    mw_bridge_round_close(round);
+    return MW_OK;
+}
+
+mw_err mw_bridge_holder_remember(const struct mw_bridge_holder *holder,
+                                 struct mw_bridge_round *round)
+{
+    const struct mw_bridge_held *held;
+    size_t at = 0;
+    mw_err err = MW_OK;
+    while (err == MW_OK && (held = mw_table_next(&holder->table, &at)) != NULL) {
+        err = put_held(round, held);
+    }
+    return err;
+}
+
 mw_err mw_bridge_holder_seal(struct mw_bridge_holder *holder)
 {
-    struct mw_bridge_round *round = &holder->intake->round;
     while (holder->changed != NULL) {
         struct mw_bridge_held *held = holder->changed;
-        mw_err err = mw_bridge_round_open(round, "held", true, held->key.name);
+        mw_err err = put_held(&holder->intake->round, held);
         if (err != MW_OK) {
             return err;
         }
-        err = print_held(&round->text, held);
-        if (err != MW_OK) {
-            mw_bridge_round_drop(round);
-            return err;
-        }
-        mw_bridge_round_close(round);
         holder->changed = held->next_changed;
         held->changed = false;
     }

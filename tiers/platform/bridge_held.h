@@ -92,6 +92,10 @@ mw_err mw_bridge_held_record(struct mw_bridge_holder *holder, struct mw_bridge_h
 void mw_bridge_held_touch(struct mw_bridge_holder *holder, struct mw_bridge_held *held);
 mw_err mw_bridge_holder_seal(struct mw_bridge_holder *holder);
 
+/* Adds all that is held to a round, as it is in the stream. MEMORY. */
+mw_err mw_bridge_holder_remember(const struct mw_bridge_holder *holder,
+                                 struct mw_bridge_round *round);
+
 /* Puts a status of the device into the round: {"v":1,"device":D,"origin":O,<said>,"time":T,
  * "received":R}; said: members as JSON. */
 mw_err mw_bridge_held_status(struct mw_bridge_holder *holder, const struct mw_bridge_held *held,

@@ -434,22 +434,43 @@ mw_err mw_bridge_intake_take(struct mw_bridge_intake *intake, struct mw_span top
     return err;
 }
 
+static mw_err put_position(struct mw_bridge_round *round, const struct mw_bridge_device *device)
+{
+    mw_err err = mw_bridge_round_open(round, "position", true, device->key.name);
+    if (err != MW_OK) {
+        return err;
+    }
+    err = mw_bridge_print_position(device, &round->text);
+    if (err != MW_OK) {
+        mw_bridge_round_drop(round);
+        return err;
+    }
+    mw_bridge_round_close(round);
+    return MW_OK;
+}
+
+mw_err mw_bridge_intake_remember(const struct mw_bridge_intake *intake,
+                                 struct mw_bridge_round *round)
+{
+    const struct mw_bridge_device *device;
+    size_t at = 0;
+    mw_err err = MW_OK;
+    while (err == MW_OK && (device = mw_table_next(&intake->devices, &at)) != NULL) {
+        err = device->known ? put_position(round, device) : MW_OK;
+    }
+    return err;
+}
+
 mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake)
 {
     for (struct mw_bridge_device *d = intake->touched; d != NULL; d = d->next_touched) {
         if (!d->changed) {
             continue;
         }
-        mw_err err = mw_bridge_round_open(&intake->round, "position", true, d->key.name);
+        mw_err err = put_position(&intake->round, d);
         if (err != MW_OK) {
             return err;
         }
-        err = mw_bridge_print_position(d, &intake->round.text);
-        if (err != MW_OK) {
-            mw_bridge_round_drop(&intake->round);
-            return err;
-        }
-        mw_bridge_round_close(&intake->round);
         d->changed = false;
     }
     return intake->others.seal == NULL ? MW_OK : intake->others.seal(intake->others.context);

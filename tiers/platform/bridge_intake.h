@@ -91,6 +91,10 @@ bool mw_bridge_owns(const struct mw_bridge_intake *intake, struct mw_span device
  * when storing failed and the round has grown since. */
 mw_err mw_bridge_intake_seal(struct mw_bridge_intake *intake);
 
+/* Adds the positions of all devices to a round. MEMORY. */
+mw_err mw_bridge_intake_remember(const struct mw_bridge_intake *intake,
+                                 struct mw_bridge_round *round);
+
 /* Prints each message that is due on the topic `ack` of a device now that the round is stored - one
  * cumulative ack a device, one a stored event - hands it to fn, and ends the round. */
 typedef void mw_bridge_ack_fn(void *context, const char *device, struct mw_span json);

@@ -2,6 +2,7 @@
 
 #include "core/wire/number.h"
 #include "core/wire/sparkplug.h"
+#include "lib/base/errand.h"
 #include "lib/base/log.h"
 #include "lib/mqtt/client.h"
 #include "lib/stream/stream.h"
@@ -28,9 +29,16 @@ struct mw_bridge_node {
     struct mw_loop *loop;
     const struct mw_broker_address *address;
     struct mw_bridge_intake *intake;
+    void *memory;
+
+    /* While `reading` these are the errand's. */
     struct mw_stream *stream; /* for reading: opened here */
     struct mw_stream_reader *reader;
-    void *memory;
+    struct mw_stream_record records[BATCH];
+    size_t n_records;
+
+    struct mw_errand *errand;
+    bool watched, reading, due; /* due: there may be more to read */
     struct mw_wire_parser *parser;
 
     char client_id[MW_NAME_MAX + 32];
@@ -261,21 +269,81 @@ static void take_score(struct mw_bridge_node *node, struct mw_span value)
     }
 }
 
+static void open_scores(struct mw_bridge_node *node)
+{
+    static const char *const topics[] = {"score"};
+    char uri[4096 + 16];
+    /* A handle of its own, so that the bridge's position does not move with what is only shown. */
+    struct mw_stream_options options = {uri, node->plant->plant, NULL};
+    if (mw_plant_stream_uri(node->plant, uri, sizeof uri) == MW_OK &&
+        mw_stream_open(&node->stream, &options, NULL) == MW_OK &&
+        mw_stream_reader_open(&node->reader, node->stream, topics, 1, MW_STREAM_LATEST, NULL) !=
+            MW_OK) {
+        mw_stream_close(node->stream);
+        node->stream = NULL;
+    }
+}
+
+/* The errand. A stream that cannot be opened or read is tried again within a second; the bridge
+ * itself speaks of it. */
+static void read_scores(void *context)
+{
+    struct mw_bridge_node *node = context;
+    node->n_records = 0;
+    if (node->reader == NULL) {
+        open_scores(node);
+    }
+    if (node->reader != NULL) {
+        mw_stream_reader_drain(node->reader);
+        if (mw_stream_poll(node->reader, node->records, BATCH, &node->n_records, NULL) != MW_OK) {
+            node->n_records = 0;
+        }
+    }
+}
+
+static void begin_reading(struct mw_bridge_node *node)
+{
+    if (!node->reading) {
+        node->reading = true;
+        node->due = false;
+        mw_errand_start(node->errand, read_scores, node);
+    }
+}
+
 static void on_stream(void *context, uint32_t events)
 {
     struct mw_bridge_node *node = context;
-    struct mw_stream_record records[BATCH];
-    size_t n = 0;
     (void)events;
-    mw_stream_reader_drain(node->reader);
-    do {
-        if (mw_stream_poll(node->reader, records, BATCH, &n, NULL) != MW_OK) {
-            return; /* the bridge itself speaks of a stream that cannot be read */
-        }
-        for (size_t i = 0; i < n; i++) {
-            take_score(node, records[i].value);
-        }
-    } while (n == BATCH);
+    if (node->reading) {
+        mw_stream_reader_drain(node->reader); /* else the loop would not rest */
+        node->due = true;
+    }
+    begin_reading(node);
+}
+
+static void end_reading(struct mw_bridge_node *node)
+{
+    node->reading = false;
+    for (size_t i = 0; i < node->n_records; i++) {
+        take_score(node, node->records[i].value);
+    }
+    int fd = node->reader == NULL || node->watched ? -1 : mw_stream_reader_fd(node->reader);
+    if (fd >= 0) {
+        node->watched =
+            mw_loop_add_fd(node->loop, fd, EPOLLIN, on_stream, node, NULL, NULL) == MW_OK;
+    }
+    if (node->due || node->n_records == BATCH) {
+        begin_reading(node);
+    }
+}
+
+static void on_errand(void *context, uint32_t events)
+{
+    struct mw_bridge_node *node = context;
+    (void)events;
+    if (node->reading && mw_errand_wait(node->errand, 0)) {
+        end_reading(node);
+    }
 }
 
 static void on_second(void *context)
@@ -292,32 +360,30 @@ static void on_second(void *context)
             return;
         }
     }
-    on_stream(node, 0);
+    begin_reading(node);
 }
 
 /* ---- beginning and end ---- */
 
-static mw_err open_scores(struct mw_bridge_node *node, struct mw_error *error)
+static mw_err follow_scores(struct mw_bridge_node *node, struct mw_error *error)
 {
-    static const char *const topics[] = {"score"};
-    char uri[4096 + 16];
     size_t bytes = mw_wire_parser_size(TOKENS);
     node->memory = malloc(bytes);
     if (node->memory == NULL || mw_wire_parser_init(node->memory, bytes, &node->parser) != MW_OK) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
     }
-    if (mw_plant_stream_uri(node->plant, uri, sizeof uri) != MW_OK) {
-        return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
-    }
-    /* A handle of its own, so that the bridge's position does not move with what is only shown. */
-    struct mw_stream_options options = {uri, node->plant->plant, NULL};
-    mw_err err = mw_stream_open(&node->stream, &options, error);
+    mw_err err = mw_errand_new(&node->errand, error);
     if (err == MW_OK) {
-        err =
-            mw_stream_reader_open(&node->reader, node->stream, topics, 1, MW_STREAM_LATEST, error);
+        err = mw_loop_add_fd(node->loop, mw_errand_fd(node->errand), EPOLLIN, on_errand, node, NULL,
+                             error);
     }
-    int fd = err == MW_OK ? mw_stream_reader_fd(node->reader) : -1;
-    return fd >= 0 ? mw_loop_add_fd(node->loop, fd, EPOLLIN, on_stream, node, NULL, error) : err;
+    if (err == MW_OK) {
+        begin_reading(node);
+        if (mw_errand_wait(node->errand, MW_SECOND)) { /* so that what comes now is seen */
+            end_reading(node);
+        }
+    }
+    return err;
 }
 
 static mw_err start(struct mw_bridge_node *node, struct mw_stream *stream, struct mw_error *error)
@@ -335,11 +401,18 @@ static mw_err start(struct mw_bridge_node *node, struct mw_stream *stream, struc
         mw_number_parse_u64(old, &node->bd_seq) != MW_OK) {
         node->bd_seq = MW_SPARKPLUG_SEQ_END - 1; /* so that the first is 0 */
     }
-    mw_err err = open_scores(node, error);
+    mw_err err = follow_scores(node, error);
     if (err == MW_OK) {
         err = mw_loop_add_timer(node->loop, MW_SECOND, MW_SECOND, on_second, node, NULL, error);
     }
     return err == MW_OK ? connect_node(node, error) : err;
+}
+
+mw_err mw_bridge_node_remember(const struct mw_bridge_node *node, struct mw_bridge_round *round)
+{
+    char number[MW_NUMBER_TEXT];
+    struct mw_span text = {number, mw_number_print_u64(number, node->bd_seq)};
+    return mw_bridge_round_add(round, "sparkplug", true, mw_span_of("bd_seq"), text);
 }
 
 mw_err mw_bridge_node_new(struct mw_bridge_node **node, const struct mw_plant *plant,
@@ -377,6 +450,7 @@ void mw_bridge_node_free(struct mw_bridge_node *node)
         (void)mw_mqtt_publish(node->mqtt, topic, (struct mw_span){node->payload, length}, 1, false);
     }
     mw_mqtt_free(node->mqtt);
+    mw_errand_free(node->errand);
     mw_stream_reader_close(node->reader);
     mw_stream_close(node->stream);
     mw_table_clear(&node->machines, free);

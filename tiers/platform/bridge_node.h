@@ -18,12 +18,15 @@
 struct mw_stream;
 struct mw_bridge_node;
 
-/* Connects in the background and follows the scores from now on. Borrows all; bdSeq is read from
- * `stream` and goes into the intake's round. */
+/* Connects in the background and follows the scores from now on, on a thread of its own, so that
+ * nothing waits for the stream. Borrows all; bdSeq is read from `stream`, only here, and goes into
+ * the intake's round. */
 mw_err mw_bridge_node_new(struct mw_bridge_node **node, const struct mw_plant *plant,
                           struct mw_loop *loop, const struct mw_broker_address *address,
                           struct mw_bridge_intake *intake, struct mw_stream *stream,
                           struct mw_error *error);
+/* Adds bdSeq to a round, as it is in the stream. MEMORY. */
+mw_err mw_bridge_node_remember(const struct mw_bridge_node *node, struct mw_bridge_round *round);
 /* Says NDEATH and disconnects. NULL allowed. */
 void mw_bridge_node_free(struct mw_bridge_node *node);
 

@@ -282,6 +282,18 @@ mw_err mw_bridge_outgoing_warm(struct mw_bridge_outgoing *outgoing, struct mw_er
     return err;
 }
 
+mw_err mw_bridge_outgoing_remember(const struct mw_bridge_outgoing *outgoing,
+                                   struct mw_bridge_round *round)
+{
+    const struct command *command;
+    size_t at = 0;
+    mw_err err = MW_OK;
+    while (err == MW_OK && (command = mw_table_next(&outgoing->pending, &at)) != NULL) {
+        err = mw_bridge_round_add(round, "pending", true, command->key.name, json_of(command));
+    }
+    return err;
+}
+
 /* ---- hooks, making and ending ---- */
 
 static void on_wanted(void *context, struct mw_bridge_device *device, struct mw_span digest,
@@ -297,8 +309,9 @@ static void on_reported(void *context, struct mw_bridge_device *device)
 }
 
 mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_bridge_intake *intake,
-                               struct mw_stream *stream, struct mw_bridge_sender sender,
-                               const char *artifacts, struct mw_error *error)
+                               struct mw_stream *stream, struct mw_stream *known,
+                               struct mw_bridge_sender sender, const char *artifacts,
+                               struct mw_error *error)
 {
     static const char *const topics[] = {"command", "update", "baseline"};
     *outgoing = (struct mw_bridge_outgoing){.intake = intake, .sender = sender, .stream = stream};
@@ -313,8 +326,8 @@ mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_br
         return mw_error_set(error, err, "parser: %s", mw_err_text(err));
     }
     intake->hooks = (struct mw_bridge_hooks){on_answered, on_wanted, on_reported, outgoing};
-    err = mw_stream_visit(stream, NULL, "pending", load_command, outgoing, error);
-    if (err == MW_OK) {
+    err = mw_stream_visit(known, NULL, "pending", load_command, outgoing, error);
+    if (err == MW_OK && stream != NULL) {
         err =
             mw_stream_reader_open(&outgoing->reader, stream, topics, 3, MW_STREAM_EARLIEST, error);
     }

@@ -54,11 +54,16 @@ struct mw_bridge_outgoing {
     uint64_t commands, answered, expired, updates, parts;
 };
 
-/* Opens the reader and loads what is pending. Takes nothing; `artifacts` is the folder of the
- * store. Sets the intake's hooks. */
+/* Opens the reader and loads what is pending from `known`, which is `stream` unless that is NULL:
+ * then there is no reader before mw_bridge_outgoing_attach. Takes nothing; `artifacts` is the
+ * folder of the store. Sets the intake's hooks. */
 mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_bridge_intake *intake,
-                               struct mw_stream *stream, struct mw_bridge_sender sender,
-                               const char *artifacts, struct mw_error *error);
+                               struct mw_stream *stream, struct mw_stream *known,
+                               struct mw_bridge_sender sender, const char *artifacts,
+                               struct mw_error *error);
+/* Adds the commands that are pending to a round, as they are in the stream. MEMORY. */
+mw_err mw_bridge_outgoing_remember(const struct mw_bridge_outgoing *outgoing,
+                                   struct mw_bridge_round *round);
 void mw_bridge_outgoing_clear(struct mw_bridge_outgoing *outgoing);
 
 /* Reads what is new in the stream: sends commands at once, notes desired states. What has to be

@@ -1,10 +1,13 @@
 #include "tiers/platform/bridge_condense.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum { BATCH = 256 };
 
@@ -168,6 +171,26 @@ static mw_err read_tried(struct mw_bridge_spool *spool, struct mw_bridge_round *
     return err;
 }
 
+static mw_err find_known(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    struct mw_buffer text = {0};
+    struct mw_bridge_mark mark;
+    if (!mw_file_exists(spool->known_path)) {
+        return MW_OK;
+    }
+    mw_err err = mw_file_read(spool->known_path, 96, &text, error);
+    if (err == MW_OK &&
+        mw_bridge_mark_read(&mark, (struct mw_span){text.data, text.size}) != MW_OK) {
+        err = mw_error_set(error, MW_ERR_CORRUPT, "%s cannot be read", spool->known_path);
+    }
+    if (err == MW_OK && strcmp(mark.spool, spool->mark.spool) == 0) {
+        spool->known = true;
+        spool->mark = mark;
+    }
+    mw_buffer_free(&text);
+    return err;
+}
+
 static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *error)
 {
     struct mw_span value;
@@ -198,9 +221,11 @@ mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, c
     *spool = (struct mw_bridge_spool){.limit = limit};
     *number = 0;
     snprintf(uri, sizeof uri, "sqlite:%s", folder);
+    snprintf(spool->known_path, sizeof spool->known_path, "%s/%s.known", folder, writer);
     struct mw_stream_options options = {uri, plant, writer};
     mw_err err = mw_stream_open(&spool->stream, &options, error);
     err = err == MW_OK ? find_identity(spool, error) : err;
+    err = err == MW_OK ? find_known(spool, error) : err;
     if (err == MW_OK) {
         err = mw_stream_reader_open(&spool->reader, spool->stream, &kinds[0], 1, MW_STREAM_EARLIEST,
                                     error);
@@ -255,8 +280,9 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
     size_t n = 0;
     mw_err err;
     if (strcmp(mark->spool, spool->mark.spool) == 0) {
+        bool gone = spool->known && mark->drained == spool->mark.drained;
         spool->mark = *mark;
-        spool->trim = mark->drained;
+        spool->trim = gone ? 0 : mark->drained;
     }
     err = mw_bridge_spool_trim(spool, error);
     do {
@@ -279,6 +305,37 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
 
 /* ---- keeping ---- */
 
+static bool trims(const struct mw_bridge_spool *spool)
+{
+    return spool->tried_over || spool->trim > 0;
+}
+
+mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    if (!spool->known) {
+        return MW_OK;
+    }
+    char folder[sizeof spool->known_path];
+    memcpy(folder, spool->known_path, sizeof folder);
+    *strrchr(folder, '/') = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && (unlink(spool->known_path) == 0 || errno == ENOENT) && fsync(fd) == 0;
+    mw_err err =
+        done ? MW_OK : mw_error_errno(error, MW_ERR_IO, "%s cannot be removed", spool->known_path);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    spool->known = !done;
+    return err;
+}
+
+/* What goes into Kafka takes its positions along, so what is left here is no longer all. */
+static mw_err begin_trims(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    mw_err err = trims(spool) ? mw_bridge_spool_disown(spool, error) : MW_OK;
+    return err == MW_OK ? mw_stream_begin(spool->stream, error) : err;
+}
+
 static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
 {
     mw_err err = MW_OK;
@@ -291,18 +348,65 @@ static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
     return err;
 }
 
+/* They were committed. */
+static void end_trims(struct mw_bridge_spool *spool)
+{
+    spool->tried_over = false;
+    spool->trim = 0;
+}
+
 mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error)
 {
-    if (!spool->tried_over && spool->trim == 0) {
+    if (!trims(spool)) {
         return MW_OK;
     }
-    mw_err err = mw_stream_begin(spool->stream, error);
+    mw_err err = begin_trims(spool, error);
     err = err == MW_OK ? write_trims(spool, error) : err;
     err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
     if (err == MW_OK) {
-        spool->tried_over = false;
-        spool->trim = 0;
+        end_trims(spool);
     }
+    return err;
+}
+
+static bool erase_key(void *context, struct mw_span key, struct mw_span value)
+{
+    struct mw_bridge_round *gone = context;
+    (void)value;
+    return mw_bridge_round_add(gone, "pending", true, key, (struct mw_span){key.data, 0}) == MW_OK;
+}
+
+static mw_err put_all(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                      struct mw_error *error)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < round->n_items && err == MW_OK; i++) {
+        err = mw_stream_put(spool->stream, round->item[i].topic, mw_bridge_item_key(round, i),
+                            mw_bridge_item_value(round, i), error);
+    }
+    return err;
+}
+
+mw_err mw_bridge_spool_remember(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                                struct mw_error *error)
+{
+    char mark[96];
+    struct mw_bridge_round gone = {0}; /* commands that were answered since the last time */
+    mw_bridge_mark_print(&spool->mark, mark);
+    mw_err err = mw_stream_visit(spool->stream, NULL, "pending", erase_key, &gone, error);
+    err = err == MW_OK ? begin_trims(spool, error) : err;
+    err = err == MW_OK ? write_trims(spool, error) : err;
+    err = err == MW_OK ? put_all(spool, &gone, error) : err;
+    err = err == MW_OK ? put_all(spool, round, error) : err;
+    err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
+    mw_bridge_round_free(&gone);
+    if (err != MW_OK) {
+        mw_stream_rollback(spool->stream);
+        return err;
+    }
+    end_trims(spool);
+    err = mw_file_write(spool->known_path, mark, strlen(mark), 0600, error);
+    spool->known = err == MW_OK;
     return err;
 }
 
@@ -347,6 +451,10 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
         err = mw_stream_append(spool->stream, kinds[item->direct ? 1 : 0],
                                (struct mw_span){key.data, key.size}, mw_bridge_item_value(round, i),
                                error);
+        if (err == MW_OK && item->put && spool->known) {
+            err = mw_stream_put(spool->stream, item->topic, mw_bridge_item_key(round, i),
+                                mw_bridge_item_value(round, i), error);
+        }
     }
     mw_buffer_free(&key);
     return err;
@@ -366,7 +474,7 @@ mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridg
                             "stream.spool allows %" PRId64,
                             spool->bytes, spool->limit);
     }
-    mw_err err = mw_stream_begin(spool->stream, error);
+    mw_err err = begin_trims(spool, error);
     err = err == MW_OK ? write_items(spool, round, tried, error) : err;
     err = err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
     if (err != MW_OK) {
@@ -379,8 +487,7 @@ mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridg
         }
     }
     spool->bytes += bytes;
-    spool->tried_over = false;
-    spool->trim = 0;
+    end_trims(spool);
     return MW_OK;
 }
 
@@ -422,4 +529,19 @@ mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct
     spool->piece_items = 0;
     spool->piece_bytes = spool->piece_end = 0;
     return any && !stored ? mw_stream_reader_rewind(spool->reader, error) : MW_OK;
+}
+
+mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
+                            struct mw_bridge_round *round, struct mw_error *error)
+{
+    mw_err err = mw_bridge_spool_settle(spool, false, error);
+    while (err == MW_OK && spool->mark.drained < drained) {
+        mw_bridge_round_clear(round);
+        err = mw_bridge_spool_fetch(spool, round, 1, error);
+        if (err != MW_OK || spool->piece_items == 0) {
+            break;
+        }
+        err = mw_bridge_spool_settle(spool, true, error);
+    }
+    return err;
 }

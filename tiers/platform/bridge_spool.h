@@ -8,6 +8,10 @@
  *   tried             the same, of the one transaction of which nobody knows what became; its place
  *                     is before all of `item`
  *   spool (compacted) `identity`, drawn when the file was made; `tried`, that transaction's number
+ *   position, held .. (compacted) all that the bridge would read from Kafka, while it is known
+ *
+ * The file `known` beside it is there while that is so, and has the mark that was known. Its
+ * removal needs no room on a full disk.
  *
  * Kafka's side of it is the compacted topic `spool`, key `mark`, in each transaction of the bridge:
  *
@@ -33,6 +37,7 @@ struct mw_bridge_mark {
 
 struct mw_bridge_spool {
     struct mw_stream *stream;
+    char known_path[4096 + 8];
     struct mw_stream_reader *reader; /* of `item` */
     struct mw_bridge_mark mark;      /* what Kafka has, as far as known; spool is our identity */
     int64_t limit, bytes;            /* most that may wait, what waits: keys and values */
@@ -40,6 +45,7 @@ struct mw_bridge_spool {
     struct mw_bridge_condense *condense; /* owned; NULL before the limit was reached */
     uint64_t spooled, drained;           /* items, counted from the opening; drained: or given up */
     struct mw_table keys;                /* struct waiting (bridge_spool.c), owned */
+    bool known;                          /* the compacted values here are the newest there are */
     bool tried_over;                     /* the topic `tried` can be emptied */
     int64_t trim;                        /* the offset before which `item` can be; 0: nothing */
 
@@ -52,8 +58,8 @@ struct mw_bridge_spool {
 };
 
 /* Opens the file in `folder`, made when it is missing and named as the bridge that writes it; a
- * `limit` below 0 is none. `tried` gets what
- * may be in Kafka or not, *number its transaction, 0 when there is none. Errors: those of
+ * `limit` below 0 is none. `tried` gets what may be in Kafka or not, *number its transaction, 0
+ * when there is none. A spool that is `known` has the mark that was known. Errors: those of
  * mw_stream_open, CORRUPT. */
 mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
                             const char *writer, int64_t limit, struct mw_bridge_round *tried,
@@ -90,6 +96,16 @@ mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_rou
 mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct mw_error *error);
 /* Removes what Kafka has. Left undone it is done with the next keeping. */
 mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *error);
+
+/* Puts the compacted values of a round, which has to be all that there are, beside the items; each
+ * keeping adds its own. So a bridge that starts without Kafka can go on from here, until _disown is
+ * called: before each transaction in Kafka. Trimming disowns too. */
+mw_err mw_bridge_spool_remember(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
+                                struct mw_error *error);
+mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error);
+/* Passes over items up to where Kafka has them, after all; `round` is scratch. */
+mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
+                            struct mw_bridge_round *round, struct mw_error *error);
 
 /* For bridge_condense.c. */
 #define MW_BRIDGE_ITEM "item"
