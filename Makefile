@@ -14,7 +14,7 @@ KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \
-	check-node check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+	check-node check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -87,6 +87,11 @@ image: build
 check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/peers.sh $(BUILD) gateways
+
+# The exported pipeline under Hera's models of Argo's objects, from PyPI.
+check-argo: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/peers.sh $(BUILD) argo
 
 # `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
 check-node: build
