@@ -4,7 +4,7 @@ BUILD := build/$(PRESET)
 
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
-	libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
+	libnghttp2-dev libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
 CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
@@ -13,8 +13,8 @@ IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
 KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
-.PHONY: demo check bench build image check-models check-kafka check-kubernetes check-sparkplug check-gateways \
-	check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+.PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \
+	check-node check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -88,6 +88,16 @@ check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/peers.sh $(BUILD) gateways
 
+# The exported pipeline under Hera's models of Argo's objects, from PyPI.
+check-argo: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/peers.sh $(BUILD) argo
+
+# `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
+check-node: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/node/check.sh $(BUILD)
+
 bench:
 	$(call install,$(BENCH_PACKAGES))
 	@cmake --preset $(PRESET) >/dev/null
@@ -98,11 +108,20 @@ man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1
 	@echo $(BUILD)/millwright.1
 
+# Also whole plants, every process of them emulated.
+ARM64_LOOP := ^loop/(up|input|layout|tls)$$|^image/
 arm64:
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
 	@cmake --build --preset arm64
-	@sh tests/run.sh build/arm64 -R '^(core|fuzz)/'
+	@sh tests/emulated.sh sh tests/run.sh build/arm64 -R '^(core|lib|tiers|fuzz)/|$(ARM64_LOOP)'
+
+# The image for both architectures.
+image-arm64: image
+	@sh cmake/install-arm64.sh
+	@cmake --preset arm64 >/dev/null
+	@cmake --build --preset arm64 --target millwright
+	@python3 -B deploy/image/make.py $(BUILD)/millwright.tar $(IMAGE) $(BUILD)/millwright build/arm64/millwright
 
 cortex-m:
 	$(call install,cmake ninja-build gcc-arm-none-eabi libnewlib-arm-none-eabi libjsmn-dev dpkg-dev)

@@ -111,6 +111,7 @@ class Run:
     def drain(self, subject, count):
         """What the broker has kept while the subject was away."""
         self.boot += 1
+        subject.boot = self.boot
         subject.stop()
         self.publish(count)
         if subject.topic is None:
@@ -126,6 +127,7 @@ class Run:
 
     def delay(self, subject, rate):
         self.boot += 1
+        subject.boot = self.boot
         count = int(rate * PAUSE)
         if subject.topic is None:
             subject.stop()
@@ -134,9 +136,9 @@ class Run:
             self.publish(count, rate=rate)
             seen = subject.result()
         else:
-            with self.sink(subject.topic, "count", self.boot, count, 1, DEVICES, PATIENCE) as sink:
+            with self.sink(subject.topic, "follow", self.boot, count, 1, DEVICES, PATIENCE) as sink:
                 sink.stdout.readline()
-                time.sleep(1)  # until it has read what was there before
+                time.sleep(1)  # until it knows where the end is
                 self.publish(count, rate=rate)
                 seen = json.loads(sink.stdout.readline())
         return {"rate": rate, "p50": seen["p50_ms"], "p99": seen["p99_ms"]}
@@ -151,7 +153,7 @@ class Run:
         return {"lost": seen["lost"], "doubled": seen["doubled"], "disordered": seen["disordered"]}
 
     def measure(self, subject):
-        subject.count = RECORDS
+        subject.count, subject.boot = RECORDS, self.boot + 1
         subject.start()
         result = self.live(subject, RECORDS)
         result["memory"] = memory_of(subject.process)
@@ -214,9 +216,11 @@ def measure(bench):
             try:
                 result = run.measure(subject)
                 rows.append(row_of(kind.name, result))
+                print(f"{kind.name}: {result}", file=sys.stderr, flush=True)
                 if kind is Millwright:
                     rows.append(row_of("    64 records a message", run.live(subject, 640000, 64)))
                     extra.append(run.spool(subject))
+                    print(f"    {extra}", file=sys.stderr, flush=True)
             except (Failed, OSError, ValueError, KeyError) as error:
                 print(f"{kind.name}: {error}")
             finally:

@@ -4,13 +4,14 @@
  *   bench_kafka_sink BROKERS TOPIC end                     where its partitions end, summed
  *   bench_kafka_sink BROKERS TOPIC until SUM SECONDS       waits until that is SUM
  *   bench_kafka_sink BROKERS TOPIC count BOOT COUNT BATCH DEVICES SECONDS
+ *   bench_kafka_sink BROKERS TOPIC follow BOOT COUNT BATCH DEVICES SECONDS
  *
- * The last reads everything that is committed until it has seen the COUNT records of BOOT that
- * bench_kafka_load publishes for DEVICES, or nothing has come for SECONDS; then a second more for
- * doubles. The load's numbers tell what is there, lost, doubled or out of order. Prints JSON: the
- * times at which Kafka appended the first and the last (Unix seconds, of LogAppendTime), and how
- * long after their own time the records were seen here, which means something if this runs
- * beside the load. */
+ * The last two read everything that is committed, or only what comes from now on, until they have
+ * seen the COUNT records of BOOT that bench_kafka_load publishes for DEVICES, or nothing has come
+ * for SECONDS; then a second more for doubles. The load's numbers tell what is there, lost, doubled
+ * or out of order. Prints JSON: the times at which Kafka appended the first and the last (Unix
+ * seconds, of LogAppendTime), and how long after their own time the records were seen here, which
+ * means something if this runs beside the load. */
 #include "bench/clock.h"
 
 #include <librdkafka/rdkafka.h>
@@ -151,14 +152,13 @@ static int compare(const void *a, const void *b)
 }
 
 static void count_all(rd_kafka_t *consumer, const char *topic, int partitions, struct count *count,
-                      double patience, size_t batch)
+                      double patience, size_t batch, int64_t from)
 {
     static rd_kafka_message_t *messages[4096];
     rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer, topic, NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer);
     for (int i = 0; i < partitions; i++) {
-        check(rd_kafka_consume_start_queue(handle, i, RD_KAFKA_OFFSET_BEGINNING, queue) == 0,
-              "consume");
+        check(rd_kafka_consume_start_queue(handle, i, from, queue) == 0, "consume");
     }
     puts("ready");
     (void)fflush(stdout);
@@ -196,7 +196,9 @@ int main(int argc, char **argv)
         }
         printf("{\"end\":%lld}\n", (long long)end_of(consumer, argv[2], partitions));
     } else {
-        check(argc == 9 && strcmp(argv[3], "count") == 0, "count BOOT COUNT BATCH DEVICES SECONDS");
+        bool follow = strcmp(argv[3], "follow") == 0;
+        check(argc == 9 && (follow || strcmp(argv[3], "count") == 0),
+              "count BOOT COUNT BATCH DEVICES SECONDS");
         struct count count = {.boot = strtol(argv[4], NULL, 10),
                               .count = strtoul(argv[5], NULL, 10),
                               .devices = strtoul(argv[7], NULL, 10)};
@@ -205,7 +207,8 @@ int main(int argc, char **argv)
         count.delay_ms = calloc(count.count, sizeof *count.delay_ms);
         check(count.times && count.last && count.delay_ms, "out of memory");
         count_all(consumer, argv[2], partitions, &count, strtod(argv[8], NULL),
-                  strtoul(argv[6], NULL, 10));
+                  strtoul(argv[6], NULL, 10),
+                  follow ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING);
         size_t n = count.seen < count.count ? count.seen : count.count;
         qsort(count.delay_ms, n, sizeof *count.delay_ms, compare);
         printf(

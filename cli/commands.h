@@ -26,6 +26,8 @@
     X(model_pull)      \
     X(pipeline_run)    \
     X(pipeline_show)   \
+    X(pipeline_export) \
+    X(pipeline_step)   \
     X(extract)         \
     X(quantize)        \
     X(validate)        \
@@ -37,7 +39,10 @@
     X(watch)           \
     X(learn)           \
     X(serve)           \
-    X(thing)
+    X(thing)           \
+    X(node)            \
+    X(operate)         \
+    X(prepare)
 
 #define MW_COMMAND_DECLARE(name) extern const struct mw_subcommand mw_command_##name;
 MW_COMMANDS(MW_COMMAND_DECLARE)

@@ -323,22 +323,12 @@ static mw_err start_broker(struct up *up, struct mw_error *error)
     return mw_supervisor_add(up->supervisor, &spec, error);
 }
 
-/* The data folder's lock, store, keys and first metadata. */
-static mw_err prepare_data(struct up *up, struct mw_error *error)
+mw_err mw_up_prepare(const struct mw_plant *plant, struct mw_error *error)
 {
     char path[PATH_MAX], keys[PATH_MAX], uri[PATH_MAX + 4];
-    mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
+    mw_err err = mw_plant_path(plant, "keys", NULL, keys, sizeof keys, error);
     if (err == MW_OK) {
-        err = mw_process_lock(path, &up->lock, error);
-        if (err == MW_ERR_BUSY) {
-            err = mw_error_wrap(error, "another 'millwright up' runs on this data folder");
-        }
-    }
-    if (err == MW_OK) {
-        err = mw_plant_path(&up->plant, "keys", NULL, keys, sizeof keys, error);
-    }
-    if (err == MW_OK) {
-        err = mw_plant_path(&up->plant, "artifacts", NULL, path, sizeof path, error);
+        err = mw_plant_path(plant, "artifacts", NULL, path, sizeof path, error);
     }
     if (err != MW_OK) {
         return err;
@@ -351,6 +341,20 @@ static mw_err prepare_data(struct up *up, struct mw_error *error)
         mw_store_close(store);
     }
     return err;
+}
+
+/* The data folder's lock, store, keys and first metadata. */
+static mw_err prepare_data(struct up *up, struct mw_error *error)
+{
+    char path[PATH_MAX];
+    mw_err err = mw_plant_path(&up->plant, "run", "lock", path, sizeof path, error);
+    if (err == MW_OK) {
+        err = mw_process_lock(path, &up->lock, error);
+        if (err == MW_ERR_BUSY) {
+            err = mw_error_wrap(error, "another 'millwright up' runs on this data folder");
+        }
+    }
+    return err == MW_OK ? mw_up_prepare(&up->plant, error) : err;
 }
 
 static mw_err run(struct up *up, struct mw_error *error)

@@ -18,4 +18,8 @@ struct mw_up_options {
  * all are. SIGHUP reads plant.yaml again. Errors: BUSY when the data folder is in use. */
 mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error);
 
+/* Makes the store, its keys and its first signed metadata in the data folder; what is there already
+ * stays. Not two at a time. */
+mw_err mw_up_prepare(const struct mw_plant *plant, struct mw_error *error);
+
 #endif

@@ -10,10 +10,12 @@ if ! dpkg --print-foreign-architectures | grep -qx arm64; then
         dpkg --add-architecture arm64
     fi
 fi
+# The last ones are what the image has besides: loaded at run time, and mosquitto's own.
 libraries=
 for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev \
-    libkissfft-dev libnanopb-dev liblbfgs-dev libcmocka-dev; do
+    libkissfft-dev libnghttp2-dev libnanopb-dev liblbfgs-dev libcmocka-dev \
+    libmodbus5 libiio0 libcjson1 libdlt2 libsystemd0 libwebsockets17 libwrap0; do
     libraries="$libraries $package:arm64"
 done
 exec sh "$here/install.sh" cmake ninja-build pkg-config gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-    libjsmn-dev libmodbus-dev libiio-dev qemu-user-static $libraries
+    libjsmn-dev libmodbus-dev libiio-dev qemu-user-static util-linux binutils ca-certificates $libraries

@@ -5,8 +5,12 @@ missing=
 native=$(dpkg --print-architecture)
 for package in "$@"; do
     # One line an architecture, where a foreign one has been added.
+    case $package in
+    *:*) architecture=${package##*:} ;;
+    *) architecture=$native ;;
+    esac
     dpkg-query -W -f '${db:Status-Status} ${Architecture}\n' "$package" 2>/dev/null |
-        grep -qxE "installed ($native|all)" || missing="$missing $package"
+        grep -qxE "installed ($architecture|all)" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 echo "Installing Debian packages:$missing"

@@ -1,7 +1,7 @@
 # The system libraries, each from a Debian 12 package (the list is in Makefile).
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-foreach(library cmocka sqlite3 jansson yaml-0.1 libmicrohttpd libcurl libcrypto libssl kissfft-float)
+foreach(library cmocka sqlite3 jansson yaml-0.1 libmicrohttpd libcurl libnghttp2 libcrypto libssl kissfft-float)
     string(REGEX REPLACE "[^a-z0-9]" "_" target ${library})
     if(library MATCHES "^lib(crypto|ssl)$")
         pkg_check_modules(${target} REQUIRED IMPORTED_TARGET ${library}>=3.0)

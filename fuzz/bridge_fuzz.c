@@ -4,7 +4,9 @@
 #include "lib/base/log.h"
 #include "tiers/platform/bridge_foreign.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +44,33 @@ static bool prepare(void)
            mw_topic_maps_add(&plant.topics, "a", "uns/{device}/{feature...}", NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "b", "flat", NULL) == MW_OK &&
            mw_bridge_foreign_init(&foreign, &plant, &intake, sender, NULL) == MW_OK;
+}
+
+static void pass_on(void *context, const char *topic, struct mw_span payload)
+{
+    (void)context;
+    if (strncmp(topic, "mw/p/", 5) != 0 || strstr(topic, "/0") == NULL || payload.size == 0) {
+        abort();
+    }
+}
+
+/* The same message at the second of two bridges, which has none of the devices: from the shared
+ * subscription, and as if another one had handed it on. */
+static void give_to_other(struct mw_span topic, struct mw_span payload)
+{
+    char handed[64];
+    snprintf(handed, sizeof handed, "%.*s/1", (int)topic.size, topic.data);
+    intake.shares = 2;
+    intake.share = 1;
+    intake.pass.send = pass_on;
+    if (mw_bridge_intake_take(&intake, topic, payload, 1, 1) != MW_OK ||
+        mw_bridge_intake_take(&intake, mw_span_of(handed), payload, 1, 1) != MW_OK ||
+        mw_bridge_intake_seal(&intake) != MW_OK) {
+        abort();
+    }
+    mw_bridge_intake_stored(&intake, on_ack, NULL);
+    intake.shares = 1;
+    intake.share = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -90,6 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         mw_bridge_intake_stored(&intake, on_ack, NULL);
         intake.duplicate = true;
+    }
+    if (strncmp(topic.data, "mw/", 3) == 0) {
+        give_to_other(topic, payload);
     }
     mw_bridge_holder_clear(&foreign.holder);
     foreign.holder.intake = &intake;

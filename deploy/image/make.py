@@ -115,7 +115,8 @@ class Root:
 def unpacked(package, architecture):
     """The files of a Debian package of another architecture, fetched once a run."""
     folder = tempfile.mkdtemp(prefix="mw-package-", dir=SCRATCH.name)
-    subprocess.run(["apt-get", "download", "-q", f"{package}:{architecture}"], cwd=folder,
+    subprocess.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root",
+                    f"{package}:{architecture}"], cwd=folder,
                    check=True, stdout=subprocess.DEVNULL)
     archive, = os.listdir(folder)
     subprocess.run(["dpkg-deb", "-x", archive, "."], cwd=folder, check=True)

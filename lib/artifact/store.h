@@ -38,7 +38,8 @@ bool mw_digest_valid(struct mw_span digest);
  * and neither is called with the store's lock held. What `bring` appends is checked against the
  * digest by the store; NOT_FOUND when there is no such blob. `renew` brings the signed metadata
  * (mw_trust_import); it is asked when mw_trust_verify would refuse. `give` sends manifest, parts
- * and metadata, and then moves the tag: when it fails, the tag in the store stays. */
+ * and metadata, and then moves the tag: when it fails, the tag in the store stays. Without a tag it
+ * sends the metadata alone. */
 struct mw_store_source {
     void *context;
     mw_err (*bring)(void *context, const char *digest, struct mw_buffer *out,

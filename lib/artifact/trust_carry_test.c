@@ -151,8 +151,9 @@ static mw_err take(void *context, struct mw_store *store, const char *tag, const
     struct far *far = context;
     (void)store;
     far->given++;
-    return strcmp(tag, "refused") == 0 ? mw_error_set(error, MW_ERR_NET, "away: %s", digest)
-                                       : MW_OK;
+    return tag != NULL && strcmp(tag, "refused") == 0
+               ? mw_error_set(error, MW_ERR_NET, "away: %s", digest)
+               : MW_OK;
 }
 
 static void test_a_store_brings_what_it_lacks(void **state)

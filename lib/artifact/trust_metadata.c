@@ -103,7 +103,8 @@ static bool expires_soon(const json_t *document)
            end < mw_clock_utc() + RENEW_BEFORE;
 }
 
-static mw_err renew(struct mw_store *store, const char *keys_folder, struct mw_error *error)
+static mw_err renew(struct mw_store *store, const char *keys_folder, bool *made,
+                    struct mw_error *error)
 {
     struct mw_trust_chain chain;
     mw_err err = mw_trust_chain_load(store, -1, &chain, error);
@@ -114,6 +115,7 @@ static mw_err renew(struct mw_store *store, const char *keys_folder, struct mw_e
         expires_soon(chain.timestamp)) {
         json_t *targets = json_object_get(mw_trust_signed(chain.targets), "targets");
         err = publish_next(store, keys_folder, &chain, json_incref(targets), NULL, error);
+        *made = err == MW_OK;
     }
     mw_trust_chain_clear(&chain);
     return err;
@@ -155,6 +157,8 @@ static mw_err bring_first(struct mw_store *store, const char *timestamp, struct 
 mw_err mw_trust_init(struct mw_store *store, const char *keys_folder, struct mw_error *error)
 {
     char root[MW_PATH_TEXT], timestamp[MW_PATH_TEXT];
+    const struct mw_store_source *source = mw_store_source();
+    bool made = false;
     int lock;
     mw_err err = mw_file_make_folder(keys_folder, error);
     if (err == MW_OK) {
@@ -176,10 +180,14 @@ mw_err mw_trust_init(struct mw_store *store, const char *keys_folder, struct mw_
         err = mw_trust_make_root(store, keys_folder, error);
     }
     if (err == MW_OK) {
-        err = mw_file_exists(timestamp) ? renew(store, keys_folder, error)
-                                        : publish_first(store, keys_folder, root, error);
+        made = !mw_file_exists(timestamp);
+        err = made ? publish_first(store, keys_folder, root, error)
+                   : renew(store, keys_folder, &made, error);
     }
     mw_store_unlock(lock);
+    if (err == MW_OK && made && source != NULL) {
+        err = source->give(source->context, store, NULL, NULL, error);
+    }
     return err;
 }
 

@@ -47,6 +47,17 @@ struct mw_option {
     size_t offset;        /* offsetof the value in the struct */
 };
 
+/* The units of a DURATION (in microseconds) or a SIZE (in bytes), ended by a NULL name; NULL for
+ * other types. */
+struct mw_option_unit {
+    const char *name;
+    double size;
+};
+const struct mw_option_unit *mw_options_units(enum mw_option_type type);
+
+/* What a value has to be, "a whole number from 0 to 65535", into text. */
+void mw_options_expected(const struct mw_option *option, char *text, size_t capacity);
+
 /* Sets every option of the table to its default. What the values owned is not freed: they may be
  * uninitialised memory. On an error (a mistake in the table) they are cleared. */
 mw_err mw_options_defaults(const struct mw_option *table, void *values, struct mw_error *error);

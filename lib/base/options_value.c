@@ -7,19 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct unit {
-    const char *name;
-    double size;
-};
 /* The one that is printed for a size stands first among equals; ascending. A cycle of a recording
  * that counts cycles is a minute of the plant's time (columns.time_unit). */
-static const struct unit durations[] = {
+static const struct mw_option_unit durations[] = {
     {"us", 1},       {"ms", 1e3},      {"s", 1e6},    {"m", 60e6},    {"min", 60e6},
     {"cycle", 60e6}, {"cycles", 60e6}, {"h", 3600e6}, {"d", 86400e6}, {NULL, 0}};
-static const struct unit sizes[] = {
+static const struct mw_option_unit sizes[] = {
     {"B", 1},         {"kB", 1e3}, {"KB", 1e3},         {"KiB", 1024}, {"MB", 1e6},
     {"MiB", 1048576}, {"GB", 1e9}, {"GiB", 1073741824}, {"TB", 1e12},  {"TiB", 1099511627776},
     {NULL, 0}};
+
+const struct mw_option_unit *mw_options_units(enum mw_option_type type)
+{
+    return type == MW_OPTION_DURATION ? durations : type == MW_OPTION_SIZE ? sizes : NULL;
+}
 
 static void *at(const struct mw_option *option, void *values)
 {
@@ -84,11 +85,11 @@ void mw_option_clear(const struct mw_option *option, void *values)
 
 static void print_limit(const struct mw_option *option, double limit, char text[48])
 {
-    const struct unit *units = option->type == MW_OPTION_DURATION ? durations
-                               : option->type == MW_OPTION_SIZE   ? sizes
-                                                                  : NULL;
-    const struct unit *best = NULL;
-    for (const struct unit *unit = units; unit != NULL && unit->name != NULL; unit++) {
+    const struct mw_option_unit *units = option->type == MW_OPTION_DURATION ? durations
+                                         : option->type == MW_OPTION_SIZE   ? sizes
+                                                                            : NULL;
+    const struct mw_option_unit *best = NULL;
+    for (const struct mw_option_unit *unit = units; unit != NULL && unit->name != NULL; unit++) {
         if (limit != 0 && limit >= unit->size && (best == NULL || unit->size > best->size) &&
             (best == NULL || limit / unit->size == (double)(int64_t)(limit / unit->size) ||
              units == sizes)) {
@@ -145,6 +146,11 @@ void mw_option_expected(const struct mw_option *option, char *text, size_t capac
              max);
 }
 
+void mw_options_expected(const struct mw_option *option, char *text, size_t capacity)
+{
+    mw_option_expected(option, text, capacity);
+}
+
 mw_err mw_option_refuse(const struct mw_option *option, mw_err code, const char *text,
                         struct mw_error *error)
 {
@@ -169,7 +175,8 @@ static bool in_range(const struct mw_option *option, double value)
 /* ---- scalars ---- */
 
 /* A number and a unit, as an integer count of the smallest unit. */
-static mw_err parse_quantity(const char *text, const struct unit *units, bool bare, int64_t *value)
+static mw_err parse_quantity(const char *text, const struct mw_option_unit *units, bool bare,
+                             int64_t *value)
 {
     if (strcmp(text, "off") == 0) {
         *value = -1;
@@ -181,7 +188,7 @@ static mw_err parse_quantity(const char *text, const struct unit *units, bool ba
     if (digits == 0 || mw_decimal_parse((struct mw_span){text, digits}, '.', &number) != MW_OK) {
         return MW_ERR_PARSE;
     }
-    for (const struct unit *unit = units; unit->name != NULL; unit++) {
+    for (const struct mw_option_unit *unit = units; unit->name != NULL; unit++) {
         if (strcmp(unit->name, name) == 0) {
             size = unit->size;
         }

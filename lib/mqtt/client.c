@@ -75,6 +75,10 @@ static mw_err add_watches(struct mw_mqtt *client, struct mw_error *error)
         err = mw_loop_add_timer(client->loop, -1, 0, mw_mqtt_on_soon, client, &client->soon, error);
     }
     if (err == MW_OK) {
+        err = mw_loop_add_timer(client->loop, -1, 0, mw_mqtt_on_rested, client, &client->rested,
+                                error);
+    }
+    if (err == MW_OK) {
         err = mw_loop_add_after(client->loop, mw_mqtt_on_after, client, &client->after, error);
     }
     return err == MW_OK ? mw_mqtt_look_init(client, error) : err;
@@ -194,6 +198,7 @@ void mw_mqtt_free(struct mw_mqtt *client)
     mw_mqtt_forget_addresses(client);
     mw_loop_remove(client->loop, client->timer);
     mw_loop_remove(client->loop, client->soon);
+    mw_loop_remove(client->loop, client->rested);
     mw_loop_remove(client->loop, client->after);
     mw_mqtt_look_fini(client);
     const struct mw_mqtt_options *own = &client->options;
@@ -400,4 +405,13 @@ size_t mw_mqtt_queued(const struct mw_mqtt *client)
 void mw_mqtt_flush(struct mw_mqtt *client)
 {
     mw_mqtt_write(client);
+}
+
+void mw_mqtt_rest(struct mw_mqtt *client, int64_t time)
+{
+    if (mw_mqtt_connected(client)) {
+        client->resting = true;
+        mw_mqtt_watch(client);
+        mw_loop_set_timer(client->loop, client->rested, time, 0);
+    }
 }

@@ -34,10 +34,11 @@ struct mw_mqtt_subscription {
 struct mw_mqtt {
     struct mw_mqtt_options options; /* texts are copies */
     struct mw_mqtt_urls urls;
-    const struct mw_mqtt_url *url;   /* of `urls`: the one that is tried, or spoken to */
-    size_t failed;                   /* brokers tried in vain, one after the other */
-    bool stay;                       /* the next attempt goes to this one again */
-    bool taken;                      /* another client has taken our session */
+    const struct mw_mqtt_url *url; /* of `urls`: the one that is tried, or spoken to */
+    size_t failed;                 /* brokers tried in vain, one after the other */
+    bool stay;                     /* the next attempt goes to this one again */
+    unsigned unsteady; /* connections that the broker closed soon, one after the other */
+    bool taken;        /* another client has taken our session */
     size_t logged[MW_MQTT_URLS_MAX]; /* hash of the reason that was logged last; 0: none */
 
     /* Whether the first broker is there again, while another one is spoken to. */
@@ -46,7 +47,7 @@ struct mw_mqtt {
     int look_fd;
     int64_t look_gap;
     struct mw_loop *loop;
-    struct mw_loop_watch *io, *timer, *soon, *after;
+    struct mw_loop_watch *io, *timer, *soon, *rested, *after;
 
     enum mw_mqtt_state state;
     int fd;
@@ -64,6 +65,7 @@ struct mw_mqtt {
     bool blocked;  /* the socket takes nothing until it is writable again */
     bool received; /* messages since the last on_idle */
     bool soon_set; /* `soon` is due */
+    bool resting;  /* nothing is read until `rested` is due */
     bool more;     /* the last read left something behind that no event will tell of */
     char reason[320];
 
@@ -97,7 +99,8 @@ struct mw_mqtt {
 void mw_mqtt_on_io(void *context, uint32_t events);
 void mw_mqtt_on_timer(void *context); /* reconnect, give up, keep alive */
 void mw_mqtt_on_soon(void *context);
-void mw_mqtt_on_after(void *context); /* end of a round: send, tell of room, take down */
+void mw_mqtt_on_rested(void *context); /* reads again */
+void mw_mqtt_on_after(void *context);  /* end of a round: send, tell of room, take down */
 /* Sends at the end of this round, or soon if that has passed. */
 void mw_mqtt_send_later(struct mw_mqtt *client);
 void mw_mqtt_close(struct mw_mqtt *client);            /* socket, TLS and watch */
@@ -129,6 +132,8 @@ void mw_mqtt_lose(struct mw_mqtt *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Writes as much as the socket takes. */
 void mw_mqtt_write(struct mw_mqtt *client);
+/* Has the loop tell of what the connection waits for now. */
+void mw_mqtt_watch(struct mw_mqtt *client);
 bool mw_mqtt_has_output(const struct mw_mqtt *client);
 /* Reads what is there, up to a limit, and decodes; hands each packet to mw_mqtt_receive. */
 void mw_mqtt_read(struct mw_mqtt *client);

@@ -102,6 +102,29 @@ static void test_unacknowledged_messages_come_again(void **state)
     mw_mqtt_free(thing.client);
 }
 
+static void test_rests(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct seen bridge, thing;
+    seen_new(&bridge, fixture->loop, options_of(fixture, "bridge"));
+    seen_new(&thing, fixture->loop, options_of(fixture, "thing"));
+    subscribe(&bridge, "up");
+    subscribe(&thing, "down");
+    run_until(fixture->loop, is_up, &bridge);
+    run_until(fixture->loop, is_up, &thing);
+    mw_mqtt_rest(bridge.client, 3600 * MW_SECOND);
+    assert_int_equal(seen_publish(&thing, "up", 1, 1), MW_OK);
+    run_until(fixture->loop, is_sent, &thing);
+    assert_int_equal(seen_publish(&bridge, "down", 2, 0), MW_OK);
+    run_until(fixture->loop, has_message, &thing); /* sending goes on */
+    assert_int_equal(bridge.messages, 0);
+    mw_mqtt_rest(bridge.client, 0);
+    run_until(fixture->loop, has_message, &bridge);
+    assert_string_equal(bridge.last, "up=1");
+    mw_mqtt_free(bridge.client);
+    mw_mqtt_free(thing.client);
+}
+
 static void test_large_backlog(void **state)
 {
     struct fixture *fixture = fixture_of(state);
@@ -229,6 +252,7 @@ int main(void)
         TEST(test_publishes_and_receives),
         TEST(test_retained_message),
         TEST(test_unacknowledged_messages_come_again),
+        TEST(test_rests),
         TEST(test_large_backlog),
         TEST(test_survives_the_broker),
         TEST(test_will_is_published_when_a_client_vanishes),

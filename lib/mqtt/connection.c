@@ -18,7 +18,8 @@
 #define BACKOFF_MAX (5 * MW_SECOND)
 #define ANSWER (10 * MW_SECOND) /* a broker answers a connection within this time */
 #define TAKEN_MIN (2 * MW_SECOND)
-#define TAKEN 12 /* times the back-off, from TAKEN_MIN on, when another client has our session */
+#define TAKEN 12   /* times the back-off, from TAKEN_MIN on, when another client has our session */
+#define UNSTEADY 3 /* short connections in a row that are told of */
 #define STEADY (5 * MW_SECOND) /* a connection that lasted so long starts the back-off anew */
 
 void mw_mqtt_send_later(struct mw_mqtt *client)
@@ -152,7 +153,8 @@ static void choose_version(struct mw_mqtt *client)
 static void forget_connection(struct mw_mqtt *client)
 {
     mw_mqtt_close(client);
-    client->lost = client->blocked = client->more = false;
+    client->lost = client->blocked = client->more = client->resting = false;
+    mw_loop_set_timer(client->loop, client->rested, -1, 0);
     client->in_size = client->skip = 0;
     mw_buffer_clear(&client->control);
     client->control_written = 0;
@@ -184,6 +186,20 @@ static const char *lost_text(const struct mw_mqtt *client)
     }
 }
 
+/* Two clients of one name push each other out. Not all brokers say so (mosquitto 2.0.11 does not).
+ */
+static void note_unsteady(struct mw_mqtt *client)
+{
+    bool soon = mw_clock_monotonic() - client->up_since <= STEADY;
+    client->unsteady = soon ? client->unsteady + 1 : 0;
+    if (client->unsteady == UNSTEADY) {
+        mw_log(
+            MW_LOG_WARN, NULL,
+            "the broker keeps closing our connection: is another client connected under our name?",
+            MW_KS("name", mw_mqtt_client_id(client)), MW_KS("broker", client->url->host));
+    }
+}
+
 /* The connection is lost: takes it down and goes on with the next address, or later. */
 static void take_down(struct mw_mqtt *client)
 {
@@ -200,6 +216,9 @@ static void take_down(struct mw_mqtt *client)
         return;
     }
     log_reason(client, what);
+    if (was_up) {
+        note_unsteady(client);
+    }
     if (client->taken) {
         client->backoff = client->backoff < TAKEN_MIN ? TAKEN_MIN : client->backoff;
     } else if (was_up && mw_clock_monotonic() - client->up_since > STEADY) {
@@ -348,9 +367,16 @@ void mw_mqtt_on_soon(void *context)
 {
     struct mw_mqtt *client = context; /* it makes a round, at whose end comes mw_mqtt_on_after */
     client->soon_set = false;
-    if (client->more) {
+    if (client->more && !client->resting) {
         mw_mqtt_on_io(client, EPOLLIN);
     }
+}
+
+void mw_mqtt_on_rested(void *context)
+{
+    struct mw_mqtt *client = context;
+    client->resting = false;
+    mw_mqtt_watch(client);
 }
 
 static bool has_room(const struct mw_mqtt *client)

@@ -149,6 +149,14 @@ static bool write_once(struct mw_mqtt *client)
     return !client->lost && !client->blocked;
 }
 
+void mw_mqtt_watch(struct mw_mqtt *client)
+{
+    uint32_t events = (client->resting ? 0U : EPOLLIN) | (client->blocked ? EPOLLOUT : 0U);
+    if (!client->lost && mw_loop_set_events(client->loop, client->io, events) != MW_OK) {
+        mw_mqtt_lose(client, "epoll: %s", strerror(errno));
+    }
+}
+
 void mw_mqtt_write(struct mw_mqtt *client)
 {
     if ((client->state != MW_MQTT_GREETING && client->state != MW_MQTT_UP) || client->blocked ||
@@ -163,10 +171,7 @@ void mw_mqtt_write(struct mw_mqtt *client)
                MW_KI("bytes", client->outbox.terms.largest));
         client->outbox.too_large = 0;
     }
-    uint32_t events = client->blocked ? EPOLLIN | EPOLLOUT : EPOLLIN;
-    if (!client->lost && mw_loop_set_events(client->loop, client->io, events) != MW_OK) {
-        mw_mqtt_lose(client, "epoll: %s", strerror(errno));
-    }
+    mw_mqtt_watch(client);
 }
 
 /* Decodes what is there; returns the bytes used. */

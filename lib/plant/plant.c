@@ -402,6 +402,24 @@ mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *
     return err;
 }
 
+mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, const char *path,
+                      struct mw_error *error)
+{
+    *plant = (struct mw_plant){0};
+    mw_err err = mw_options_parse_yaml(mw_plant_options, plant, text, size, path, free_prefixes,
+                                       take_free, plant, error);
+    if (err == MW_OK) {
+        err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = check(plant, path, error);
+    }
+    if (err != MW_OK) {
+        mw_plant_clear(plant);
+    }
+    return err;
+}
+
 void mw_plant_clear(struct mw_plant *plant)
 {
     free(plant->file);

@@ -185,6 +185,9 @@ extern const struct mw_option mw_plant_options[];
  * single row can say. `path` NULL gives the defaults. Errors carry FILE:LINE. Free with
  * mw_plant_clear. */
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error);
+/* The same from memory; `path` is only for messages and for the folder of relative paths. */
+mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, const char *path,
+                      struct mw_error *error);
 void mw_plant_clear(struct mw_plant *plant);
 
 /* data/<folder>/<name> into path; folders are stream, artifacts, keys, things, run. Made when

@@ -88,9 +88,11 @@ static mw_err give(void *context, struct mw_store *store, const char *tag, const
                    struct mw_error *error)
 {
     struct mw_registry *registry = context;
-    mw_err err = mw_registry_push(registry, store, digest, NULL, error);
+    mw_err err = tag == NULL ? MW_OK : mw_registry_push(registry, store, digest, NULL, error);
     err = err == MW_OK ? mw_registry_push_metadata(registry, store, error) : err;
-    err = err == MW_OK ? mw_registry_push(registry, store, digest, tag, error) : err;
+    if (err == MW_OK && tag != NULL) {
+        err = mw_registry_push(registry, store, digest, tag, error);
+    }
     return remember(registry, err, error);
 }
 

@@ -186,6 +186,33 @@ def brokers_come_and_go(program):
     plant.check_log()
 
 
+def session_taken(program):
+    """Somebody else connects under a bridge's name, again and again: the bridge says so, takes its time,
+    and loses nothing."""
+    plant = Plant(program, TEXT % ("info", 2))
+    plant.start()
+    wait(lambda: stored(plant) > 100, "the first records", pause=0.2)
+    words = "is another client connected under our name?"
+    times = 0
+    while words not in plant.text() and times < 20:
+        thief = Client(plant.broker(), "mw-share-bridge-1-of-2")
+        times += 1
+        try:
+            while True:
+                thief.read()  # until the bridge has taken its session back
+        except OSError:
+            thief.close()
+    say(f"pushed out {times} times until it said why")
+    check(3 <= times <= 6, "it said so too late")
+    before = stored(plant)
+    wait(lambda: stored(plant) > before + 200, "records by both", pause=0.2)
+    plant.stop()
+    account(plant)
+    check_numbers(plant)
+    check(all(boot == 1 for _, boot in boots(plant)), "a position was lost")
+    plant.check_log()
+
+
 def one_still_runs(program):
     """Who divides the plant otherwise is told to wait, and the running ones go on."""
     plant = Plant(program, TEXT % ("info", 2))
@@ -209,4 +236,4 @@ def one_still_runs(program):
 
 
 if __name__ == "__main__":
-    main(shared, divided_anew, brokers_come_and_go, one_still_runs)
+    main(shared, divided_anew, brokers_come_and_go, session_taken, one_still_runs)

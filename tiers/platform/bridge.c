@@ -12,8 +12,11 @@
 #include "tiers/platform/bridge_node.h"
 #include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_outgoing.h"
+#include "tiers/platform/bridge_pace.h"
+#include "tiers/platform/bridge_presence.h"
 #include "tiers/platform/bridge_share.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -45,8 +48,10 @@ struct bridge {
     struct mw_broker_address address;
     char client_id[MW_NAME_MAX + 32], filter[6][MW_NAME_MAX + 64];
     size_t n_filters;
+    char presence[MW_PRESENCE_TOPIC]; /* where another bridge may ask whether this one is there */
     struct mw_mqtt *mqtt;
 
+    struct mw_bridge_pace pace;
     bool paused;   /* the stream cannot be written: the round waits */
     bool let_go;   /* messages came meanwhile and were not taken */
     int64_t delay; /* before the next attempt */
@@ -172,10 +177,21 @@ static void resume_intake(struct bridge *bridge)
     }
 }
 
+/* Lets the next round gather, if that is worth it. */
+static void rest(struct bridge *bridge, size_t messages, int64_t began)
+{
+    int64_t time = mw_bridge_pace_rest(&bridge->pace, messages, began, mw_clock_monotonic());
+    if (time > 0 && bridge->mqtt != NULL) {
+        mw_mqtt_rest(bridge->mqtt, time);
+    }
+}
+
 static void store_round(struct bridge *bridge)
 {
     struct mw_error error = {0};
     struct mw_bridge_intake *intake = &bridge->intake;
+    const size_t messages = intake->round.n_pubacks;
+    const int64_t began = mw_clock_monotonic();
     if (mw_bridge_round_empty(&intake->round) && intake->touched == NULL) {
         return;
     }
@@ -196,6 +212,8 @@ static void store_round(struct bridge *bridge)
     acknowledge(bridge);
     if (bridge->paused) {
         resume_intake(bridge);
+    } else if (bridge->spooling) {
+        rest(bridge, messages, began);
     }
 }
 
@@ -253,9 +271,26 @@ static void on_retry(void *context)
 
 /* ---- MQTT ---- */
 
+static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
+                      bool retain);
+
+static void answer_presence(struct bridge *bridge, struct mw_span payload)
+{
+    char text[128];
+    if (mw_bridge_presence_asks(bridge->intake.parser, payload)) {
+        mw_bridge_presence_answer(text);
+        (void)publish(bridge, bridge->presence, mw_span_of(text), 0, false);
+        mw_mqtt_flush(bridge->mqtt); /* the round's end may wait for the disk */
+    }
+}
+
 static void on_message(void *context, const struct mw_mqtt_message *message)
 {
     struct bridge *bridge = context;
+    if (mw_span_is(message->topic, bridge->presence)) {
+        answer_presence(bridge, message->payload);
+        return;
+    }
     if (bridge->paused) {
         bridge->let_go = true;
         return;
@@ -278,6 +313,9 @@ static void on_connect(void *context, bool session_present)
     struct bridge *bridge = context;
     mw_log(MW_LOG_INFO, NULL, "connected to the broker",
            MW_KS("session", session_present ? "kept" : "new"));
+    char here[128];
+    mw_bridge_presence_answer(here);
+    (void)publish(bridge, bridge->presence, mw_span_of(here), 1, true);
     mw_bridge_foreign_state(&bridge->foreign, true);
 }
 
@@ -324,6 +362,7 @@ static mw_err connect_broker(struct bridge *bridge, struct mw_error *error)
     for (size_t i = 0; i < bridge->n_filters && err == MW_OK; i++) {
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
+    err = err == MW_OK ? mw_mqtt_subscribe(bridge->mqtt, bridge->presence, 0, error) : err;
     return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
 }
 
@@ -594,12 +633,10 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
     bridge->intake.pass.send = pass_on;
     bridge->intake.pass.context = bridge;
     name_all(bridge);
+    mw_bridge_presence_topic(plant, bridge->presence);
     mw_share_name(bridge->intake.share, file);
     strcat(file, ".json");
     err = mw_plant_path(plant, "run", file, bridge->stats_path, sizeof bridge->stats_path, error);
-    if (err == MW_OK) {
-        err = mw_plant_broker(plant, &bridge->address, error);
-    }
     if (err == MW_OK) {
         err = open_stream(bridge, error);
     }
@@ -615,16 +652,32 @@ static mw_err begin(struct bridge *bridge, struct mw_error *error)
     return err == MW_OK ? connect_broker(bridge, error) : err;
 }
 
+/* A writer of SQLite is its process's until that ends; one of Kafka would be taken away. */
+static mw_err wait_for_share(struct bridge *bridge, bool *alone, struct mw_error *error)
+{
+    const struct mw_plant *plant = bridge->plant;
+    mw_err err = mw_plant_broker(plant, &bridge->address, error);
+    if (err != MW_OK || plant->stream.url == NULL || strncmp(plant->stream.url, "kafka:", 6) != 0) {
+        return err;
+    }
+    return mw_bridge_presence_wait(plant, bridge->role.loop, &bridge->address, alone, error);
+}
+
 mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
 {
+    /* What librdkafka's threads free was mostly taken by another, and an arena of each thread's own
+     * would keep it. */
+    (void)mallopt(M_ARENA_MAX, 1);
     static struct bridge bridge; /* some 30 KiB of parsed records are no matter for the stack */
     bridge = (struct bridge){.plant = plant};
     mw_err err = mw_role_init(&bridge.role, "bridge", error);
     if (err != MW_OK) {
         return err;
     }
-    err = begin(&bridge, error);
-    if (err == MW_OK) {
+    bool alone = true;
+    err = wait_for_share(&bridge, &alone, error);
+    err = err == MW_OK && alone ? begin(&bridge, error) : err;
+    if (err == MW_OK && alone) {
         err = mw_role_run(&bridge.role, error);
         if (!bridge.paused) {
             bridge.position_due = true;
@@ -637,6 +690,7 @@ mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)
         }
     }
     if (bridge.mqtt != NULL) {
+        (void)publish(&bridge, bridge.presence, (struct mw_span){"", 0}, 1, true);
         mw_bridge_foreign_state(&bridge.foreign, false);
     }
     mw_bridge_node_free(bridge.node);

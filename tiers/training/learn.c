@@ -1,9 +1,11 @@
 /* learn.c - the role: when to look, when to train, what to keep. */
 #include "tiers/training/learn.h"
 
+#include "lib/artifact/trust.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "tiers/training/extract.h"
+#include "tiers/training/in_use.h"
 #include "tiers/training/learn_internal.h"
 
 #include <errno.h>
@@ -202,6 +204,21 @@ static mw_err open_stream(struct mw_learn *learn, struct mw_error *error)
     return err == MW_ERR_NOT_FOUND ? MW_OK : err;
 }
 
+/* Beside a registry nobody else would sign the first metadata, and things wait for a root. */
+static mw_err open_keys(const struct mw_plant *plant, struct mw_error *error)
+{
+    struct mw_store *store = NULL;
+    char keys[PATH_MAX];
+    if (plant->artifacts.registry == NULL || plant->artifacts.registry[0] == '\0') {
+        return MW_OK;
+    }
+    mw_err err = mw_plant_path(plant, "keys", NULL, keys, sizeof keys, error);
+    err = err == MW_OK ? mw_in_use_store(&store, plant, true, error) : err;
+    err = err == MW_OK ? mw_trust_init(store, keys, error) : err;
+    mw_store_close(store);
+    return err;
+}
+
 static mw_err open_all(struct mw_learn *learn, struct mw_error *error)
 {
     size_t size = mw_wire_parser_size(TOKENS);
@@ -220,6 +237,9 @@ static mw_err open_all(struct mw_learn *learn, struct mw_error *error)
     }
     if (err == MW_OK) {
         err = mw_own_models_new(&learn->own, learn->plant, learn->facts, error);
+    }
+    if (err == MW_OK) {
+        err = open_keys(learn->plant, error);
     }
     if (err == MW_OK) {
         err = open_stream(learn, error);

@@ -1,0 +1,143 @@
+#include "tiers/platform/operate_plan.h"
+
+#include "lib/base/file.h"
+#include "lib/base/test.h"
+#include "lib/kube/lines.h"
+#include "lib/kube/yaml.h"
+
+#define GOLDEN MW_SOURCE_DIR "/tests/golden/operate/"
+
+static const struct mw_operate_role roles[] = {
+    {"bridge", "broker topics"}, {"score", "action"},  {"watch", "watch"},
+    {"thing", "simulate"},       {"serve", "rollout"}, {NULL, NULL},
+};
+
+static json_t *read_yaml(const char *path)
+{
+    struct mw_buffer text = {0};
+    json_t *value = NULL;
+    assert_ok(mw_file_read(path, 1 << 20, &text, error));
+    assert_ok(mw_kube_yaml_parse((struct mw_span){text.data, text.size}, path, &value, error));
+    mw_buffer_free(&text);
+    return value;
+}
+
+static json_t *plan_of(const json_t *plant, int class)
+{
+    struct mw_operate_plan plan = {plant, roles, "millwright:1", class};
+    json_t *objects = mw_operate_plan_objects(&plan);
+    assert_non_null(objects);
+    return objects;
+}
+
+/* With MILLWRIGHT_WRITE_GOLDEN in the environment the expected file is made anew: read the diff. */
+static void compare(const char *name, int class)
+{
+    char path[256];
+    struct mw_buffer made = {0}, expected = {0};
+    snprintf(path, sizeof path, GOLDEN "%s.plant.yaml", name);
+    json_t *plant = read_yaml(path);
+    json_t *objects = plan_of(plant, class);
+    assert_int_equal(mw_kube_yaml_print(objects, &made), MW_OK);
+    snprintf(path, sizeof path, GOLDEN "%s.objects.yaml", name);
+    if (getenv("MILLWRIGHT_WRITE_GOLDEN") != NULL) {
+        assert_ok(mw_file_write(path, made.data, made.size, 0644, error));
+    }
+    assert_ok(mw_file_read(path, 1 << 20, &expected, error));
+    assert_string_equal(made.data, expected.data);
+    mw_buffer_free(&made);
+    mw_buffer_free(&expected);
+    json_decref(objects);
+    json_decref(plant);
+}
+
+static void a_plant_on_one_node_is_planned(void **state)
+{
+    (void)state;
+    compare("one-node", mw_operate_class_find("edgetpu"));
+}
+
+static void a_plant_with_kafka_is_planned(void **state)
+{
+    (void)state;
+    compare("kafka", -1);
+}
+
+static const json_t *find(const json_t *objects, const char *name)
+{
+    size_t index;
+    json_t *object;
+    json_array_foreach(objects, index, object)
+    {
+        if (strcmp(mw_kube_meta(object, "name"), name) == 0 &&
+            strcmp(json_string_value(json_object_get(object, "kind")), "Deployment") == 0) {
+            return object;
+        }
+    }
+    return NULL;
+}
+
+static const json_t *template_of(const json_t *objects, const char *name)
+{
+    const json_t *template =
+        json_object_get(json_object_get(find(objects, name), "spec"), "template");
+    assert_non_null(template);
+    return template;
+}
+
+static void only_roles_that_read_a_section_restart_for_it(void **state)
+{
+    (void)state;
+    json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+    json_t *before = plan_of(plant, MW_OPERATE_CPU);
+    json_object_set_new(json_object_get(plant, "spec"), "watch", json_pack("{s:i}", "window", 300));
+    json_t *after = plan_of(plant, MW_OPERATE_CPU);
+    assert_false(json_equal(template_of(before, "hall-watch"), template_of(after, "hall-watch")));
+    assert_true(json_equal(template_of(before, "hall-bridge"), template_of(after, "hall-bridge")));
+    assert_true(
+        json_equal(template_of(before, "hall-score-cpu"), template_of(after, "hall-score-cpu")));
+    json_decref(before);
+    json_decref(after);
+    json_decref(plant);
+}
+
+static void one_scorer_has_a_replica(void **state)
+{
+    (void)state;
+    json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+    for (int class = -1; class < MW_OPERATE_CLASSES; class ++) {
+        json_t *objects = plan_of(plant, class);
+        const json_t *tpu = json_object_get(find(objects, "hall-score-edgetpu"), "spec");
+        const json_t *cpu = json_object_get(find(objects, "hall-score-cpu"), "spec");
+        assert_int_equal(json_integer_value(json_object_get(tpu, "replicas")),
+                         class == mw_operate_class_find("edgetpu"));
+        assert_int_equal(json_integer_value(json_object_get(cpu, "replicas")),
+                         class == MW_OPERATE_CPU);
+        json_decref(objects);
+    }
+    json_decref(plant);
+}
+
+static void what_no_role_could_read_is_refused(void **state)
+{
+    char *text = NULL;
+    (void)state;
+    json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+    json_object_set_new(json_object_get(plant, "spec"), "topics",
+                        json_pack("{s:s}", "x", "mw/{device}"));
+    assert_refused(mw_operate_plan_config(plant, &text, error), MW_ERR_PARSE, "topics.x");
+    assert_null(text);
+    json_decref(plant);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plant_on_one_node_is_planned),
+        cmocka_unit_test(a_plant_with_kafka_is_planned),
+        cmocka_unit_test(only_roles_that_read_a_section_restart_for_it),
+        cmocka_unit_test(one_scorer_has_a_replica),
+        cmocka_unit_test(what_no_role_could_read_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
