@@ -14,7 +14,7 @@ KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \
-	check-node check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
+	check-node check-argo check-sanitize check-clang check-fuzz arm64 cortex-m man format clean
 
 # Installs those of the packages that are missing, and says so.
 define install
@@ -88,6 +88,11 @@ check-gateways: build
 	$(call install,$(JUDGE_PACKAGES))
 	@sh tests/peers.sh $(BUILD) gateways
 
+# The exported pipeline under Hera's models of Argo's objects, from PyPI.
+check-argo: build
+	$(call install,$(JUDGE_PACKAGES))
+	@sh tests/peers.sh $(BUILD) argo
+
 # `millwright node` against a kubelet that gRPC's own Python plays, from PyPI.
 check-node: build
 	$(call install,$(JUDGE_PACKAGES))
@@ -103,13 +108,12 @@ man: build
 	@$(BUILD)/millwright --man > $(BUILD)/millwright.1
 	@echo $(BUILD)/millwright.1
 
-# Also whole plants, every process of them emulated.
-ARM64_LOOP := ^loop/(up|input|layout|tls)$$|^image/
+# Also a whole plant in the image, every process of it emulated.
 arm64:
 	@sh cmake/install-arm64.sh
 	@cmake --preset arm64 >/dev/null
 	@cmake --build --preset arm64
-	@sh tests/emulated.sh sh tests/run.sh build/arm64 -R '^(core|lib|tiers|fuzz)/|$(ARM64_LOOP)'
+	@sh tests/emulated.sh sh tests/run.sh build/arm64 -R '^(core|lib|tiers|fuzz|image)/'
 
 # The image for both architectures.
 image-arm64: image

@@ -89,10 +89,10 @@ class Millwright(Subject):
 
 
 class Idle(Subject):
-    count = 0
+    count = boot = 0
 
     def start(self):
-        self.run(self.program, "127.0.0.1", self.port, f"idle-{self.how}", FILTER, self.how, self.count,
+        self.run(self.program, "127.0.0.1", self.port, f"idle-{self.how}", FILTER, self.how, self.count, self.boot,
                  stdout=subprocess.PIPE, text=True)
         self.seen = None
         line = self.process.stdout.readline()
@@ -101,10 +101,6 @@ class Idle(Subject):
             line = self.process.stdout.readline()
         if line != "ready\n":
             raise Failed(f"{self.name}: {line!r} {self.said()}")
-
-    def stop(self):
-        time.sleep(0.5)  # its last acknowledgements go out after it has counted
-        super().stop()
 
     def result(self):
         return self.seen or json.loads(self.process.stdout.readline())

@@ -26,6 +26,8 @@
     X(model_pull)      \
     X(pipeline_run)    \
     X(pipeline_show)   \
+    X(pipeline_export) \
+    X(pipeline_step)   \
     X(extract)         \
     X(quantize)        \
     X(validate)        \

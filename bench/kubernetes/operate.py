@@ -53,19 +53,19 @@ def measure(program, nodes, plants, changes):
     say(f"{nodes} nodes after {time.monotonic() - begin:.0f} s")
     kubectl("apply", "--server-side", "-f", os.path.join(DEPLOY, "crds"))
     kubectl("wait", "--for=condition=Established", "crd/plants.millwright.dev", "--timeout=30s")
-    apply(*(make_volume(i) for i in range(plants)))
+    apply(*(make_volume(i) for i in range(plants)), limit=600)
     cluster("run", "operate", "--", program, "operate", "--kubeconfig",
             os.path.join(HOME, "run", "pki", "admin.kubeconfig"), "--image", "millwright:1",
             "--log-level", "warn")
     begin = time.monotonic()
-    apply(*(make_plant(i) for i in range(plants)))
+    apply(*(make_plant(i) for i in range(plants)), limit=600)
 
     def ready():
         found = kubectl("get", "plants", "-o", "jsonpath={range .items[*]}"
                         "{.status.accelerator}/{.status.conditions[0].status} {end}")
         return found.split().count("edgetpu/True") == plants
 
-    wait(ready, f"{plants} plants to be ready", 400, 1)
+    wait(ready, f"{plants} plants to be ready", 500, 1)
     say(f"{plants} Plants with {plants * ROLES} pods, each ready after "
         f"{time.monotonic() - begin:.0f} s")
     script = os.path.join(HERE, "operate_changes.py")

@@ -27,15 +27,20 @@ __attribute__((format(printf, 2, 3))) static void say(struct mw_accelerator *dev
 }
 
 /* USB: any device has to answer GET_STATUS on its control pipe, whoever has claimed its interfaces.
- * A wedged one does not. */
+ * A wedged one does not. One that sleeps is not woken for that. */
 static void ask_usb(struct mw_accelerator *device, const char *path)
 {
     unsigned char answer[2];
+    char power[32];
     struct usbdevfs_ctrltransfer request = {.bRequestType = USB_IN_DEVICE,
                                             .bRequest = USB_GET_STATUS,
                                             .wLength = sizeof answer,
                                             .timeout = ANSWER_MS,
                                             .data = answer};
+    if (mw_sysfs_read(device->folder, "power/runtime_status", power, sizeof power) &&
+        strcmp(power, "suspended") == 0) {
+        return;
+    }
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         if (errno != EACCES && errno != EPERM) { /* we may not ask: nothing is known against it */

@@ -2,6 +2,10 @@
 
 #include "lib/accelerator/test_tree.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
 struct machine {
     struct test_tree tree;
     struct mw_accelerator_table table;
@@ -112,6 +116,28 @@ static void test_a_usb_device_that_may_not_or_cannot_work(void **state)
                "/dev/bus/usb/002/007 is missing");
     tree_write(tree, "dev/bus/usb/002/007", "");
     expect_ill(only(machine, "edgetpu", "usb-2-3", "/dev/bus/usb/002/007"), "no character device");
+}
+
+/* A node of the USB major, behind which no device of this machine is. */
+static void test_a_usb_device_that_does_not_answer(void **state)
+{
+    struct machine *machine = *state;
+    const struct test_tree *tree = &machine->tree;
+    char path[PATH_MAX];
+    tree_usb(tree, "2-3", "18d1", "9302", 127, 127);
+    tree_remove(tree, "dev/bus/usb/127/127");
+    tree_path(tree, "dev/bus/usb/127/127", path);
+    if (mknod(path, S_IFCHR | 0600, makedev(189, 127 * 128 - 2)) != 0) {
+        skip(); /* only root may */
+    }
+    tree_write(tree, "sys/bus/usb/devices/2-3/power/runtime_status", "suspended\n");
+    expect_healthy(only(machine, "edgetpu", "usb-2-3", "/dev/bus/usb/127/127"));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 || errno == EPERM || errno == EACCES) {
+        skip(); /* this machine lets nobody open such a node, or has the device */
+    }
+    tree_write(tree, "sys/bus/usb/devices/2-3/power/runtime_status", "active\n");
+    expect_ill(only(machine, "edgetpu", "usb-2-3", "/dev/bus/usb/127/127"), "cannot be opened");
 }
 
 static void test_coral_pcie(void **state)
@@ -327,6 +353,7 @@ int main(void)
         TEST(test_a_machine_without_any),
         TEST(test_coral_usb_in_both_of_its_ids),
         TEST(test_a_usb_device_that_may_not_or_cannot_work),
+        TEST(test_a_usb_device_that_does_not_answer),
         TEST(test_coral_pcie),
         TEST(test_nvidia),
         TEST(test_tegra),

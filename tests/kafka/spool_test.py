@@ -157,12 +157,12 @@ def started_without(program):
             cluster.nodes[0].send_signal(signal.SIGCONT)
         goes_on(plant)
         check(not os.path.exists(known), "it is known what Kafka had, and not what it has")
-    plant.stop()
-    cluster.kill(0)
-    plant.start(limit=180)  # after an ordered end, without a Kafka from the start
+    pid = plant.children()["bridge"]
+    cluster.nodes[0].send_signal(signal.SIGSTOP)
+    os.kill(pid, signal.SIGTERM)  # as if in order, before it has noticed
+    plant.wait_role("bridge", old=pid, said=True, limit=120)
     spools(plant)
-    cluster.start(0)
-    cluster.wait(0)
+    cluster.nodes[0].send_signal(signal.SIGCONT)
     goes_on(plant)
     check("into the spool from the start" in plant.text(), "the log does not say so")
     plant.stop()

@@ -17,7 +17,7 @@ from plant import Failed, check, main, say, skip, wait  # noqa: E402,F401
 CLUSTER = os.path.join(HERE, "..", "cluster", "cluster")
 HOME = os.environ.get("CLUSTER_HOME") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "millwright", "cluster")
-IMAGE = "millwright.local/millwright:test"  # of the program under test, on every node
+IMAGE = os.environ.get("MILLWRIGHT_IMAGE") or "millwright.local/millwright:test"  # on every node
 BOX = "millwright.local/box:1"              # busybox
 NODES = ("n1", "n2")
 LIMIT = 90  # seconds
@@ -49,13 +49,13 @@ def node_exec(node, *words, input=None, status=0, limit=LIMIT):
     return cluster("exec", "-n", node, "--", *words, input=input, status=status, limit=limit)
 
 
-def apply(*objects, namespace="default"):
+def apply(*objects, namespace="default", limit=LIMIT):
     """Objects as dicts, or one manifest as text (YAML)."""
     if len(objects) == 1 and isinstance(objects[0], str):
         text = objects[0]
     else:
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    return kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    return kubectl("apply", "-n", namespace, "-f", "-", input=text, limit=limit)
 
 
 def get(kind, name=None, namespace="default"):

@@ -298,6 +298,18 @@ def cdi(program):
         check(os.path.exists(machine.path("cdi/vendor.json")), "another's file went")
 
 
+def cdi_that_cannot_be_written(program):
+    """A runtime that reads CDI refuses a container with a name that no file has."""
+    with Machine(program) as machine:
+        machine.plug_usb("1-1.4", 4)
+        machine.write("cdi", "a file")
+        machine.start()
+        with Kubelet(machine.kubelet) as kubelet:
+            answer = kubelet.plugin().allocate([USB]).container_responses[0]
+            check(len(answer.cdi_devices) == 0 and len(answer.devices) == 1, f"{answer}")
+            machine.wait_log("the CDI file could not be written")
+
+
 def labels(program):
     with Machine(program) as machine, Api(machine.path("account"), [500, 429]) as api:
         machine.plug_usb("1-1.4", 4)
@@ -331,7 +343,7 @@ def no_cluster(program):
 
 TESTS = [register_and_list, allocate, prefer, unplug, unplugged_for_a_while, firmware_load, wedged,
          held_up, kubelet_restarts, socket_removed, stream_cut, kubelet_comes_late_and_refuses,
-         two_classes, noise, cdi, labels, no_cluster]
+         two_classes, noise, cdi, cdi_that_cannot_be_written, labels, no_cluster]
 
 
 def main():

@@ -74,8 +74,8 @@ class Machine:
         self.node(f"dev/bus/usb/{bus:03}/{number:03}")
         for key, value in (("idVendor", name[:4]), ("idProduct", name[5:]), ("busnum", bus),
                            ("devnum", number), ("authorized", 1)):
-            self.write(f"{here}.new/{key}", f"{value}\n")
-        os.rename(self.path(here + ".new"), self.path(here))
+            self.write(f"sys/coming/{key}", f"{value}\n")
+        os.rename(self.path("sys/coming"), self.path(here))
 
     def unplug_usb(self, port):
         here = self.path(f"sys/bus/usb/devices/{port}")
@@ -91,8 +91,8 @@ class Machine:
         self.node(f"dev/apex_{number}")
         for key, value in (("vendor", "0x1ac1"), ("device", "0x089a"), ("class", "0x0880ff"),
                            ("numa_node", numa), (f"apex/apex_{number}/status", "ALIVE")):
-            self.write(f"{here}.new/{key}", f"{value}\n")
-        os.rename(self.path(here + ".new"), self.path(here))
+            self.write(f"sys/coming/{key}", f"{value}\n")
+        os.rename(self.path("sys/coming"), self.path(here))
 
     def set_apex(self, address, number, status):
         self.write(f"sys/bus/pci/devices/{address}/apex/apex_{number}/status", status + "\n")

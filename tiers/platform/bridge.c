@@ -479,23 +479,26 @@ static mw_err open_spool(struct bridge *bridge, struct mw_error *error)
     return err;
 }
 
+/* Kafka does not answer: from what is on disk, if that is all there is to know. */
+static mw_err open_away(struct bridge *bridge, struct mw_error *error)
+{
+    if (!mw_bridge_far_wanted(bridge->plant) || bridge->plant->stream.spool < 0 ||
+        bridge->plant->bridge.shares > 1) {
+        return MW_ERR_NET; /* as the error says; among several, devices may have changed hands */
+    }
+    mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, error);
+    bridge->spooling = err == MW_OK;
+    if (err == MW_OK && error != NULL) {
+        *error = (struct mw_error){0};
+    }
+    return err;
+}
+
 static mw_err tell(void *context, const struct mw_bridge_device *device,
                    const struct mw_command *command, struct mw_span json, const char **fault)
 {
     const struct bridge *bridge = context;
     return mw_bridge_order_send(&bridge->foreign, device, command, json, fault);
-}
-
-/* Kafka does not answer: from what is on disk, if that is all there is to know. */
-static mw_err open_away(struct bridge *bridge, struct mw_error *error)
-{
-    if (!mw_bridge_far_wanted(bridge->plant) || bridge->plant->stream.spool < 0 ||
-        bridge->plant->bridge.shares > 1) { /* only Kafka knows how the plant was divided */
-        return MW_ERR_NET;                  /* as the error says */
-    }
-    mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, error);
-    bridge->spooling = err == MW_OK;
-    return err;
 }
 
 static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
@@ -508,10 +511,10 @@ static mw_err open_stream(struct bridge *bridge, struct mw_error *error)
     mw_share_name((size_t)bridge->plant->bridge.share, writer);
     struct mw_stream_options options = {uri, bridge->plant->plant, writer};
     err = mw_stream_open(&bridge->stream, &options, error);
-    if (err == MW_OK) {
-        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
-    } else if (err == MW_ERR_NET) {
+    if (err == MW_ERR_NET) {
         err = open_away(bridge, error);
+    } else if (err == MW_OK) {
+        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
     }
     if (err != MW_OK) {
         return err;

@@ -55,8 +55,8 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(place->folder));
     snprintf(place->spool_folder, sizeof place->spool_folder, "%s/spool", place->folder);
     snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
-    place->plant =
-        (struct mw_plant){.plant = (char *)"p", .data = place->folder, .bridge = {.shares = 1}};
+    place->plant = (struct mw_plant){.plant = (char *)"p", .data = place->folder};
+    place->plant.bridge.shares = 1;
     struct mw_stream_options options = {uri, "p", "bridge"};
     assert_ok(mw_stream_open(&place->stream, &options, &why));
     assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));

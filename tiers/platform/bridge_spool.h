@@ -10,7 +10,7 @@
  *   spool (compacted) `identity`, drawn when the file was made; `tried`, that transaction's number
  *   position, held .. (compacted) all that the bridge would read from Kafka, while it is known
  *
- * The file `known` beside it is there while that is so, and has the mark that was known. Its
+ * The file <writer>.known beside it is there while that is so, and has the mark that was known. Its
  * removal needs no room on a full disk.
  *
  * Kafka's side of it is the compacted topic `spool`, key `mark`, in each transaction of the bridge:

@@ -139,7 +139,7 @@ static mw_err give(const struct mw_node_plugin *plugin, const struct mw_accelera
     struct giving giving = {&container, MW_OK};
     const struct mw_node_edits edits = {give_environment, give_mount, give_node, &giving};
     mw_node_edit(devices, n, plugin->options->host_root, &edits);
-    for (size_t i = 0; i < n && plugin->options->cdi[0] != '\0'; i++) {
+    for (size_t i = 0; i < n && plugin->has_cdi; i++) {
         char name[160];
         snprintf(name, sizeof name, "%s=%s", plugin->resource, devices[i]->id);
         keep(&giving, mw_kubelet_write_cdi(&container, name));

@@ -121,7 +121,7 @@ static int compare(const void *a, const void *b)
     return strverscmp(first->device.id, second->device.id);
 }
 
-static void write_cdi(const struct mw_node_plugin *plugin)
+static void write_cdi(struct mw_node_plugin *plugin)
 {
     struct mw_error error = {0};
     struct mw_accelerator *devices = malloc((plugin->n + 1) * sizeof *devices);
@@ -132,8 +132,9 @@ static void write_cdi(const struct mw_node_plugin *plugin)
     for (size_t i = 0; i < plugin->n; i++) {
         devices[i] = plugin->device[i].device;
     }
-    if (mw_node_cdi_write(plugin->options->cdi, plugin->class, devices, plugin->n,
-                          plugin->options->host_root, &error) != MW_OK) {
+    plugin->has_cdi = mw_node_cdi_write(plugin->options->cdi, plugin->class, devices, plugin->n,
+                                        plugin->options->host_root, &error) == MW_OK;
+    if (!plugin->has_cdi) {
         mw_log(MW_LOG_ERROR, plugin->class, "the CDI file could not be written",
                MW_KS("reason", error.text));
     }

@@ -25,6 +25,7 @@ struct mw_node_plugin {
 
     struct mw_node_device *device;
     size_t n;
+    bool has_cdi; /* the CDI file says what `device` says, so that its names may be given out */
 
     struct mw_grpc_server *server;
     struct mw_grpc_call *watcher[MW_NODE_WATCHERS];

@@ -32,10 +32,10 @@ static const struct {
     const char *state, *reason;
     bool over;
 } states[] = {
-    {"canary", "Canary", false},    {"all", "All", false},
-    {"stalled", "Stalled", false},  {"done", "Done", true},
+    {"canary", "Canary", false},         {"all", "All", false},
+    {"stalled", "Stalled", false},       {"done", "Done", true},
     {"rolled-back", "RolledBack", true}, {"halted", "Halted", true},
-    {"waiting", "Waiting", false},  {"refused", "Refused", true},
+    {"waiting", "Waiting", false},       {"refused", "Refused", true},
 };
 
 static size_t find_state(const char *state)
@@ -68,12 +68,12 @@ static json_t *make_status(const json_t *rollout, const char *id, const char *st
     bool done = strcmp(state, "done") == 0;
     bool over = i < sizeof states / sizeof *states && states[i].over;
     const char *said = message[0] == '\0' ? reason : message;
-    return json_pack("{s:I,s:s,s:s,s:s,s:[o,o]}", "observedGeneration",
-                     json_integer_value(
-                         json_object_get(json_object_get(rollout, "metadata"), "generation")),
-                     "id", id, "state", state, "stage", stage, "conditions",
-                     mw_operate_condition(rollout, "Complete", done, reason, said, now),
-                     mw_operate_condition(rollout, "Progressing", !over, reason, said, now));
+    return json_pack(
+        "{s:I,s:s,s:s,s:s,s:[o,o]}", "observedGeneration",
+        json_integer_value(json_object_get(json_object_get(rollout, "metadata"), "generation")),
+        "id", id, "state", state, "stage", stage, "conditions",
+        mw_operate_condition(rollout, "Complete", done, reason, said, now),
+        mw_operate_condition(rollout, "Progressing", !over, reason, said, now));
 }
 
 /* "2026-11-27T00:00:00Z" against seconds; a rollout begun in the same second counts. */
@@ -198,15 +198,13 @@ static json_t *bundle_status(const json_t *bundle, const json_t *spec, const jso
                              json_t *metrics, int64_t now)
 {
     bool used = is_in_use(page, spec);
-    return json_pack("{s:I,s:o,s:o,s:[o]}", "observedGeneration",
-                     json_integer_value(
-                         json_object_get(json_object_get(bundle, "metadata"), "generation")),
-                     "metrics", metrics, "rollout", rollout_text(page, text_at(spec, "digest")),
-                     "conditions",
-                     mw_operate_condition(bundle, "Serving", used, used ? "InUse" : "NotInUse",
-                                          used ? "things and scorers are to run it"
-                                               : "another one is in use",
-                                          now));
+    return json_pack(
+        "{s:I,s:o,s:o,s:[o]}", "observedGeneration",
+        json_integer_value(json_object_get(json_object_get(bundle, "metadata"), "generation")),
+        "metrics", metrics, "rollout", rollout_text(page, text_at(spec, "digest")), "conditions",
+        mw_operate_condition(bundle, "Serving", used, used ? "InUse" : "NotInUse",
+                             used ? "things and scorers are to run it" : "another one is in use",
+                             now));
 }
 
 static json_t *metrics_text(const json_t *model)
@@ -240,11 +238,11 @@ json_t *mw_operate_bundles(const json_t *plant, const json_t *known, const json_
     json_t *newest = digest[0] == '\0' ? NULL : bundle_name(plant, digest);
     if (newest != NULL) {
         const json_t *before = json_object_get(known, json_string_value(newest));
-        json_t *spec = json_pack("{s:s,s:s,s:I,s:s*,s:s*}", "plant", mw_kube_meta(plant, "name"),
-                                 "digest", digest, "version",
-                                 json_integer_value(json_object_get(model, "version")), "machine",
-                                 machine[0] == '\0' ? NULL : machine, "cause",
-                                 json_string_value(json_object_get(model, "cause")));
+        json_t *spec =
+            json_pack("{s:s,s:s,s:I,s:s*,s:s*}", "plant", mw_kube_meta(plant, "name"), "digest",
+                      digest, "version", json_integer_value(json_object_get(model, "version")),
+                      "machine", machine[0] == '\0' ? NULL : machine, "cause",
+                      json_string_value(json_object_get(model, "cause")));
         add_bundle(out, plant, json_incref(newest), spec,
                    bundle_status(before, spec, page, metrics_text(model), now));
     }

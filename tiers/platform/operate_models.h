@@ -1,9 +1,9 @@
-/* operate_models.h - Rollouts and Bundles beside what a plant's page says of its models: no input, no
- * output.
+/* operate_models.h - Rollouts and Bundles beside what a plant's page says of its models: no input,
+ * no output.
  *
  * A Rollout asks the page (POST /api/rollout) for what it wants, once, and then says how that goes.
- * One that the page began for the same bundle after the Rollout was made is taken for its own, so that
- * an operator which died between asking and writing that down does not ask twice. */
+ * One that the page began for the same bundle after the Rollout was made is taken for its own, so
+ * that an operator which died between asking and writing that down does not ask twice. */
 #ifndef MW_PLATFORM_OPERATE_MODELS_H
 #define MW_PLATFORM_OPERATE_MODELS_H
 
@@ -25,9 +25,10 @@ json_t *mw_operate_rollout_asked(const json_t *rollout, const json_t *ask, long 
 /* Is there nothing left to do or to watch? */
 bool mw_operate_rollout_is_over(const json_t *rollout);
 
-/* The Bundles that the page knows of: of its newest model. An array of objects to apply, each with its
- * status in it; `known` are the Bundles that are there already, by name, whose status may change too.
- * plant: their owner. The caller's. */
-json_t *mw_operate_bundles(const json_t *plant, const json_t *known, const json_t *page, int64_t now);
+/* The Bundles that the page knows of: of its newest model. An array of objects to apply, each with
+ * its status in it; `known` are the Bundles that are there already, by name, whose status may
+ * change too. plant: their owner. The caller's. */
+json_t *mw_operate_bundles(const json_t *plant, const json_t *known, const json_t *page,
+                           int64_t now);
 
 #endif

@@ -38,9 +38,10 @@ static struct mw_operate_rollout_step step(const json_t *object, const char *pag
     return made;
 }
 
-#define PAGE(time, state)                                                                        \
-    "{\"rollouts\":[{\"id\":\"r-2\",\"bundle\":\"" BUNDLE "\",\"state\":\"" state                \
-    "\",\"reason\":\"because\",\"time\":" time "},{\"id\":\"r-1\",\"bundle\":\"sha256:x\",\"state\"" \
+#define PAGE(time, state)                                                         \
+    "{\"rollouts\":[{\"id\":\"r-2\",\"bundle\":\"" BUNDLE "\",\"state\":\"" state \
+    "\",\"reason\":\"because\",\"time\":" time                                    \
+    "},{\"id\":\"r-1\",\"bundle\":\"sha256:x\",\"state\""                         \
     ":\"done\"}]}"
 
 static void a_rollout_is_asked_for_once_and_followed(void **state)
@@ -85,9 +86,9 @@ static void halting_is_asked_for_with_the_id(void **state)
 {
     (void)state;
     json_t *object = rollout("halt");
-    json_object_set_new(object, "status",
-                        json_pack("{s:s,s:s,s:s}", "id", "r-2", "state", "canary", "stage",
-                                  "start"));
+    json_object_set_new(
+        object, "status",
+        json_pack("{s:s,s:s,s:s}", "id", "r-2", "state", "canary", "stage", "start"));
     struct mw_operate_rollout_step made = step(object, PAGE("1", "canary"));
     assert_string_equal(of(made.ask, "action"), "halt");
     assert_string_equal(of(made.ask, "id"), "r-2");
@@ -125,10 +126,10 @@ static void bundles_say_which_one_is_in_use(void **state)
 {
     (void)state;
     json_t *plant = make("{\"metadata\":{\"name\":\"hall\",\"namespace\":\"n\",\"uid\":\"u\"}}");
-    json_t *page = make("{\"in_use\":\"" BUNDLE "\",\"model\":{\"bundle\":\"" BUNDLE
-                        "\",\"version\":7,\"cause\":\"drift\",\"metrics\":{\"auc\":1}},"
-                        "\"rollouts\":[{\"id\":\"r-1\",\"bundle\":\"" BUNDLE
-                        "\",\"state\":\"done\"}]}");
+    json_t *page =
+        make("{\"in_use\":\"" BUNDLE "\",\"model\":{\"bundle\":\"" BUNDLE
+             "\",\"version\":7,\"cause\":\"drift\",\"metrics\":{\"auc\":1}},"
+             "\"rollouts\":[{\"id\":\"r-1\",\"bundle\":\"" BUNDLE "\",\"state\":\"done\"}]}");
     json_t *known = make("{\"hall-old\":{\"metadata\":{\"name\":\"hall-old\"},\"spec\":{\"plant\":"
                          "\"hall\",\"digest\":\"sha256:old\"},\"status\":{\"metrics\":\"m\"}}}");
     json_t *bundles = mw_operate_bundles(plant, known, page, 0);

@@ -1,6 +1,6 @@
 /* The plants' pages are asked now and then: more often while a Rollout is under way. The page is
- * reached by its Service's address; where that cannot be reached (an operator outside of the cluster),
- * Rollouts wait. */
+ * reached by its Service's address; where that cannot be reached (an operator outside of the
+ * cluster), Rollouts wait. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/backoff.h"

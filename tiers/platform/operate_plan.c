@@ -285,21 +285,37 @@ static json_t *digest(const struct making *making, const char *sections)
     return json_sprintf("%016" PRIx64, hash);
 }
 
+/* What tells one deployment of a role from another. */
+struct variant {
+    const char *component;   /* app.kubernetes.io/component */
+    const char *accelerator; /* class of a scorer; NULL: none */
+    const char *resource;    /* of that class; NULL: none */
+    int share;               /* of a bridge, from 0 */
+    int replicas;
+};
+
 static void add_deployment(struct making *making, const struct mw_operate_role *role,
-                           const char *accelerator, const char *resource, int replicas)
+                           const struct variant *variant)
 {
     char name[128];
-    snprintf(name, sizeof name, "%s-%s%s%s", making->name, role->name,
-             accelerator == NULL ? "" : "-", accelerator == NULL ? "" : accelerator);
+    const char *class = variant->accelerator, *component = variant->component;
+    snprintf(name, sizeof name, "%s-%s%s%s", making->name, component, class == NULL ? "" : "-",
+             class == NULL ? "" : class);
+    json_t *pod = pod_spec(making, role->name, variant->resource);
+    if (variant->share > 0) {
+        json_t *args =
+            json_object_get(json_array_get(json_object_get(pod, "containers"), 0), "args");
+        json_array_append_new(args, json_string("--share"));
+        json_array_append_new(args, json_sprintf("%d", variant->share));
+    }
     json_t *template =
-        json_pack("{s:{s:o,s:{s:o}},s:o}", "metadata", "labels",
-                  labels(making, role->name, accelerator), "annotations", MW_OPERATE_CONFIG,
-                  digest(making, role->sections), "spec", pod_spec(making, role->name, resource));
+        json_pack("{s:{s:o,s:{s:o}},s:o}", "metadata", "labels", labels(making, component, class),
+                  "annotations", MW_OPERATE_CONFIG, digest(making, role->sections), "spec", pod);
     add(making, "apps/v1", "Deployment",
-        metadata(making, name, labels(making, role->name, accelerator), true), "spec",
-        json_pack("{s:i,s:i,s:{s:s},s:{s:o},s:o}", "replicas", replicas, "revisionHistoryLimit", 1,
-                  "strategy", "type", "Recreate", "selector", "matchLabels",
-                  selector(making, role->name, accelerator), "template", template));
+        metadata(making, name, labels(making, component, class), true), "spec",
+        json_pack("{s:i,s:i,s:{s:s},s:{s:o},s:o}", "replicas", variant->replicas,
+                  "revisionHistoryLimit", 1, "strategy", "type", "Recreate", "selector",
+                  "matchLabels", selector(making, component, class), "template", template));
 }
 
 static void add_scorers(struct making *making, const struct mw_operate_role *role)
@@ -308,8 +324,25 @@ static void add_scorers(struct making *making, const struct mw_operate_role *rol
     size_t n = mw_operate_plan_preference(making->plan->plant, classes);
     for (size_t i = 0; i < n; i++) {
         const struct mw_operate_class *class = &mw_operate_classes[classes[i]];
-        add_deployment(making, role, class->name, class->resource,
-                       classes[i] == making->plan->class ? 1 : 0);
+        add_deployment(making, role,
+                       &(struct variant){.component = role->name,
+                                         .accelerator = class->name,
+                                         .resource = class->resource,
+                                         .replicas = classes[i] == making->plan->class});
+    }
+}
+
+/* Bridges divide the devices: one deployment a share, so that each keeps its own. */
+static void add_bridges(struct making *making, const struct mw_operate_role *role)
+{
+    const json_t *bridge = json_object_get(spec_of(making), "bridge");
+    json_int_t shares = json_integer_value(json_object_get(bridge, "shares"));
+    add_deployment(making, role, &(struct variant){.component = role->name, .replicas = 1});
+    for (int share = 1; share < shares; share++) {
+        char component[64];
+        snprintf(component, sizeof component, "%s-%d", role->name, share);
+        add_deployment(making, role,
+                       &(struct variant){.component = component, .share = share, .replicas = 1});
     }
 }
 
@@ -337,8 +370,11 @@ json_t *mw_operate_plan_objects(const struct mw_operate_plan *plan)
     for (const struct mw_operate_role *role = plan->roles; role->name != NULL; role++) {
         if (strcmp(role->name, "score") == 0) {
             add_scorers(&making, role);
+        } else if (strcmp(role->name, "bridge") == 0) {
+            add_bridges(&making, role);
         } else if (strcmp(role->name, "thing") != 0 || has_things(&making)) {
-            add_deployment(&making, role, NULL, NULL, 1);
+            add_deployment(&making, role,
+                           &(struct variant){.component = role->name, .replicas = 1});
         }
     }
     add_service(&making);

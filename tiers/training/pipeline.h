@@ -4,7 +4,7 @@
  *     - name: train                    [a-z0-9-]{1,63}
  *       needs: [extract]               steps that come before; a cycle is refused
  *       when: parent                   left out when this variable is empty
- *       accelerator: cpu               what the step needs; cpu is all that runs here
+ *       accelerator: cpu               what the step needs; the local runner has only the cpu
  *       accept: [0, 3]                 exit codes with which the pipeline goes on; [0]
  *       run: [train, --data, "${work}/dataset.csv", "--since=${since}"]
  *
@@ -43,6 +43,7 @@ enum mw_pipeline_variable {
 
 struct mw_pipeline_step {
     char *name, *when; /* when: NULL for always */
+    char *accelerator; /* NULL: cpu; a class (edgetpu), or a resource (nvidia.com/gpu) */
     struct mw_list run, needs;
     bool accept[256];
     unsigned line; /* of its name */
@@ -59,8 +60,7 @@ extern const char mw_pipeline_default[];
 
 /* `path` is only for messages, which start with "FILE:LINE: ". Refused: unknown keys and variables,
  * names given twice, needs that are no step, cycles, aliases, tags, several documents. Errors:
- * PARSE, TOO_LARGE, UNSUPPORTED (an accelerator that is not here), MEMORY. On an error *pipeline is
- * empty. */
+ * PARSE, TOO_LARGE, MEMORY. On an error *pipeline is empty. */
 mw_err mw_pipeline_parse(struct mw_pipeline *pipeline, const char *text, size_t size,
                          const char *path, struct mw_error *error);
 /* NULL reads the default. */
@@ -78,6 +78,13 @@ mw_err mw_pipeline_expand(const char *argument, char *const values[MW_PIPELINE_V
 
 enum mw_pipeline_state { MW_PIPELINE_DONE, MW_PIPELINE_REFUSED, MW_PIPELINE_FAILED };
 
+struct mw_pipeline_ran {
+    const char *name; /* borrowed */
+    bool ran;
+    int status;
+    double seconds;
+};
+
 struct mw_pipeline_report {
     enum mw_pipeline_state state;
     const char *step; /* that ended it; borrowed from the pipeline, NULL when done */
@@ -86,12 +93,7 @@ struct mw_pipeline_report {
     uint64_t version;            /* of targets */
     double seconds;
     size_t n; /* steps that ran or were left out */
-    struct mw_pipeline_ran {
-        const char *name; /* borrowed */
-        bool ran;
-        int status;
-        double seconds;
-    } ran[MW_PIPELINE_STEPS_MAX];
+    struct mw_pipeline_ran ran[MW_PIPELINE_STEPS_MAX];
 };
 
 struct mw_pipeline_run_options {
@@ -106,10 +108,17 @@ struct mw_pipeline_run_options {
 
 /* Finds and exports the model in use, then runs the steps one after the other as children of this
  * program. Blocks. A step that refuses or fails is no error here: the report says so. Errors: what
- * keeps a step from being started. */
+ * keeps a step from being started; UNSUPPORTED (an accelerator other than the cpu). */
 mw_err mw_pipeline_run(const struct mw_pipeline *pipeline,
                        const struct mw_pipeline_run_options *options,
                        struct mw_pipeline_report *report, struct mw_error *error);
+/* One step by itself, where another program keeps the order: a pod for each. The steps of a run
+ * have the same work folder; the first one finds and exports the model in use for all. *ran says
+ * what came of it; a step that its `when` leaves out has not run and has the status 0. An accepted
+ * exit code is given as it was. Blocks. */
+mw_err mw_pipeline_run_one(const struct mw_pipeline_step *step,
+                           const struct mw_pipeline_run_options *options,
+                           struct mw_pipeline_ran *ran, struct mw_error *error);
 /* Removes the folders of runs in data/learn but for the newest `keep`. Best effort. */
 void mw_pipeline_tidy(const struct mw_plant *plant, size_t keep);
 /* Appends the report as one JSON object. Errors: MEMORY. */

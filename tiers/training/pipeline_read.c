@@ -190,16 +190,27 @@ static mw_err read_when(struct reader *r, struct mw_pipeline_step *step)
     return err;
 }
 
-static mw_err read_accelerator(struct reader *r)
+/* A class, or a resource of Kubernetes with its domain. */
+static bool is_accelerator(const char *text)
 {
-    char *text = NULL;
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-./");
+    return size > 0 && size <= 63 && text[size] == '\0' && strchr("-./", text[0]) == NULL &&
+           strchr("-./", text[size - 1]) == NULL && strchr(text, '/') == strrchr(text, '/');
+}
+
+static mw_err read_accelerator(struct reader *r, struct mw_pipeline_step *step)
+{
     mw_err err = next(r);
-    err = err == MW_OK ? take_scalar(r, "an accelerator", &text) : err;
-    if (err == MW_OK && strcmp(text, "cpu") != 0) {
-        err = refuse(r, line_of(r), MW_ERR_UNSUPPORTED,
-                     "accelerator: no %.80s to train with; cpu is always there", text);
+    err = err == MW_OK ? take_scalar(r, "an accelerator", &step->accelerator) : err;
+    if (err == MW_OK && !is_accelerator(step->accelerator)) {
+        return refuse(r, line_of(r), MW_ERR_PARSE,
+                      "accelerator: '%.80s' is none, as cpu, edgetpu or nvidia.com/gpu are",
+                      step->accelerator);
     }
-    free(text);
+    if (err == MW_OK && strcmp(step->accelerator, "cpu") == 0) {
+        free(step->accelerator);
+        step->accelerator = NULL;
+    }
     return err;
 }
 
@@ -216,7 +227,7 @@ static mw_err read_value(struct reader *r, size_t key, struct mw_pipeline_step *
     case 2:
         return read_when(r, step);
     case 3:
-        return read_accelerator(r);
+        return read_accelerator(r, step);
     case 4:
         return read_accept(r, step);
     default:
@@ -385,6 +396,7 @@ void mw_pipeline_clear(struct mw_pipeline *pipeline)
         struct mw_pipeline_step *step = &pipeline->step[i];
         free(step->name);
         free(step->when);
+        free(step->accelerator);
         free_list(&step->run);
         free_list(&step->needs);
     }

@@ -1,17 +1,14 @@
 /* pipeline_run.c - the local runner: one step after the other, each a child of this program. */
-#include "tiers/training/pipeline.h"
+#include "tiers/training/pipeline_internal.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/process.h"
-#include "tiers/training/in_use.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,110 +18,11 @@
 #define EXIT_REFUSED 3
 #define OUTPUT_MAX (4U << 20) /* bytes of a step's output that are looked at */
 
-struct run {
-    const struct mw_pipeline *pipeline;
-    const struct mw_pipeline_run_options *options;
-    struct mw_pipeline_report *report;
-    char *value[MW_PIPELINE_VARIABLES]; /* owned; NULL: empty */
-};
-
-static mw_err no_memory(struct mw_error *error)
-{
-    return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
-}
-
-/* --- variables --- */
-
-__attribute__((format(printf, 4, 5))) static mw_err set(struct run *run,
-                                                        enum mw_pipeline_variable variable,
-                                                        struct mw_error *error, const char *format,
-                                                        ...)
-{
-    struct mw_buffer text = {0};
-    va_list arguments;
-    char value[PATH_MAX + 64];
-    va_start(arguments, format);
-    int n = vsnprintf(value, sizeof value, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= sizeof value) {
-        return mw_error_set(error, MW_ERR_TOO_LARGE, "${%s} is too long",
-                            mw_pipeline_variable_name(variable));
-    }
-    if (mw_buffer_add(&text, value, (size_t)n) != MW_OK) {
-        return no_memory(error);
-    }
-    free(run->value[variable]);
-    run->value[variable] = text.data;
-    return MW_OK;
-}
-
-/* The widths for train --hidden; empty leaves the choice to the kind. plant.yaml's default is a
- * perceptron's: an autoencoder of that shape would be wider than its input and copy it. */
-static mw_err set_hidden(struct run *run, struct mw_error *error)
-{
-    const struct mw_plant *plant = run->options->plant;
-    const struct mw_ints *hidden = &plant->model.hidden;
-    char text[512] = "";
-    size_t used = 0;
-    bool fallback = hidden->n == 2 && hidden->item[0] == 50 && hidden->item[1] == 40;
-    if (plant->model.kind == MW_MODEL_LOGISTIC ||
-        (plant->model.kind == MW_MODEL_AUTOENCODER && fallback)) {
-        return MW_OK;
-    }
-    for (size_t i = 0; i < hidden->n && used < sizeof text; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i == 0 ? "" : ",",
-                                 hidden->item[i]);
-    }
-    return set(run, MW_PIPELINE_HIDDEN, error, "%s", text);
-}
-
-static mw_err set_variables(struct run *run, struct mw_error *error)
-{
-    static const char *const kinds[] = {"logistic", "mlp", "autoencoder"};
-    const struct mw_pipeline_run_options *options = run->options;
-    const struct mw_plant *plant = options->plant;
-    const char *since = options->since == NULL ? "" : options->since;
-    const char *machine = options->machine == NULL ? "" : options->machine;
-    bool encoder = plant->model.kind == MW_MODEL_AUTOENCODER;
-    mw_err err = set(run, MW_PIPELINE_PLANT, error, "%s", plant->file);
-    err = err == MW_OK ? set(run, MW_PIPELINE_WORK, error, "%s", options->work) : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_SINCE, error, "%s", since) : err;
-    err = err == MW_OK && encoder ? set(run, MW_PIPELINE_HEALTHY_SINCE, error, "%s", since) : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_MACHINE, error, "%s", machine) : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_CAUSE, error, "%s", options->cause) : err;
-    err =
-        err == MW_OK ? set(run, MW_PIPELINE_HEALTHY, error, "%s", encoder ? "--healthy" : "") : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_KIND, error, "%s", kinds[plant->model.kind]) : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_SEED, error, "%" PRId64, plant->model.seed) : err;
-    err = err == MW_OK ? set(run, MW_PIPELINE_QUANTILE, error, "%.9g", plant->model.quantile) : err;
-    err = err == MW_OK
-              ? set(run, MW_PIPELINE_INT8_AUC_LOSS, error, "%.9g", plant->model.int8_auc_loss)
-              : err;
-    return err == MW_OK ? set_hidden(run, error) : err;
-}
-
-/* The model in use becomes files like those of any step. */
-static mw_err export_parent(struct run *run, struct mw_error *error)
-{
-    const struct mw_pipeline_run_options *options = run->options;
-    char digest[MW_DIGEST_TEXT];
-    mw_err err = mw_in_use_find(options->plant, options->machine, digest, error);
-    if (err != MW_OK || digest[0] == '\0') {
-        return err;
-    }
-    err = set(run, MW_PIPELINE_PARENT, error, "%s/parent", options->work);
-    err = err == MW_OK ? set(run, MW_PIPELINE_PARENT_DIGEST, error, "%s", digest) : err;
-    if (err == MW_OK) {
-        err = mw_in_use_export(options->plant, digest, run->value[MW_PIPELINE_PARENT], error);
-        err = err == MW_OK ? MW_OK : mw_error_wrap(error, "the model in use, %s", digest);
-    }
-    return err;
-}
-
 /* --- one step --- */
 
-static mw_err step_path(const struct run *run, const struct mw_pipeline_step *step,
-                        const char *ending, char path[PATH_MAX], struct mw_error *error)
+mw_err mw_pipeline_step_path(const struct mw_pipeline_context *run,
+                             const struct mw_pipeline_step *step, const char *ending,
+                             char path[PATH_MAX], struct mw_error *error)
 {
     int n = snprintf(path, PATH_MAX, "%s/%s.%s", run->options->work, step->name, ending);
     return n > 0 && n < PATH_MAX
@@ -156,13 +54,13 @@ static void restore(int stream, int kept)
 }
 
 /* The child inherits both streams as they are set at the moment of its start. */
-static mw_err start(const struct run *run, const struct mw_pipeline_step *step, char **argv,
-                    pid_t *pid, struct mw_error *error)
+static mw_err start(const struct mw_pipeline_context *run, const struct mw_pipeline_step *step,
+                    char **argv, pid_t *pid, struct mw_error *error)
 {
     char output[PATH_MAX], log[PATH_MAX];
     struct mw_process_spec spec = {.argv = argv};
-    mw_err err = step_path(run, step, "json", output, error);
-    err = err == MW_OK ? step_path(run, step, "log", log, error) : err;
+    mw_err err = mw_pipeline_step_path(run, step, "json", output, error);
+    err = err == MW_OK ? mw_pipeline_step_path(run, step, "log", log, error) : err;
     if (err != MW_OK) {
         return err;
     }
@@ -185,8 +83,8 @@ static int wait_for(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static mw_err run_step(struct run *run, const struct mw_pipeline_step *step, int *status,
-                       struct mw_error *error)
+mw_err mw_pipeline_run_step(struct mw_pipeline_context *run, const struct mw_pipeline_step *step,
+                            int *status, struct mw_error *error)
 {
     char *argv[MW_PIPELINE_ARGUMENTS_MAX + 2] = {(char *)(uintptr_t)mw_process_self()};
     size_t n = 1;
@@ -211,7 +109,8 @@ static mw_err run_step(struct run *run, const struct mw_pipeline_step *step, int
 /* --- what a step said --- */
 
 /* The last line of its log, without the program's name. */
-static void read_reason(const struct run *run, const struct mw_pipeline_step *step, int status)
+static void read_reason(const struct mw_pipeline_context *run, const struct mw_pipeline_step *step,
+                        int status)
 {
     struct mw_buffer text = {0};
     char path[PATH_MAX], *reason = run->report->reason;
@@ -221,7 +120,7 @@ static void read_reason(const struct run *run, const struct mw_pipeline_step *st
     } else {
         snprintf(reason, size, "exit status %d", status);
     }
-    if (step_path(run, step, "log", path, NULL) == MW_OK &&
+    if (mw_pipeline_step_path(run, step, "log", path, NULL) == MW_OK &&
         mw_file_read(path, OUTPUT_MAX, &text, NULL) == MW_OK && text.size > 0) {
         while (text.size > 0 && text.data[text.size - 1] == '\n') {
             text.data[--text.size] = '\0';
@@ -239,12 +138,12 @@ static void read_reason(const struct run *run, const struct mw_pipeline_step *st
     mw_buffer_free(&text);
 }
 
-static void read_bundle(const struct run *run, const struct mw_pipeline_step *step)
+static void read_bundle(const struct mw_pipeline_context *run, const struct mw_pipeline_step *step)
 {
     char path[PATH_MAX];
     json_error_t why;
     struct mw_pipeline_report *report = run->report;
-    if (step_path(run, step, "json", path, NULL) != MW_OK) {
+    if (mw_pipeline_step_path(run, step, "json", path, NULL) != MW_OK) {
         return;
     }
     json_t *root = json_load_file(path, 0, &why);
@@ -258,7 +157,7 @@ static void read_bundle(const struct run *run, const struct mw_pipeline_step *st
 
 /* --- all steps --- */
 
-static void tell(const struct run *run, size_t i, bool ended)
+static void tell(const struct mw_pipeline_context *run, size_t i, bool ended)
 {
     if (run->options->on_step != NULL) {
         run->options->on_step(run->options->context, run->pipeline, i, ended);
@@ -270,19 +169,18 @@ static double seconds_since(int64_t before)
     return (double)(mw_clock_monotonic() - before) / (double)MW_SECOND;
 }
 
-static mw_err take_step(struct run *run, size_t i, struct mw_error *error)
+static mw_err take_step(struct mw_pipeline_context *run, size_t i, struct mw_error *error)
 {
     const struct mw_pipeline_step *step = &run->pipeline->step[i];
     struct mw_pipeline_report *report = run->report;
     struct mw_pipeline_ran *ran = &report->ran[report->n++];
-    int variable = step->when == NULL ? -1 : mw_pipeline_find_variable(mw_span_of(step->when));
     *ran = (struct mw_pipeline_ran){.name = step->name};
-    if (variable >= 0 && (run->value[variable] == NULL || run->value[variable][0] == '\0')) {
+    if (!mw_pipeline_is_wanted(run, step)) {
         return MW_OK;
     }
     int64_t before = mw_clock_monotonic();
     tell(run, i, false);
-    mw_err err = run_step(run, step, &ran->status, error);
+    mw_err err = mw_pipeline_run_step(run, step, &ran->status, error);
     if (err != MW_OK) {
         return err;
     }
@@ -299,24 +197,37 @@ static mw_err take_step(struct run *run, size_t i, struct mw_error *error)
     return MW_OK;
 }
 
+/* Before anything runs. */
+static mw_err check_accelerators(const struct mw_pipeline *pipeline, struct mw_error *error)
+{
+    for (size_t i = 0; i < pipeline->n; i++) {
+        const struct mw_pipeline_step *step = &pipeline->step[i];
+        if (step->accelerator != NULL) {
+            return mw_error_set(error, MW_ERR_UNSUPPORTED,
+                                "line %u: %s needs accelerator %s; only cpu is always here",
+                                step->line, step->name, step->accelerator);
+        }
+    }
+    return MW_OK;
+}
+
 mw_err mw_pipeline_run(const struct mw_pipeline *pipeline,
                        const struct mw_pipeline_run_options *options,
                        struct mw_pipeline_report *report, struct mw_error *error)
 {
-    struct run run = {.pipeline = pipeline, .options = options, .report = report};
+    struct mw_pipeline_context run = {.pipeline = pipeline, .options = options, .report = report};
     int64_t before = mw_clock_monotonic();
     *report = (struct mw_pipeline_report){0};
     mw_err err = options->plant->file == NULL
                      ? mw_error_set(error, MW_ERR_ARGUMENT, "a plant that came from no file")
-                     : set_variables(&run, error);
-    err = err == MW_OK ? export_parent(&run, error) : err;
+                     : check_accelerators(pipeline, error);
+    err = err == MW_OK ? mw_pipeline_set_values(&run, error) : err;
+    err = err == MW_OK ? mw_pipeline_export_parent(&run, error) : err;
     for (size_t i = 0; err == MW_OK && i < pipeline->n && report->state == MW_PIPELINE_DONE; i++) {
         err = take_step(&run, i, error);
     }
     report->seconds = seconds_since(before);
-    for (size_t i = 0; i < MW_PIPELINE_VARIABLES; i++) {
-        free(run.value[i]);
-    }
+    mw_pipeline_free_values(&run);
     return err;
 }
 

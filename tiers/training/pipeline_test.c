@@ -89,8 +89,12 @@ static void test_what_is_wrong_is_named_with_its_line(void **state)
                  "sometimes is no variable");
     assert_wrong("steps:\n- {name: a, accept: [0, 256], run: [x]}\n", MW_ERR_PARSE,
                  "256 is no exit code");
-    assert_wrong("steps:\n- {name: a, accelerator: quantum, run: [x]}\n", MW_ERR_UNSUPPORTED,
-                 "no quantum to train with");
+    static const char *const odd[] = {"Edge TPU", "''", "x/y/z", "/x", "x/", "-x", "x."};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "steps:\n- name: a\n  accelerator: %s\n  run: [x]\n", odd[i]);
+        assert_wrong(text, MW_ERR_PARSE, "p.yaml:3: accelerator");
+    }
     assert_wrong("steps:\n- &s {name: a, run: [x]}\n- *s\n", MW_ERR_PARSE, "anchors");
     assert_wrong("steps:\n- {name: !!str a, run: [x]}\n", MW_ERR_PARSE, "tags");
     assert_wrong("steps:\n- {name: a, run: [x]}\n---\nsteps: []\n", MW_ERR_PARSE, "one document");
@@ -243,6 +247,68 @@ static void test_a_failure_ends_the_run_with_its_reason(void **state)
     assert_string_equal(report.reason, "ended by signal 15");
 }
 
+static void test_what_needs_an_accelerator_does_not_run_here(void **state)
+{
+    (void)state;
+    struct test_plant test;
+    struct mw_pipeline pipeline;
+    struct mw_error why;
+    test_plant_open(&test, "");
+    struct mw_pipeline_run_options with = {
+        .plant = &test.plant, .work = test.folder, .cause = "manual"};
+    assert_int_equal(parse(&pipeline,
+                           "steps:\n" STEP_ONE
+                           "- {name: two, accelerator: edgetpu, run: [say, \"${work}\", two, 0]}\n",
+                           &why),
+                     MW_OK);
+    assert_string_equal(pipeline.step[1].accelerator, "edgetpu");
+    assert_int_equal(mw_pipeline_run(&pipeline, &with, &report, &why), MW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(why.text, "line 3: two needs accelerator edgetpu"));
+    assert_false(mw_file_exists(test_plant_path(&test, "order")));
+    mw_pipeline_clear(&pipeline);
+    test_plant_close(&test);
+}
+
+/* As the pods of an exported pipeline do. The first step notes for all which model is in use. */
+static void test_a_step_runs_by_itself(void **state)
+{
+    (void)state;
+    struct test_plant test;
+    struct mw_pipeline pipeline;
+    struct mw_pipeline_ran ran;
+    struct mw_error why;
+    struct mw_buffer text = {0};
+    test_plant_open(&test, "");
+    struct mw_pipeline_run_options with = {
+        .plant = &test.plant, .work = test.folder, .cause = "manual"};
+    const char *yaml =
+        "steps:\n"
+        "- {name: one, run: [say, \"${work}\", \"${cause}\", 3]}\n"
+        "- {name: two, when: parent, run: [say, \"${work}\", \"${parent_digest}\", 0]}\n";
+    assert_int_equal(parse(&pipeline, yaml, &why), MW_OK);
+    assert_ok(mw_pipeline_run_one(&pipeline.step[0], &with, &ran, error));
+    assert_true(ran.ran);
+    assert_int_equal(ran.status, 3);
+    assert_ok(mw_file_read(test_plant_path(&test, "in_use.digest"), 128, &text, error));
+    assert_int_equal(text.size, 0);
+    assert_ok(mw_pipeline_run_one(&pipeline.step[1], &with, &ran, error));
+    assert_false(ran.ran);
+    const char *digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const char *path = test_plant_path(&test, "in_use.digest");
+    assert_ok(mw_file_write(path, digest, strlen(digest), 0600, error));
+    assert_ok(mw_pipeline_run_one(&pipeline.step[1], &with, &ran, error));
+    assert_true(ran.ran && ran.status == 0);
+    assert_ok(mw_file_read(test_plant_path(&test, "order"), 4096, &text, error));
+    assert_string_equal(
+        text.data,
+        "manual sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef ");
+    assert_ok(mw_file_write(path, "nonsense", 8, 0600, error));
+    assert_int_equal(mw_pipeline_run_one(&pipeline.step[1], &with, &ran, &why), MW_ERR_PARSE);
+    mw_buffer_free(&text);
+    mw_pipeline_clear(&pipeline);
+    test_plant_close(&test);
+}
+
 static void test_old_runs_are_removed_and_nothing_else(void **state)
 {
     (void)state;
@@ -325,6 +391,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_run_ends_with_the_last_step),
         cmocka_unit_test(test_a_refusal_ends_the_run_with_its_reason),
         cmocka_unit_test(test_a_failure_ends_the_run_with_its_reason),
+        cmocka_unit_test(test_what_needs_an_accelerator_does_not_run_here),
+        cmocka_unit_test(test_a_step_runs_by_itself),
         cmocka_unit_test(test_old_runs_are_removed_and_nothing_else),
         cmocka_unit_test(test_the_report_is_json),
     };

@@ -54,10 +54,11 @@ make_base_images() {
     rm -r "$root"
 }
 
-# A registry that 'cluster run' starts at 10.90.0.1:5000 speaks plain HTTP; containerd has to be
-# told. Others: a folder HOST:PORT with a hosts.toml beside it, read at every pull.
+# registry_allow_http HOST:PORT: containerd has to be told that a registry speaks plain HTTP; it
+# reads this at every pull.
 registry_allow_http() {
-    local host=$CONTROL_PLANE_IP:5000
+    local host=${1:-}
+    [[ $host =~ ^[a-z0-9.-]+:[0-9]+$ ]] || die "usage: cluster registry HOST:PORT"
     mkdir -p "$RUN/registries/$host"
     printf '[host."http://%s"]\n' "$host" >"$RUN/registries/$host/hosts.toml"
 }
