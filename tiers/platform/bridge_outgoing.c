@@ -51,11 +51,13 @@ static struct command *command_new(struct mw_bridge_outgoing *outgoing, struct m
         mw_log(MW_LOG_WARN, NULL, "command cannot be read", MW_KS("reason", why.text));
         return NULL;
     }
-    if (!mw_bridge_owns(outgoing->intake, parsed.device) ||
-        mw_table_find(&outgoing->pending, parsed.id) != NULL) {
+    struct mw_bridge_device *device = mw_table_find(&outgoing->intake->devices, parsed.device);
+    bool ours = mw_bridge_owns(outgoing->intake, parsed.device) ||
+                (device != NULL && device->held != NULL); /* only share 0 knows its words */
+    if (!ours || mw_table_find(&outgoing->pending, parsed.id) != NULL) {
         return NULL;
     }
-    struct mw_bridge_device *device = mw_bridge_device(&outgoing->intake->devices, parsed.device);
+    device = mw_bridge_device(&outgoing->intake->devices, parsed.device);
     struct command *command =
         device == NULL ? NULL : malloc(sizeof *command + parsed.id.size + json.size);
     if (command == NULL) {

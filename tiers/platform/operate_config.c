@@ -67,14 +67,6 @@ mw_err mw_operate_plan_config(const json_t *plant, char **text, struct mw_error 
         mw_buffer_free(&yaml);
         return err;
     }
-    if (read.bridge.shares > 1) {
-        err = mw_error_set(error, MW_ERR_UNSUPPORTED,
-                           "bridge.shares: %lld, and the operator runs one bridge: 1 was expected",
-                           (long long)read.bridge.shares);
-        mw_buffer_free(&yaml);
-        mw_plant_clear(&read);
-        return err;
-    }
     mw_plant_clear(&read);
     *text = yaml.data;
     return MW_OK;

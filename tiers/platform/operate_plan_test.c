@@ -128,12 +128,6 @@ static void what_no_role_could_read_is_refused(void **state)
     assert_refused(mw_operate_plan_config(plant, &text, error), MW_ERR_PARSE, "topics.x");
     assert_null(text);
     json_decref(plant);
-    plant = read_yaml(GOLDEN "one-node.plant.yaml");
-    json_object_set_new(json_object_get(plant, "spec"), "bridge", json_pack("{s:i}", "shares", 2));
-    assert_refused(mw_operate_plan_config(plant, &text, error), MW_ERR_UNSUPPORTED,
-                   "bridge.shares");
-    assert_null(text);
-    json_decref(plant);
 }
 
 int main(void)
