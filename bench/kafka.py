@@ -29,7 +29,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE / "examples"))
 sys.path.insert(0, str(SOURCE / "tests" / "kafka"))
 import figures  # noqa: E402
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, jars  # noqa: E402
 
 RECORDS = int(os.environ.get("BENCH_KAFKA_RECORDS", 300000))
 INFLIGHT = os.environ.get("BENCH_KAFKA_INFLIGHT", 0)  # mosquitto's max_inflight_messages
@@ -92,7 +92,9 @@ class Run:
         return json.loads(said)
 
     def count(self, subject, count, batch=1):
-        return self.ask(subject.topic, "count", self.boot, count, batch, DEVICES, PATIENCE)
+        seen = self.ask(subject.topic, "count", self.boot, count, batch, DEVICES, PATIENCE)
+        self.bench.versions["librdkafka"] = seen["version"]
+        return seen
 
     def live(self, subject, count, batch=1):
         self.boot += 1
@@ -200,6 +202,10 @@ def wanted():
                 print(f"{kind.name} is left out: {why}")
 
 
+def kafka_version():
+    return next(pathlib.Path(jars()).glob("kafka-clients-*.jar")).stem.rpartition("-")[2]
+
+
 def measure(bench):
     Millwright.program = bench.millwright
     Idle.program = bench.build / "bench" / "bench_kafka_idle"
@@ -208,6 +214,7 @@ def measure(bench):
     with tempfile.TemporaryDirectory(dir=bench.work) as place, \
             replay.plain_broker(bench.work, INFLIGHT) as (_, port, _, _):
         cluster = Cluster()
+        bench.versions["Kafka"] = kafka_version()
         run = Run(bench, port, cluster)
         for kind in kinds:
             subject = kind(pathlib.Path(place), port, cluster.bootstrap)
@@ -231,7 +238,7 @@ def measure(bench):
 
 def print_part(bench):
     rows, extra = measure(bench)
-    print(f"MQTT to Kafka 4.3.0, acks=all, QoS 1, {RECORDS:,} records, {DEVICES} devices")
+    print(f"MQTT to Kafka {bench.versions['Kafka']}, acks=all, QoS 1, {RECORDS:,} records, {DEVICES} devices")
     print(figures.table(HEAD, rows), flush=True)
     for one in extra:
         print(f"Millwright, {BACKLOG:,} records (50 a message) while Kafka does not answer: {one['in']:,.0f} records/s into "

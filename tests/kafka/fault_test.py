@@ -66,7 +66,8 @@ class Killer:
         self.cluster.wait(0)
         for role in DECK:
             if role != "kafka":
-                self.plant.wait_role(role, old=self.last[role], said=role != "mosquitto")
+                self.plant.wait_role(role, old=self.last[role], said=role != "mosquitto",
+                                     limit=300)  # Kafka may be slow to come to itself
 
 
 def two_hundred_kills(program):

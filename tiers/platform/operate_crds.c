@@ -81,6 +81,13 @@ static json_t *plant_spec(void)
                                      "by a name of your own",
                                      256, 255));
     json_object_set_new(
+        properties, "commands",
+        json_pack("{s:s,s:s,s:i,s:o}", "type", "object", "description",
+                  "how devices of other layouts are told what to do", "maxProperties", 256,
+                  "additionalProperties",
+                  map_of_texts("of a map of topics, or sparkplug: the topic, and a text an action",
+                               64, 1024)));
+    json_object_set_new(
         json_object_get(section(properties, "cluster", strlen("cluster")), "properties"),
         "node_selector", map_of_texts("labels that the node of a role has to have", 32, 63));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
