@@ -157,4 +157,5 @@ def models_reach_running_roles(program):
 
 
 if __name__ == "__main__":
-    main(nodes_pull_the_image, models_reach_running_roles)
+    # The pull last: containerd 1.6 was seen to forget the name of an image that it pulled by another.
+    main(models_reach_running_roles, nodes_pull_the_image)

@@ -310,7 +310,6 @@ static int class_to_run(const struct mw_operate_item *item)
 void mw_operate_pass_begin(struct mw_operate_item *item)
 {
     struct mw_error error = {0};
-    char *config = NULL;
     struct mw_operate_plan plan = {.plant = item->object,
                                    .roles = item->operate->options->roles,
                                    .image = item->operate->options->image,
@@ -323,13 +322,12 @@ void mw_operate_pass_begin(struct mw_operate_item *item)
         mw_operate_pass_over(item);
         return;
     }
-    if (mw_operate_plan_config(item->object, &config, &error) != MW_OK) {
+    item->objects = mw_operate_plan_objects(&plan, &error);
+    if (item->objects == NULL) {
         set_problem(item, "InvalidSpec", error.text);
         mw_operate_tell(item, "Warning", "InvalidSpec", "%s", error.text);
         write_status(item);
         return;
     }
-    free(config);
-    item->objects = mw_operate_plan_objects(&plan);
     proceed(item);
 }

@@ -353,11 +353,10 @@ static bool has_things(const struct making *making)
            json_array_size(json_object_get(json_object_get(spec, "gateway"), "devices")) > 0;
 }
 
-json_t *mw_operate_plan_objects(const struct mw_operate_plan *plan)
+json_t *mw_operate_plan_objects(const struct mw_operate_plan *plan, struct mw_error *error)
 {
     char *config = NULL;
-    struct mw_error error = {0};
-    if (mw_operate_plan_config(plan->plant, &config, &error) != MW_OK) {
+    if (mw_operate_plan_config(plan->plant, &config, error) != MW_OK) {
         return NULL;
     }
     struct making making = {.plan = plan,

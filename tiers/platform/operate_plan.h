@@ -36,8 +36,8 @@ struct mw_operate_plan {
     int class;                           /* whose scorer has a replica; -1: none has */
 };
 
-/* The array of the objects, the caller's. NULL: out of memory. */
-json_t *mw_operate_plan_objects(const struct mw_operate_plan *plan);
+/* The array of the objects, the caller's. NULL: as mw_operate_plan_config. */
+json_t *mw_operate_plan_objects(const struct mw_operate_plan *plan, struct mw_error *error);
 
 /* plant.yaml as text, checked as the roles would check it. *text is the caller's (free). Errors:
  * what no schema can say, with its key; MEMORY. */

@@ -25,7 +25,8 @@ static json_t *read_yaml(const char *path)
 static json_t *plan_of(const json_t *plant, int class)
 {
     struct mw_operate_plan plan = {plant, roles, "millwright:1", class};
-    json_t *objects = mw_operate_plan_objects(&plan);
+    struct mw_error error = {0};
+    json_t *objects = mw_operate_plan_objects(&plan, &error);
     assert_non_null(objects);
     return objects;
 }
