@@ -104,11 +104,11 @@ static mw_err set_names(struct mw_kafka *stream, rd_kafka_conf_t *conf, enum mw_
                         struct mw_error *error)
 {
     char name[MW_KAFKA_NAME];
-    bool writes = stream->writer[0] != '\0', client = role < MW_KAFKA_READER;
-    (void)snprintf(name, sizeof(name), "mw.%s.%s%s", stream->plant,
-                   writes ? stream->writer : "reader", role == MW_KAFKA_SECOND ? ".2" : "");
+    bool writes = stream->writer[0] != '\0';
+    (void)snprintf(name, sizeof(name), "mw.%s.%s", stream->plant,
+                   writes ? stream->writer : "reader");
     mw_err err = set_option(conf, "client.id", name, error);
-    if (err == MW_OK && client && writes) {
+    if (err == MW_OK && role == MW_KAFKA_CLIENT && writes) {
         err = set_option(conf, "transactional.id", name, error);
     }
     if (err == MW_OK && role == MW_KAFKA_READER) {
@@ -139,19 +139,10 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
     log->down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
-/* Does nothing, but with it a commit learns at once that all has been delivered; without it looks
- * every 10 ms. */
-static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
-{
-    (void)handle;
-    (void)message;
-    (void)opaque;
-}
-
 mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_kafka_t **handle,
                            struct mw_error *error)
 {
-    bool client = role < MW_KAFKA_READER;
+    bool client = role == MW_KAFKA_CLIENT;
     rd_kafka_conf_t *conf = mw_kafka.conf_new();
     const char *name = NULL;
     const char *value = NULL;
@@ -174,9 +165,6 @@ mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_
     mw_kafka.conf_set_opaque(conf, &stream->log);
     mw_kafka.conf_set_log_cb(conf, on_log);
     mw_kafka.conf_set_error_cb(conf, on_error);
-    if (client) {
-        mw_kafka.conf_set_dr_msg_cb(conf, on_delivery);
-    }
     char text[256];
     *handle =
         mw_kafka.new(client ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
@@ -260,11 +248,11 @@ mw_err mw_kafka_fail_error(struct mw_kafka *stream, struct mw_error *error,
 
 /* Also ends what a predecessor of the same name has left: after this its transactions are either
  * committed or gone, its positions and compacted topics say which. */
-static mw_err become_writer(struct mw_kafka *stream, rd_kafka_t *client, struct mw_error *error)
+static mw_err become_writer(struct mw_kafka *stream, struct mw_error *error)
 {
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
     rd_kafka_error_t *failed = NULL;
-    while ((failed = mw_kafka.init_transactions(client, MW_KAFKA_PATIENCE)) != NULL &&
+    while ((failed = mw_kafka.init_transactions(stream->client, MW_KAFKA_PATIENCE)) != NULL &&
            mw_kafka.error_is_retriable(failed) && mw_clock_monotonic() < limit) {
         mw_kafka.error_destroy(failed);
         mw_kafka_rest();
@@ -277,7 +265,7 @@ static mw_err reach_cluster(struct mw_kafka *stream, struct mw_error *error)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code =
-        mw_kafka.metadata(stream->client[0], 0, NULL, &metadata, MW_KAFKA_PATIENCE);
+        mw_kafka.metadata(stream->client, 0, NULL, &metadata, MW_KAFKA_PATIENCE);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return mw_kafka_fail(stream, error, code, "no broker answers");
     }
@@ -290,10 +278,8 @@ static void kafka_close(struct mw_stream *base)
     struct mw_kafka *stream = (struct mw_kafka *)base;
     mw_kafka_state_clear(stream);
     mw_kafka_topics_clear(stream);
-    for (unsigned i = 0; i < MW_KAFKA_CLIENTS; i++) {
-        if (stream->client[i] != NULL) {
-            mw_kafka.destroy_flags(stream->client[i], 0);
-        }
+    if (stream->client != NULL) {
+        mw_kafka.destroy_flags(stream->client, 0);
     }
     mw_kafka_url_clear(&stream->url);
     (void)pthread_mutex_destroy(&stream->log.mutex);
@@ -313,13 +299,11 @@ static mw_err kafka_open(struct mw_stream **opened, const char *location,
                    options->writer == NULL ? "" : options->writer);
     mw_err err = mw_kafka_url_parse(&stream->url, location, error);
     err = err == MW_OK ? mw_kafka_library_load(error) : err;
-    bool writes = stream->writer[0] != '\0';
-    for (unsigned i = 0; i < (writes ? MW_KAFKA_CLIENTS : 1) && err == MW_OK; i++) {
-        err = mw_kafka_handle_new(stream, i == 0 ? MW_KAFKA_CLIENT : MW_KAFKA_SECOND,
-                                  &stream->client[i], error);
-        err = err == MW_OK && writes ? become_writer(stream, stream->client[i], error) : err;
+    err = err == MW_OK ? mw_kafka_handle_new(stream, MW_KAFKA_CLIENT, &stream->client, error) : err;
+    if (err == MW_OK) {
+        err =
+            stream->writer[0] == '\0' ? reach_cluster(stream, error) : become_writer(stream, error);
     }
-    err = err == MW_OK && !writes ? reach_cluster(stream, error) : err;
     if (err != MW_OK) {
         kafka_close(&stream->base);
         return err;

@@ -3,21 +3,16 @@
  *   mw.<plant>.<topic>             records, by key into partitions (murmur2, as Java's clients do)
  *   mw.<plant>.<writer>.<topic>    a writer's compacted topic, one partition
  *   group mw.<plant>.<writer>      the writer's positions
- *   transactional id, the same     one writer at a time: who opens it last fences the one before;
- *                                  and a second one with ".2" behind, for every other transaction
+ *   transactional id, the same     one writer at a time: who opens it last fences the one before
  *
  * A record's time is Kafka's (milliseconds) and a header "us" of two bytes, big endian, with the
  * microseconds behind. A writer's times grow from record to record, by at least a microsecond from
  * where its transaction began, so that a reader of several partitions and topics can merge them
  * into the order of append.
  *
- * A stream that only reads has one producer, which asks for metadata. One that writes has two,
- * which take turns: a cluster that has answered a commit is not done with it, and for some
- * milliseconds refuses the next transaction of the same id, whereupon librdkafka waits 20 ms. The
- * next begins only when the one before is committed for sure, so what is said of one id holds for
- * both. A reader has a consumer of its own, and compacted topics are read by another one.
- * librdkafka's threads only queue; a reader's descriptor turns readable when they have queued
- * something for it. */
+ * A stream has one producer, which also asks for metadata; a reader has a consumer of its own, and
+ * compacted topics are read by another one. librdkafka's threads only queue; a reader's descriptor
+ * turns readable when they have queued something for it. */
 #ifndef MW_STREAM_KAFKA_INTERNAL_H
 #define MW_STREAM_KAFKA_INTERNAL_H
 
@@ -32,7 +27,6 @@
 #define MW_KAFKA_PATIENCE 15000     /* milliseconds for the cluster to answer */
 #define MW_KAFKA_SETTLE (MW_SECOND) /* for another's transaction to end, before it is left out */
 #define MW_KAFKA_TIME_HEADER "us"
-#define MW_KAFKA_CLIENTS 2
 
 /* What a librdkafka thread said last; the reason behind a time-out. */
 struct mw_kafka_log {
@@ -44,8 +38,8 @@ struct mw_kafka_log {
 /* A topic that is known to be on the cluster, or was looked for. */
 struct mw_kafka_topic {
     char name[MW_KAFKA_NAME];
-    rd_kafka_topic_t *handle[MW_KAFKA_CLIENTS]; /* of each client; NULL where there is none */
-    int partitions;                             /* 0: not there at the last look */
+    rd_kafka_topic_t *handle; /* of the client */
+    int partitions;           /* 0: not there at the last look */
 };
 
 struct mw_kafka_table; /* kafka_state.c */
@@ -56,8 +50,7 @@ struct mw_kafka {
     struct mw_kafka_url url;
     char plant[64], writer[64]; /* writer is empty for reading only */
     struct mw_kafka_log log;
-    rd_kafka_t *client[MW_KAFKA_CLIENTS]; /* producers; both, and transactional, with a writer */
-    unsigned turn;                        /* the one of this or the next transaction */
+    rd_kafka_t *client; /* a producer; transactional with a writer */
     struct mw_kafka_topic **topics;
     size_t topics_n;
     int64_t last; /* time of the last append */
@@ -74,7 +67,7 @@ struct mw_kafka {
 
 /* --- kafka.c --- */
 
-enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_SECOND, MW_KAFKA_READER, MW_KAFKA_STATES };
+enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_READER, MW_KAFKA_STATES };
 /* A handle with the options of the URI and those of its role. */
 mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_kafka_t **handle,
                            struct mw_error *error);

@@ -22,7 +22,6 @@
     X(conf_set_opaque)                 \
     X(conf_set_log_cb)                 \
     X(conf_set_error_cb)               \
-    X(conf_set_dr_msg_cb)              \
     X(new)                             \
     X(destroy_flags)                   \
     X(opaque)                          \

@@ -21,17 +21,6 @@ void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, cons
                    writer == NULL ? "" : ".", topic);
 }
 
-static void drop_last(struct mw_kafka *stream)
-{
-    struct mw_kafka_topic *topic = stream->topics[--stream->topics_n];
-    for (unsigned i = 0; i < MW_KAFKA_CLIENTS; i++) {
-        if (topic->handle[i] != NULL) {
-            mw_kafka.topic_destroy(topic->handle[i]);
-        }
-    }
-    free(topic);
-}
-
 static struct mw_kafka_topic *entry(struct mw_kafka *stream, const char *name)
 {
     for (size_t i = 0; i < stream->topics_n; i++) {
@@ -47,16 +36,12 @@ static struct mw_kafka_topic *entry(struct mw_kafka *stream, const char *name)
         return NULL;
     }
     (void)snprintf(topic->name, sizeof(topic->name), "%s", name);
-    stream->topics[stream->topics_n++] = topic;
-    bool made = true;
-    for (unsigned i = 0; i < MW_KAFKA_CLIENTS && stream->client[i] != NULL; i++) {
-        topic->handle[i] = mw_kafka.topic_new(stream->client[i], name, NULL);
-        made &= topic->handle[i] != NULL;
-    }
-    if (!made) {
-        drop_last(stream);
+    topic->handle = mw_kafka.topic_new(stream->client, name, NULL);
+    if (topic->handle == NULL) {
+        free(topic);
         return NULL;
     }
+    stream->topics[stream->topics_n++] = topic;
     return topic;
 }
 
@@ -65,7 +50,7 @@ static mw_err look(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code =
-        mw_kafka.metadata(stream->client[0], 0, topic->handle[0], &metadata, ANSWER);
+        mw_kafka.metadata(stream->client, 0, topic->handle, &metadata, ANSWER);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         const struct rd_kafka_metadata_topic *found =
             metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
@@ -141,8 +126,8 @@ static mw_err make(struct mw_kafka *stream, const char *name, bool compacted,
         return mw_error_set(error, MW_ERR_ARGUMENT, "topic %s: %s", name, text);
     }
     configure(stream, compacted, made);
-    rd_kafka_queue_t *queue = mw_kafka.queue_new(stream->client[0]);
-    mw_kafka.CreateTopics(stream->client[0], &made, 1, NULL, queue);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(stream->client);
+    mw_kafka.CreateTopics(stream->client, &made, 1, NULL, queue);
     rd_kafka_event_t *event = mw_kafka.queue_poll(queue, MW_KAFKA_PATIENCE);
     mw_err err = read_answer(stream, name, event, error);
     if (event != NULL) {
@@ -224,7 +209,7 @@ static rd_kafka_resp_err_t ask_ends(struct mw_kafka *stream, rd_kafka_topic_part
         list->elems[i].offset = which;
         list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    rd_kafka_resp_err_t code = mw_kafka.offsets_for_times(stream->client[0], list, ANSWER);
+    rd_kafka_resp_err_t code = mw_kafka.offsets_for_times(stream->client, list, ANSWER);
     for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
         code = list->elems[i].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0) {
@@ -305,7 +290,7 @@ mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, v
                               struct mw_error *error)
 {
     const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t code = mw_kafka.metadata(stream->client[0], 1, NULL, &metadata, ANSWER);
+    rd_kafka_resp_err_t code = mw_kafka.metadata(stream->client, 1, NULL, &metadata, ANSWER);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return mw_kafka_fail(stream, error, code, "cannot list the topics");
     }
@@ -330,8 +315,9 @@ mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, v
 
 void mw_kafka_topics_clear(struct mw_kafka *stream)
 {
-    while (stream->topics_n > 0) {
-        drop_last(stream);
+    for (size_t i = 0; i < stream->topics_n; i++) {
+        mw_kafka.topic_destroy(stream->topics[i]->handle);
+        free(stream->topics[i]);
     }
     free(stream->topics);
     stream->topics = NULL;

@@ -25,7 +25,7 @@ mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
     struct mw_kafka *stream = (struct mw_kafka *)base;
     int64_t now = mw_clock_utc();
     stream->last = now > stream->last ? now : stream->last;
-    rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client[stream->turn]);
+    rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client);
     return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
 }
 
@@ -37,7 +37,7 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
     int64_t limit = 0;
     unsigned char us[2] = {(unsigned char)(time % 1000 >> 8), (unsigned char)(time % 1000)};
     rd_kafka_vu_t part[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle[stream->turn]},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = time / 1000},
         {.vtype = RD_KAFKA_VTYPE_KEY,
@@ -49,7 +49,7 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
     };
     for (;;) {
         rd_kafka_error_t *failed =
-            mw_kafka.produceva(stream->client[stream->turn], part, sizeof(part) / sizeof(part[0]));
+            mw_kafka.produceva(stream->client, part, sizeof(part) / sizeof(part[0]));
         if (failed == NULL) {
             return MW_OK;
         }
@@ -59,7 +59,7 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
             return fail_call(stream, failed, "cannot append", error);
         }
         mw_kafka.error_destroy(failed);
-        (void)mw_kafka.poll(stream->client[stream->turn], 10);
+        (void)mw_kafka.poll(stream->client, 10);
     }
 }
 
@@ -136,8 +136,8 @@ static mw_err send_positions(struct mw_kafka *stream, struct mw_stream_reader *r
     (void)snprintf(group, sizeof(group), "mw.%s.%s", stream->plant, stream->writer);
     rd_kafka_consumer_group_metadata_t *metadata = mw_kafka.consumer_group_metadata_new(group);
     rd_kafka_error_t *failed = NULL;
-    while ((failed = mw_kafka.send_offsets_to_transaction(stream->client[stream->turn], moved,
-                                                          metadata, time_left(limit))) != NULL &&
+    while ((failed = mw_kafka.send_offsets_to_transaction(stream->client, moved, metadata,
+                                                          time_left(limit))) != NULL &&
            again(failed, limit)) {
         mw_kafka.error_destroy(failed);
     }
@@ -157,8 +157,7 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
     }
     rd_kafka_error_t *failed = NULL;
     /* A call that timed out is taken up again by the next. */
-    while ((failed = mw_kafka.commit_transaction(stream->client[stream->turn], time_left(limit))) !=
-               NULL &&
+    while ((failed = mw_kafka.commit_transaction(stream->client, time_left(limit))) != NULL &&
            again(failed, limit)) {
         mw_kafka.error_destroy(failed);
     }
@@ -168,7 +167,6 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
         err = fail_call(stream, failed, "cannot commit", error);
         return unknown ? end(stream, err) : err;
     }
-    stream->turn = (stream->turn + 1) % MW_KAFKA_CLIENTS;
     mw_kafka_state_apply(stream);
     if (reader != NULL) {
         mw_kafka_reader_stored(reader);
@@ -185,8 +183,7 @@ void mw_kafka_rollback(struct mw_stream *base)
         return;
     }
     rd_kafka_error_t *failed = NULL;
-    while ((failed = mw_kafka.abort_transaction(stream->client[stream->turn], time_left(limit))) !=
-           NULL) {
+    while ((failed = mw_kafka.abort_transaction(stream->client, time_left(limit))) != NULL) {
         bool retry = again(failed, limit);
         mw_kafka.error_destroy(failed);
         if (!retry) {
