@@ -5,21 +5,6 @@
 
 #define LONG_ENOUGH (3600 * (int64_t)1000000) /* the disk answers, or its driver gives up */
 
-static mw_err make_room(void **array, size_t n, size_t *capacity, size_t size)
-{
-    if (n < *capacity) {
-        return MW_OK;
-    }
-    size_t more = *capacity == 0 ? 64 : *capacity * 2;
-    void *grown = realloc(*array, more * size);
-    if (grown == NULL) {
-        return MW_ERR_MEMORY;
-    }
-    *array = grown;
-    *capacity = more;
-    return MW_OK;
-}
-
 static void batch_free(struct mw_bridge_answer_batch *batch)
 {
     free(batch->puback);
@@ -113,8 +98,8 @@ mw_err mw_bridge_answers_puback(struct mw_bridge_answers *answers, struct mw_bri
 {
     struct mw_bridge_answer_batch *batch = &answers->gathered;
     void *pubacks = batch->puback;
-    mw_err err =
-        make_room(&pubacks, batch->n_pubacks, &batch->pubacks_capacity, sizeof *batch->puback);
+    mw_err err = mw_bridge_make_room(&pubacks, batch->n_pubacks, &batch->pubacks_capacity,
+                                     sizeof *batch->puback);
     batch->puback = pubacks;
     if (err == MW_OK) {
         batch->puback[batch->n_pubacks++] = puback;
@@ -127,7 +112,8 @@ mw_err mw_bridge_answers_ack(struct mw_bridge_answers *answers, const char *devi
 {
     struct mw_bridge_answer_batch *batch = &answers->gathered;
     void *acks = batch->ack;
-    mw_err err = make_room(&acks, batch->n_acks, &batch->acks_capacity, sizeof *batch->ack);
+    mw_err err =
+        mw_bridge_make_room(&acks, batch->n_acks, &batch->acks_capacity, sizeof *batch->ack);
     batch->ack = acks;
     size_t at = batch->text.size;
     if (err == MW_OK) {

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for one more element; the array doubles. */
-static mw_err make_room(void **array, size_t n, size_t *capacity, size_t size)
+mw_err mw_bridge_make_room(void **array, size_t n, size_t *capacity, size_t size)
 {
     if (n < *capacity) {
         return MW_OK;
@@ -23,7 +22,8 @@ mw_err mw_bridge_round_open(struct mw_bridge_round *round, const char *topic, bo
                             struct mw_span key)
 {
     void *items = round->item;
-    mw_err err = make_room(&items, round->n_items, &round->items_capacity, sizeof *round->item);
+    mw_err err =
+        mw_bridge_make_room(&items, round->n_items, &round->items_capacity, sizeof *round->item);
     round->item = items;
     if (err == MW_OK) {
         err = mw_buffer_add(&round->text, key.data, key.size);
@@ -83,8 +83,8 @@ mw_err mw_bridge_round_copy(struct mw_bridge_round *copy, const struct mw_bridge
 mw_err mw_bridge_round_puback(struct mw_bridge_round *round, uint32_t connection, uint16_t id)
 {
     void *pubacks = round->puback;
-    mw_err err =
-        make_room(&pubacks, round->n_pubacks, &round->pubacks_capacity, sizeof *round->puback);
+    mw_err err = mw_bridge_make_room(&pubacks, round->n_pubacks, &round->pubacks_capacity,
+                                     sizeof *round->puback);
     round->puback = pubacks;
     if (err == MW_OK) {
         round->puback[round->n_pubacks++] = (struct mw_bridge_puback){connection, id};
@@ -95,8 +95,8 @@ mw_err mw_bridge_round_puback(struct mw_bridge_round *round, uint32_t connection
 mw_err mw_bridge_round_receipt(struct mw_bridge_round *round, const char *device, struct mw_span id)
 {
     void *receipts = round->receipt;
-    mw_err err =
-        make_room(&receipts, round->n_receipts, &round->receipts_capacity, sizeof *round->receipt);
+    mw_err err = mw_bridge_make_room(&receipts, round->n_receipts, &round->receipts_capacity,
+                                     sizeof *round->receipt);
     round->receipt = receipts;
     size_t at = round->text.size;
     if (err == MW_OK) {

@@ -42,6 +42,10 @@ struct mw_bridge_round {
     bool pressing; /* somebody waits for something of it that is not a message or a receipt */
 };
 
+/* Room for one more element of `size` bytes behind the n that are there; the array doubles. MEMORY:
+ * it stays as it was. */
+mw_err mw_bridge_make_room(void **array, size_t n, size_t *capacity, size_t size);
+
 /* Begins an item; its value is then appended to round->text and mw_bridge_round_close ends it.
  * MEMORY. */
 mw_err mw_bridge_round_open(struct mw_bridge_round *round, const char *topic, bool put,
