@@ -46,6 +46,8 @@ def deploy():
                      ("millwright.local/millwright:0.1.0", IMAGE)):
         check(old in text, f"the manifest has no {old!r}")
         text = text.replace(old, new)
+    # The role of the function before has the folders of that one in its mounts.
+    kubectl("delete", "-f", MANIFEST, "--ignore-not-found", "--wait=true", "--timeout=90s")
     for node in ("n1", "n2"):
         node_exec(node, "sh", "-ec", f"""rm -rf {HARDWARE}
             mkdir -p {HARDWARE}/sys/bus/usb/devices {HARDWARE}/dev {HARDWARE}/proc/driver""")
