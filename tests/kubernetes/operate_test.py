@@ -292,8 +292,9 @@ def follows_the_devices(program):
         plug(count)
         wait_for("plant", "mill", lambda it, c=class_: it["status"]["accelerator"] == c and
                  condition(it, "Ready")["status"] == "True", f"the scorer on {class_}", space)
-        check((replicas(f"mill-score-{class_}", space), replicas(f"mill-score-{other}", space)) ==
-              (1, 0), f"the scorer of {other} still runs")
+        wait(lambda c=class_, o=other: (replicas(f"mill-score-{c}", space),
+                                        replicas(f"mill-score-{o}", space)) == (1, 0),
+             f"the scorer of {class_} alone to run", pause=0.2)
         wait_event(space, "mill", "Moved", f"to {class_}")
     pods = [one for one in get("pod", None, space) if
             one["metadata"]["labels"].get("millwright.dev/accelerator") == "edgetpu"]
