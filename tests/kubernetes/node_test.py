@@ -148,6 +148,7 @@ def unplugged_and_plugged_in_again(program):
     check(wait_ready("waiting", space)["spec"]["nodeName"] == "n1", "the pod is elsewhere")
     check("/dev/bus/usb/001/005" in said("waiting", space), "the pod was given the old address")
     wait_label("n1", "true", "1")
+    remove("waiting", space)
 
 
 def firmware_is_loaded_by_the_first_user(program):
@@ -168,6 +169,7 @@ def firmware_is_loaded_by_the_first_user(program):
     remove("user", space)
     wait_ready("second", space)
     check("/dev/bus/usb/001/005" in said("second", space), "the new pod has the old address")
+    remove("second", space)
 
 
 def the_kubelet_restarts(program):
@@ -189,6 +191,7 @@ def the_kubelet_restarts(program):
     remove("before", space)
     apply(asks("after"), namespace=space)
     check(wait_ready("after", space)["spec"]["nodeName"] == "n1", "the pod is elsewhere")
+    remove("after", space)
 
 
 def log(name):
