@@ -22,8 +22,10 @@ from plant import Plant, account, check, check_numbers, main, say, wait  # noqa:
 from spool_test import acknowledged, begin, figure, goes_on, judge_all, settled  # noqa: E402
 
 SEED = 20
-# 200; a role that keeps being killed is started again only after 10 s, which sets the pace
-DECK = {"thing": 44, "mosquitto": 44, "bridge": 44, "score": 40, "kafka": 28}
+# Of $MW_KILLS, 200 unless that says otherwise. A role that keeps being killed is started again only
+# after 10 s, which sets the pace.
+SHARE = {"thing": 0.22, "mosquitto": 0.22, "bridge": 0.22, "score": 0.2, "kafka": 0.14}
+DECK = {role: round(share * int(os.environ.get("MW_KILLS", "200"))) for role, share in SHARE.items()}
 HAND = 8  # cards from which the next one is played
 DAY = 86400
 
