@@ -67,7 +67,9 @@ def main():
         sys.exit(f"usage: {sys.argv[0]} BUILD [NAME ...]")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     build, names = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    tests = [path for path in sorted(glob.glob(os.path.join(HERE, "*_test.py")))
+    # The kubelets remember the device plugin of node_test, which operate_test would stumble over.
+    paths = sorted(glob.glob(os.path.join(HERE, "*_test.py")), key=lambda path: ("/node_" in path, path))
+    tests = [path for path in paths
              if not names or os.path.basename(path)[:-len("_test.py")] in names]
     results = []
     os.makedirs(HOME, exist_ok=True)
