@@ -21,7 +21,7 @@ static void sync_stream(void *context)
 static void begin_sync(struct mw_bridge_answers *answers)
 {
     struct mw_bridge_answer_batch done = answers->syncing;
-    if (answers->busy || answers->gathered.rounds == 0) {
+    if (answers->busy || answers->broken || answers->gathered.rounds == 0) {
         return;
     }
     answers->syncing = answers->gathered;
@@ -55,6 +55,7 @@ static bool collect(struct mw_bridge_answers *answers, int64_t wait)
     if (answers->err == MW_OK) {
         give(answers);
     } else {
+        answers->broken = true; /* what is said of a later round would hold for this one too */
         answers->calls.failed(answers->calls.context, &answers->error);
     }
     struct mw_bridge_answer_batch *batch = &answers->syncing;

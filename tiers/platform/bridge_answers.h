@@ -42,7 +42,8 @@ struct mw_bridge_answers {
     struct mw_loop *loop;
     struct mw_loop_watch *watch;
     struct mw_bridge_answer_batch gathered, syncing;
-    bool busy; /* a sync is under way, and err and error are its own */
+    bool busy;   /* a sync is under way, and err and error are its own */
+    bool broken; /* one has failed: nothing is answered any more */
     mw_err err;
     struct mw_error error;
 };
