@@ -2,14 +2,13 @@
  * without such devices does not pay for it. */
 #include "tiers/iot/gateway_driver.h"
 
-#include <dlfcn.h>
+#include "lib/base/library.h"
+
 #include <errno.h>
 #include <math.h>
 #include <modbus/modbus.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LIBRARY "libmodbus.so.5"
 
 struct library {
     void *handle;
@@ -42,15 +41,7 @@ struct line {
 
 static mw_err load(struct library *library, struct mw_error *error)
 {
-    library->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library->handle == NULL) {
-        return mw_error_set(error, MW_ERR_UNSUPPORTED, "%s: Debian's package libmodbus5 has it",
-                            dlerror());
-    }
-    const struct {
-        const char *name;
-        void *place;
-    } symbols[] = {
+    const struct mw_library_symbol symbols[] = {
         {"modbus_new_tcp_pi", &library->new_tcp_pi},
         {"modbus_new_rtu", &library->new_rtu},
         {"modbus_free", &library->free},
@@ -68,14 +59,8 @@ static mw_err load(struct library *library, struct mw_error *error)
         {"modbus_write_register", &library->write_register},
         {"modbus_strerror", &library->strerror},
     };
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(library->handle, symbols[i].name);
-        if (symbol == NULL) {
-            return mw_error_set(error, MW_ERR_UNSUPPORTED, LIBRARY " has no %s", symbols[i].name);
-        }
-        memcpy(symbols[i].place, &symbol, sizeof symbol);
-    }
-    return MW_OK;
+    return mw_library_open(&library->handle, "libmodbus.so.5", "libmodbus5", symbols,
+                           sizeof symbols / sizeof *symbols, error);
 }
 
 /* --- the line --- */
@@ -87,9 +72,7 @@ static void close_line(void *state)
         line->modbus.close(line->context);
         line->modbus.free(line->context);
     }
-    if (line->modbus.handle != NULL) {
-        dlclose(line->modbus.handle);
-    }
+    mw_library_close(line->modbus.handle);
     free(line);
 }
 

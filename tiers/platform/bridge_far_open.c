@@ -64,20 +64,27 @@ static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *cont
     return err;
 }
 
-mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
-                          struct mw_stream *stream, mw_bridge_put_fn *put, void *context,
-                          struct mw_error *error)
+/* Opens the spool; *number is that of the transaction in `direct`, 0 when there is none. */
+static mw_err open_spool(struct mw_bridge_far *far, uint64_t *number, struct mw_error *error)
 {
+    const struct mw_plant *plant = far->plant;
     char folder[4096];
-    uint64_t number;
-    *far = (struct mw_bridge_far){.plant = plant, .stream = stream, .near = true};
     if (mw_plant_stream_uri(plant, far->uri, sizeof far->uri) != MW_OK) {
         return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
     }
     folder_of(plant, folder);
     mw_share_name((size_t)plant->bridge.share, far->writer);
-    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, far->writer,
-                                      plant->stream.spool, &far->direct, &number, error);
+    return mw_bridge_spool_open(&far->spool, folder, plant->plant, far->writer, plant->stream.spool,
+                                &far->direct, number, error);
+}
+
+mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
+                          struct mw_stream *stream, mw_bridge_put_fn *put, void *context,
+                          struct mw_error *error)
+{
+    uint64_t number = 0;
+    *far = (struct mw_bridge_far){.plant = plant, .stream = stream, .near = true};
+    mw_err err = open_spool(far, &number, error);
     if (err == MW_OK && (err = mw_bridge_far_read_mark(far)) != MW_OK && error != NULL) {
         *error = far->error;
     }
@@ -99,19 +106,12 @@ mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plan
 mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant *plant,
                                struct mw_error *error)
 {
-    char folder[4096];
-    uint64_t number;
+    uint64_t number = 0;
     *far = (struct mw_bridge_far){.plant = plant, .unknown = true, .blind = true};
-    if (mw_plant_stream_uri(plant, far->uri, sizeof far->uri) != MW_OK) {
-        return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url is too long");
-    }
-    folder_of(plant, folder);
-    mw_share_name((size_t)plant->bridge.share, far->writer);
-    mw_err err = mw_bridge_spool_open(&far->spool, folder, plant->plant, far->writer,
-                                      plant->stream.spool, &far->direct, &number, error);
+    mw_err err = open_spool(far, &number, error);
     if (err == MW_OK && !far->spool.known) {
         err = mw_error_set(error, MW_ERR_NET,
-                           "Kafka does not answer, and %s does not know what Kafka has", folder);
+                           "Kafka does not answer, and the spool does not know what Kafka has");
     }
     if (err == MW_OK) {
         struct mw_bridge_mark mark = far->spool.mark;
