@@ -18,7 +18,8 @@ static void test_functions_are_found(void **state)
 static void test_what_is_not_there_is_named(void **state)
 {
     void *place = NULL, *handle = NULL;
-    const struct mw_library_symbol symbols[] = {{"strlen", &place}, {"mw_no_such_function", &place}};
+    const struct mw_library_symbol symbols[] = {{"strlen", &place},
+                                                {"mw_no_such_function", &place}};
     (void)state;
     assert_refused(mw_library_open(&handle, "libmw-none.so.9", "libmw-none9", symbols, 1, error),
                    MW_ERR_UNSUPPORTED, "libmw-none9");
