@@ -1,9 +1,9 @@
 #include "cli/command.h"
+#include "lib/base/file.h"
 #include "tiers/iot/wave.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 struct values {
     struct mw_list signals;
@@ -74,7 +74,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
         err = mw_error_errno(error, MW_ERR_IO, "%s", v->out);
     }
     if (v->out != NULL && err != MW_OK) {
-        (void)unlink(v->out);
+        mw_file_discard(v->out);
     } else if (v->out != NULL) {
         print(v, &result);
     }

@@ -183,10 +183,43 @@ static mw_err sync_folder_of(const char *path, struct mw_error *error)
     return err;
 }
 
+/* Where a symbolic link leads, so that it is not the link that a rename replaces; the path itself
+ * when it is none or leads nowhere. `real` has PATH_MAX places. */
+static const char *follow(const char *path, char *real)
+{
+    struct stat status;
+    bool link = lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+    return link && realpath(path, real) != NULL ? real : path;
+}
+
+/* A device, a pipe or a socket: a rename would put a file in its place. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+static mw_err write_through(const char *path, const void *data, size_t size, struct mw_error *error)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return mw_error_errno(error, MW_ERR_IO, "%s", path);
+    }
+    mw_err err = write_all(fd, data, size, path, error);
+    if (close(fd) != 0 && err == MW_OK) {
+        err = mw_error_errno(error, MW_ERR_IO, "%s", path);
+    }
+    return err;
+}
+
 static mw_err replace(const char *path, const void *data, size_t size, unsigned mode, bool durable,
                       struct mw_error *error)
 {
-    char temporary[PATH_MAX];
+    char real[PATH_MAX], temporary[PATH_MAX];
+    path = follow(path, real);
+    if (is_special(path)) {
+        return write_through(path, data, size, error);
+    }
     int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof temporary) {
         return mw_error_set(error, MW_ERR_TOO_LARGE, "%s: path too long", path);
@@ -222,6 +255,13 @@ mw_err mw_file_replace(const char *path, const void *data, size_t size, unsigned
                        struct mw_error *error)
 {
     return replace(path, data, size, mode, false, error);
+}
+
+void mw_file_discard(const char *path)
+{
+    if (!is_special(path)) {
+        (void)unlink(path);
+    }
 }
 
 mw_err mw_file_make_folder(const char *path, struct mw_error *error)

@@ -3,7 +3,9 @@
 #include "lib/base/test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char folder[64], path[256];
 
@@ -109,6 +111,51 @@ static void failed_writes_leave_the_old_file(void **state)
     assert_int_equal(n, 3);
 }
 
+static void assert_kind(const char *name, mode_t kind)
+{
+    struct stat status;
+    assert_int_equal(lstat(name, &status), 0);
+    assert_int_equal(status.st_mode & S_IFMT, kind);
+}
+
+/* As root a rename would put a file in the place of /dev/null. */
+static void devices_pipes_and_links_stay(void **state)
+{
+    (void)state;
+    struct mw_error error = {0};
+    struct mw_buffer buffer = {0};
+    char link[300], pipe_path[300], text[8];
+    snprintf(link, sizeof link, "%s/link", folder);
+    snprintf(pipe_path, sizeof pipe_path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    int fd = open(pipe_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    assert_int_equal(mw_file_write(pipe_path, "piped", 5, 0600, &error), MW_OK);
+    assert_int_equal(read(fd, text, sizeof text), 5);
+    mw_file_discard(pipe_path);
+    assert_kind(pipe_path, S_IFIFO);
+    assert_int_equal(symlink(pipe_path, link), 0);
+    assert_int_equal(mw_file_replace(link, "again", 5, 0600, &error), MW_OK);
+    assert_int_equal(read(fd, text, sizeof text), 5);
+    assert_kind(link, S_IFLNK);
+    close(fd);
+
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("/dev/full", link), 0); /* through a link: no device is at risk */
+    assert_int_equal(mw_file_write(link, "x", 1, 0600, &error), MW_ERR_FULL);
+    assert_kind(link, S_IFLNK);
+
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(mw_file_write(path, "old", 3, 0600, &error), MW_OK);
+    assert_int_equal(mw_file_write(link, "new", 3, 0600, &error), MW_OK);
+    assert_kind(link, S_IFLNK);
+    assert_int_equal(mw_file_read(path, 10, &buffer, &error), MW_OK);
+    assert_string_equal(buffer.data, "new");
+    mw_file_discard(path);
+    assert_false(mw_file_exists(path));
+    mw_buffer_free(&buffer);
+}
+
 static void folders_are_made_with_their_parents(void **state)
 {
     (void)state;
@@ -148,6 +195,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_replace_whole_files, make, take_away),
         cmocka_unit_test_setup_teardown(reading_is_limited_and_names_the_path, make, take_away),
         cmocka_unit_test_setup_teardown(failed_writes_leave_the_old_file, make, take_away),
+        cmocka_unit_test_setup_teardown(devices_pipes_and_links_stay, make, take_away),
         cmocka_unit_test_setup_teardown(folders_are_made_with_their_parents, make, take_away),
         cmocka_unit_test(joins_check_their_room),
     };
