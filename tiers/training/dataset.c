@@ -58,6 +58,30 @@ static bool numeric(struct reader *r, size_t column)
     return mw_csv_number(r->csv, column, &value, NULL) == MW_OK;
 }
 
+/* A model that reads what it is to foretell, or how its records were chosen, looks perfect and is
+ * worthless. Time and machine may be features, for whoever asks for them. */
+static mw_err check_wanted(struct reader *r, size_t column)
+{
+    struct mw_span name = mw_csv_name(r->csv, column);
+    const char *use = column == r->label    ? "label"
+                      : column == r->weight ? "weight"
+                      : column == r->split  ? "split"
+                                            : NULL;
+    if (use != NULL) {
+        return mw_error_set(r->error, MW_ERR_ARGUMENT,
+                            "%s:1: column %.*s: is the %s, expected a feature", r->path,
+                            (int)name.size, name.data, use);
+    }
+    for (size_t i = 0; i < r->set->columns; i++) {
+        if (r->feature[i] == column) {
+            return mw_error_set(r->error, MW_ERR_ARGUMENT,
+                                "%s:1: column %.*s: is named twice among the features", r->path,
+                                (int)name.size, name.data);
+        }
+    }
+    return MW_OK;
+}
+
 /* Called on the first row, since without names it is the values that tell which columns are
  * numbers. */
 static mw_err choose_features(struct reader *r, const struct mw_list *wanted)
@@ -72,6 +96,7 @@ static mw_err choose_features(struct reader *r, const struct mw_list *wanted)
         size_t column = i;
         if (wanted->n > 0) {
             mw_err err = mw_csv_column(r->csv, wanted->item[i], &column, r->error);
+            err = err == MW_OK ? check_wanted(r, column) : err;
             if (err != MW_OK) {
                 return err;
             }

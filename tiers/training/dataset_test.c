@@ -112,6 +112,13 @@ static void test_refusals(void **state)
     assert_error("no column of numbers");
     assert_int_equal(read_text("a,bad\n1,0\n1\n", label), MW_ERR_PARSE);
     assert_error("rows.csv:3");
+    char *with_label[] = {"a", "bad"}, *twice[] = {"a", "a"};
+    label.features = (struct mw_list){with_label, 2};
+    assert_int_equal(read_text("a,bad\n1,0\n", label), MW_ERR_ARGUMENT);
+    assert_error("rows.csv:1: column bad: is the label");
+    label.features = (struct mw_list){twice, 2};
+    assert_int_equal(read_text("a,bad\n1,0\n", label), MW_ERR_ARGUMENT);
+    assert_error("rows.csv:1: column a: is named twice");
     assert_int_equal(mw_dataset_read(&set, "/nowhere/at/all.csv", &label, &error),
                      MW_ERR_NOT_FOUND);
     assert_error("/nowhere/at/all.csv");
