@@ -205,8 +205,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_train = {
     .name = "train",
-    .synopsis = "--data FILE.csv --label COLUMN [--machine COLUMN] [--time COLUMN] "
-                "[--kind logistic|mlp|autoencoder] --out MODEL.tflite",
+    .synopsis = "--data FILE.csv --label COLUMN [--features a,b] [--machine COLUMN] "
+                "[--time COLUMN] [--kind logistic|mlp|autoencoder] [--seed N] "
+                "--out MODEL.tflite [--json]",
     .summary = "learn a model from labelled records and write it as int8 .tflite",
     .options = options,
     .values_size = sizeof(struct values),

@@ -64,20 +64,20 @@ static void print_help(const struct mw_subcommand *command)
     }
 }
 
-/* "model" alone: its commands on stderr. False when no command begins with this word. */
-static bool print_group(const char *word)
+/* "model" alone: its commands. False when no command begins with this word. */
+static bool print_group(const char *word, FILE *out)
 {
     size_t length = strlen(word);
     bool found = false;
     for (size_t i = 0; i < n_commands; i++) {
         const char *name = commands[i]->name;
         if (strncmp(name, word, length) == 0 && name[length] == ' ') {
-            fprintf(stderr, "%s'%s'", found ? ", " : "millwright: the commands are ", name);
+            fprintf(out, "%s'%s'", found ? ", " : "millwright: the commands are ", name);
             found = true;
         }
     }
     if (found) {
-        fprintf(stderr, "\n");
+        fprintf(out, "\n");
     }
     return found;
 }
@@ -191,7 +191,10 @@ int main(int argc, char **argv)
             print_man();
             return flush(0, argv[1]);
         }
-        if (!print_group(argv[1])) {
+        if ((help || asks_help(argc - 1, argv + 1)) && print_group(argv[1], stdout)) {
+            return flush(0, argv[1]);
+        }
+        if (!print_group(argv[1], stderr)) {
             fprintf(stderr, "millwright: '%s' is no command; 'millwright --help' lists them\n",
                     argv[1]);
         }

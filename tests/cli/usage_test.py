@@ -27,6 +27,9 @@ def help_tells(program):
         check(f".SS millwright {name} " in manual, f"{name} is not in the manual")
         if "--config" in done.out:
             check(plant.run(*words, "-h").out == done.out, f"{name} -h is another text")
+    for words in (("model", "--help"), ("help", "model"), ("model", "-h")):
+        done = plant.run(*words)
+        check("'model show'" in done.out and done.err == "", f"{words}: {done.out}{done.err}")
     check(re.fullmatch(r"millwright \d+\.\d+\.\d+\n", plant.run("--version").out), "--version")
     for key in ("broker.url", "simulate.machines", "columns.decimal"):
         check(key in manual, f"{key} is not in the manual")
