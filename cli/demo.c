@@ -7,17 +7,18 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/process.h"
+#include "lib/http/server.h"
 
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,18 +65,26 @@ static const char world_text[] =
 
 /* --- the folder and the child --- */
 
-/* The port asked for, or 0 when something else holds it. */
-static int64_t free_port(int64_t port)
+/* Whether this demo is the one that may have the port: another that begins at the same moment would
+ * find it free too. A name in the abstract space of sockets, which is gone with the process and, as
+ * the port, is the network namespace's. */
+static bool reserve(struct mw_demo *demo, int64_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    bool free = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int n = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "millwright-demo-%lld",
+                     (long long)port);
+    demo->reservation = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return demo->reservation >= 0 &&
+           bind(demo->reservation, (struct sockaddr *)&name,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) == 0;
+}
+
+/* The port asked for, or 0 when something else holds it. */
+static int64_t free_port(struct mw_demo *demo)
+{
+    int64_t port = demo->values->port;
+    bool free = port == 0 || (reserve(demo, port) &&
+                              mw_http_server_probe("127.0.0.1", (uint16_t)port, NULL) == MW_OK);
     return free ? port : 0;
 }
 
@@ -91,7 +100,7 @@ static mw_err make_folder(struct mw_demo *demo)
     snprintf(demo->config, sizeof demo->config, "%s/plant.yaml", demo->folder);
     snprintf(demo->log, sizeof demo->log, "%s/log", demo->folder);
     snprintf(script, sizeof script, "%s/world.txt", demo->folder);
-    n = snprintf(text, sizeof text, plant_text, (long long)free_port(demo->values->port),
+    n = snprintf(text, sizeof text, plant_text, (long long)free_port(demo),
                  (long long)demo->values->seed, (long long)demo->values->seed);
     mw_err err = mw_file_write(demo->config, text, (size_t)n, 0600, demo->error);
     if (err == MW_OK) {
@@ -138,10 +147,14 @@ static void on_ready(void *context, uint32_t events)
         mw_file_read(path, 64, &port, &error);
     }
     demo->page = port.data == NULL ? 0 : atoi(port.data);
+    char taken[48] = "";
+    if (demo->values->port != 0 && demo->values->port != demo->page) {
+        snprintf(taken, sizeof taken, " (port %lld is taken)", (long long)demo->values->port);
+    }
     mw_demo_say(&demo->figures,
                 "A plant is up: 8 motors, their broker, bridge, scorer, watch, learner and page,\n"
-                "         each a process of its own. Look at http://localhost:%d/",
-                demo->page);
+                "         each a process of its own. Look at http://localhost:%d/%s",
+                demo->page, taken);
     mw_buffer_free(&port);
 }
 
@@ -280,6 +293,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     demo->values = values;
     demo->error = error;
     demo->ready_fd = -1;
+    demo->reservation = -1;
     demo->figures.started = mw_clock_utc();
     mw_log_init("demo", MW_LOG_WARN, MW_LOG_TEXT);
     mw_err err = check_report(demo);
@@ -304,6 +318,9 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     mw_loop_free(demo->loop);
     mw_plant_clear(&demo->plant);
     remove_folder(demo);
+    if (demo->reservation >= 0) {
+        close(demo->reservation);
+    }
     free(demo);
     return err == MW_OK && closed ? 0 : 1;
 }

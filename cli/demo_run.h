@@ -25,7 +25,7 @@ struct mw_demo {
     struct mw_demo_watch watch;
     struct mw_demo_figures figures;
     pid_t up;
-    int ready_fd, page; /* page: its port */
+    int ready_fd, reservation, page; /* reservation: of the port; page: its port */
     bool is_ready, stopping, watching, finished, interrupted;
     size_t told_models, told_everywhere;
     unsigned told_saves, ticks;

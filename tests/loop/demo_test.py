@@ -2,8 +2,12 @@
 """`millwright demo --once` closes the loop, and its report holds what it promises."""
 import json
 import os
+import re
+import select
+import socket
 import subprocess
 import tempfile
+import time
 
 from plant import Failed, check, main, say
 
@@ -66,5 +70,44 @@ def closes_the_loop(program):
     say(json.dumps({key: report[key] for key in ("auc", "loop_seconds", "latency_ms")}))
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def page(demo, end):
+    """The port that a demo says its page is at."""
+    told = ""
+    while "Look at" not in told:
+        check(select.select([demo.stdout], [], [], end - time.monotonic())[0],
+              f"no page within {LIMIT} s: {told}")
+        data = os.read(demo.stdout.fileno(), 4096)
+        check(data, f"over before it had a page: {told}")
+        told += data.decode()
+    return int(re.search(r"Look at http://localhost:(\d+)/", told)[1]), told
+
+
+def many_at_once(program):
+    """They ask for the same port at the same moment: one gets it, the others say which they have."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="mw-demo-") as folder:
+        demos = [subprocess.Popen([os.path.abspath(program), "demo", "--port", str(port)],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+                                  env={**os.environ, "TMPDIR": folder}) for _ in range(4)]
+        try:
+            end = time.monotonic() + LIMIT
+            pages = [page(demo, end) for demo in demos]
+        finally:
+            for demo in demos:
+                demo.terminate()
+            for demo in demos:
+                demo.communicate(timeout=LIMIT)
+    ports = [found for found, _ in pages]
+    check(len(set(ports)) == 4 and port in ports, f"pages at {ports}, wanted {port}")
+    for found, told in pages:
+        check((f"port {port} is taken" in told) == (found != port), told)
+
+
 if __name__ == "__main__":
-    main(closes_the_loop)
+    main(many_at_once, closes_the_loop)
