@@ -352,14 +352,58 @@ static mw_err check_sparkplug(const struct mw_plant *plant, const char *path,
 }
 
 /* What no single row of the table can say. */
-static mw_err check(const struct mw_plant *plant, const char *path, struct mw_error *error)
+/* A column is one feature, or it says what the row is of. */
+static mw_err check_columns(const struct mw_plant *plant, const char *path, struct mw_error *error)
 {
-    if (plant->columns.names.n != 0 && plant->columns.names.n != plant->columns.features.n) {
+    const struct mw_list *features = &plant->columns.features;
+    const struct {
+        const char *key, *column;
+    } other[] = {{"device", plant->columns.device},
+                 {"machine", plant->columns.machine},
+                 {"label", plant->columns.label},
+                 {"failure", plant->columns.failure},
+                 {"finding", plant->columns.finding}};
+    if (plant->columns.names.n != 0 && plant->columns.names.n != features->n) {
         return mw_error_set(error, MW_ERR_PARSE,
                             "%s: columns.names has %zu entries, columns.features %zu: "
                             "one name a feature was expected",
-                            path, plant->columns.names.n, plant->columns.features.n);
+                            path, plant->columns.names.n, features->n);
     }
+    for (size_t i = 0; i < features->n; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(features->item[i], features->item[k]) == 0) {
+                return mw_error_set(error, MW_ERR_PARSE,
+                                    "%s: columns.features names %s twice: each column once was "
+                                    "expected",
+                                    path, features->item[i]);
+            }
+        }
+        for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+            if (other[k].column != NULL && other[k].column[0] != '\0' &&
+                strcmp(features->item[i], other[k].column) == 0) {
+                return mw_error_set(error, MW_ERR_PARSE,
+                                    "%s: columns.features names %s, which is columns.%s", path,
+                                    other[k].column, other[k].key);
+            }
+        }
+    }
+    return MW_OK;
+}
+
+static mw_err check_stream(const struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    const char *url = plant->stream.url;
+    if (url == NULL || url[0] == '\0' || strncmp(url, "sqlite:", 7) == 0 ||
+        strncmp(url, "kafka:", 6) == 0) {
+        return MW_OK;
+    }
+    return mw_error_set(error, MW_ERR_PARSE,
+                        "%s: stream.url: %.100s begins neither with kafka: nor with sqlite:", path,
+                        url);
+}
+
+static mw_err check(const struct mw_plant *plant, const char *path, struct mw_error *error)
+{
     if (plant->gateway.devices.n > 0 && plant->simulate.machines > 0) {
         return mw_error_set(error, MW_ERR_PARSE,
                             "%s: gateway.devices and simulate.machines are both set: one was "
@@ -372,8 +416,13 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
                             "so no comparison could ever be made",
                             path, (long long)plant->watch.minimum, (long long)plant->watch.window);
     }
+    mw_err err = check_columns(plant, path, error);
+    err = err == MW_OK ? check_stream(plant, path, error) : err;
+    if (err != MW_OK) {
+        return err;
+    }
     struct mw_error why = {0};
-    mw_err err = mw_command_maps_check(&plant->commands, &plant->topics, &why);
+    err = mw_command_maps_check(&plant->commands, &plant->topics, &why);
     if (err != MW_OK) {
         return mw_error_set(error, err, "%s: %s", path, why.text);
     }

@@ -25,6 +25,9 @@ PLANTS = (
     ("watch: {window: 30\n", ("plant.yaml:2", "'}'")),
     ("watch: {window: 30, minimum: 50}\n", ("watch.minimum", "watch.window")),
     ("columns: {features: [a, b], names: [c]}\n", ("columns.names", "columns.features")),
+    ("columns: {features: [a, b, a]}\n", ("plant.yaml", "columns.features", "a twice")),
+    ("columns: {features: [a, b], device: b}\n", ("columns.features", "b", "columns.device")),
+    ("stream: {url: 'redis://x'}\n", ("plant.yaml", "stream.url", "redis://x", "kafka:")),
     ("topics:\n  uns: a/+/{device}\n", ("plant.yaml:2", "topics.uns", "+ and #")),
     ("topics:\n  a: x/{device}\n  b: x/{machine}\n", ("plant.yaml:3", "topics.b", "topics.a")),
     ("topics:\n  a: mw/{device}\n", ("plant.yaml:2", "mw is Millwright's")),
@@ -43,6 +46,15 @@ def plant_yaml(program):
             check("\n" not in line, f"more than one line: {line}")
             for word in words:
                 check(word in line, f"{text!r}: no '{word}' in: {line}")
+    plant.write("simulate: {machines: 2, script: world.txt}\n")
+    for script, words in (("# quiet\nat 5h loud 1.2\n", ("world.txt:2", "loud")),
+                          (None, ("world.txt", "No such file"))):
+        path = put(plant, "world.txt", script or "")
+        if script is None:
+            os.remove(os.path.join(plant.folder, path))
+        done = plant.run("up", "-c", "plant.yaml", status=2)
+        for word in words:
+            check(word in done.err, f"{script!r}: no '{word}' in: {done.err}")
     done = plant.run("up", "-c", "none.yaml", status=2)
     check("none.yaml" in done.err, done.err)
 

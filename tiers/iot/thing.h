@@ -13,8 +13,9 @@
 #include "lib/base/error.h"
 #include "lib/plant/plant.h"
 
-/* What plant.yaml names for the things can be read and makes sense: the files of gateway.devices.
- * *hash is another one when their texts are. Errors carry FILE:LINE. */
+/* What plant.yaml names for the things can be read and makes sense: the files of gateway.devices,
+ * the script of simulate. *hash is another one when the texts of the devices are. Errors carry
+ * FILE:LINE. */
 mw_err mw_thing_check(const struct mw_plant *plant, uint64_t *hash, struct mw_error *error);
 
 /* Runs until SIGTERM or SIGINT. Needs a broker, and data/artifacts/metadata/root.json (or

@@ -13,6 +13,7 @@
 #include "tiers/iot/gateway_link.h"
 #include "tiers/iot/thing.h"
 #include "tiers/iot/thing_internal.h"
+#include "tiers/iot/thing_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -439,5 +440,5 @@ mw_err mw_thing_check(const struct mw_plant *plant, uint64_t *hash, struct mw_er
         }
         mw_gateway_files_clear(&files);
     }
-    return err;
+    return err == MW_OK && plant->simulate.machines > 0 ? mw_thing_world_check(plant, error) : err;
 }

@@ -53,24 +53,41 @@ static mw_err read_script(struct mw_world_config *config, const char *path,
     return err;
 }
 
+/* *changes is what config->changes points to; the caller frees it, after an error too. */
+static mw_err describe(struct mw_world_config *config, struct mw_world_change **changes,
+                       const struct mw_plant *plant, struct mw_error *error)
+{
+    const char *script = plant->simulate.script;
+    *changes = NULL;
+    mw_err err = configure(config, plant, error);
+    if (err != MW_OK) {
+        return err;
+    }
+    *changes = calloc(MW_WORLD_CHANGES_MAX, sizeof **changes);
+    if (*changes == NULL) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    config->changes = *changes;
+    return script == NULL || script[0] == '\0' ? MW_OK
+                                               : read_script(config, script, *changes, error);
+}
+
+mw_err mw_thing_world_check(const struct mw_plant *plant, struct mw_error *error)
+{
+    struct mw_world_config config;
+    struct mw_world_change *changes;
+    mw_err err = describe(&config, &changes, plant, error);
+    free(changes);
+    return err;
+}
+
 mw_err mw_thing_world_new(struct mw_world **world, const struct mw_plant *plant,
                           const struct mw_world_callbacks *callbacks, struct mw_error *error)
 {
     struct mw_world_config config;
-    const char *script = plant->simulate.script;
+    struct mw_world_change *changes;
     *world = NULL;
-    mw_err err = configure(&config, plant, error);
-    if (err != MW_OK) {
-        return err;
-    }
-    struct mw_world_change *changes = calloc(MW_WORLD_CHANGES_MAX, sizeof *changes);
-    if (changes == NULL) {
-        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
-    }
-    config.changes = changes;
-    if (script != NULL && script[0] != '\0') {
-        err = read_script(&config, script, changes, error);
-    }
+    mw_err err = describe(&config, &changes, plant, error);
     if (err == MW_OK) {
         err = mw_world_new(&config, callbacks, world, error);
     }

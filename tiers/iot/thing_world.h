@@ -11,6 +11,9 @@
 mw_err mw_thing_world_new(struct mw_world **world, const struct mw_plant *plant,
                           const struct mw_world_callbacks *callbacks, struct mw_error *error);
 
+/* Whether that would find a script and a gate that make sense. Errors: as above. */
+mw_err mw_thing_world_check(const struct mw_plant *plant, struct mw_error *error);
+
 /* When every simulated plant's clock starts, microseconds UTC. */
 int64_t mw_thing_world_start(void);
 
