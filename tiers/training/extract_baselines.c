@@ -2,38 +2,19 @@
 #include "tiers/training/extract_internal.h"
 
 #include "lib/artifact/gather.h"
+#include "tiers/training/moments.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LEAST 50 /* healthy records that a baseline taken anew is made of */
 
-/* Weighted sums of one machine (West, "Updating mean and variance estimates: an improved method",
- * 1979). */
-struct sums {
-    uint64_t count;
-    double weight;
-    double *mean, *squares; /* one a feature */
-};
-
 struct pass {
     struct mw_extract_job *job;
     size_t at;
-    struct sums *machine;
+    struct mw_moments *machine;
     double *memory;
 };
-
-static void add(struct sums *sums, const float *values, size_t n, double weight)
-{
-    sums->count++;
-    sums->weight += weight;
-    for (size_t i = 0; i < n; i++) {
-        double delta = (double)values[i] - sums->mean[i];
-        sums->mean[i] += delta * weight / sums->weight;
-        sums->squares[i] += weight * delta * ((double)values[i] - sums->mean[i]);
-    }
-}
 
 /* The newest records are among them though they also judge the candidate: what a baseline says of
  * them is where they lie, not what followed. */
@@ -48,7 +29,8 @@ static mw_err sum_record(void *context, const struct mw_telemetry *record, bool 
     const struct mw_extract_row *row = mw_extract_find_row(job, &pass->at, record);
     if (row != NULL && row->label == 0 && row->time >= job->options->fresh &&
         mw_gather(job->feature, job->n_features, record, values)) {
-        add(&pass->machine[row->machine], values, job->n_features, 1 / (double)record->p);
+        mw_moments_add(&pass->machine[row->machine], values, job->n_features,
+                       1 / (double)record->p);
     }
     return MW_OK;
 }
@@ -68,15 +50,12 @@ static mw_err begin(struct pass *pass)
     return MW_OK;
 }
 
-static mw_err keep(struct mw_extract_job *job, size_t machine, const struct sums *sums)
+static mw_err keep(struct mw_extract_job *job, size_t machine, const struct mw_moments *moments)
 {
     float mean[MW_FEATURES_MAX], std[MW_FEATURES_MAX];
-    for (size_t i = 0; i < job->n_features; i++) {
-        mean[i] = (float)sums->mean[i];
-        std[i] = (float)sqrt(sums->squares[i] / sums->weight);
-    }
+    mw_moments_read(moments, job->n_features, mean, std);
     return mw_baseline_list_add(&job->result->baselines, mw_history_machine(job->history, machine),
-                                job->options->fresh, sums->count, mean, std, job->n_features);
+                                job->options->fresh, moments->count, mean, std, job->n_features);
 }
 
 mw_err mw_extract_retake_baselines(struct mw_extract_job *job, struct mw_error *error)

@@ -4,9 +4,9 @@
 #include "core/wire/number.h"
 #include "lib/artifact/bundle.h"
 #include "lib/artifact/gather.h"
+#include "tiers/training/moments.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +14,11 @@
 
 struct pass {
     struct mw_extract_job *job;
-    size_t at;    /* row of the first pass that the next record should be */
-    FILE *out;    /* as the candidate is to see the records; NULL: only sum up */
-    FILE *in_use; /* as the model in use sees those since `fresh`; may be NULL */
-    /* Weighted sums over healthy training records (Welford). */
-    double weight[2], mean[2][MW_FEATURES_MAX], squares[2][MW_FEATURES_MAX];
+    size_t at;                    /* row of the first pass that the next record should be */
+    FILE *out;                    /* as the candidate is to see the records; NULL: only sum up */
+    FILE *in_use;                 /* as the model in use sees those since `fresh`; may be NULL */
+    struct mw_moments moments[2]; /* of the training records, by label */
+    double mean[2][MW_FEATURES_MAX], squares[2][MW_FEATURES_MAX];
 };
 
 const struct mw_extract_row *mw_extract_find_row(const struct mw_extract_job *job, size_t *from,
@@ -36,18 +36,6 @@ const struct mw_extract_row *mw_extract_find_row(const struct mw_extract_job *jo
 
 /* --- the reference machine --- */
 
-static void sum_up(struct pass *pass, const struct mw_extract_row *row, double weight,
-                   const float *values)
-{
-    size_t label = (size_t)row->label;
-    pass->weight[label] += weight;
-    for (size_t i = 0; i < pass->job->n_features; i++) {
-        double delta = (double)values[i] - pass->mean[label][i];
-        pass->mean[label][i] += delta * weight / pass->weight[label];
-        pass->squares[label][i] += weight * delta * ((double)values[i] - pass->mean[label][i]);
-    }
-}
-
 static mw_err sum_record(void *context, const struct mw_telemetry *record, bool suspect,
                          struct mw_error *error)
 {
@@ -58,7 +46,8 @@ static mw_err sum_record(void *context, const struct mw_telemetry *record, bool 
     const struct mw_extract_row *row = mw_extract_find_row(pass->job, &pass->at, record);
     if (row != NULL && row->label >= 0 && row->side == 0 &&
         mw_gather(pass->job->feature, pass->job->n_features, record, values)) {
-        sum_up(pass, row, 1.0 / (double)record->p, values);
+        mw_moments_add(&pass->moments[(size_t)row->label], values, pass->job->n_features,
+                       1.0 / (double)record->p);
     }
     return MW_OK;
 }
@@ -69,14 +58,13 @@ static mw_err reference_from_records(struct mw_extract_job *job, struct mw_error
 {
     static struct pass pass; /* large; one thread */
     pass = (struct pass){.job = job};
-    mw_err err = mw_archive_visit(job->archive, sum_record, &pass, error);
-    size_t label = pass.weight[0] > 0 ? 0 : 1;
-    for (size_t i = 0; i < job->n_features; i++) {
-        double variance =
-            pass.weight[label] > 0 ? pass.squares[label][i] / pass.weight[label] : 0.0;
-        job->result->reference_mean[i] = (float)pass.mean[label][i];
-        job->result->reference_std[i] = (float)sqrt(variance);
+    for (size_t label = 0; label < 2; label++) {
+        pass.moments[label].mean = pass.mean[label];
+        pass.moments[label].squares = pass.squares[label];
     }
+    mw_err err = mw_archive_visit(job->archive, sum_record, &pass, error);
+    mw_moments_read(&pass.moments[pass.moments[0].weight > 0 ? 0 : 1], job->n_features,
+                    job->result->reference_mean, job->result->reference_std);
     return err;
 }
 
