@@ -5,7 +5,7 @@ BUILD := build/$(PRESET)
 PACKAGES := cmake ninja-build gcc libc6-dev pkg-config mosquitto libsqlite3-dev librdkafka-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libjsmn-dev libyaml-dev libkissfft-dev \
 	libnghttp2-dev libnanopb-dev liblbfgs-dev libmodbus-dev libiio-dev libcmocka-dev
-CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt docker-registry
+CHECK_PACKAGES := $(PACKAGES) python3 openssl python3-paho-mqtt python3-prometheus-client docker-registry
 BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-headless maven kcat
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat

@@ -1,5 +1,6 @@
 #include "lib/base/health.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@ struct peer {
     int fd; /* -1: free */
     size_t size;
     char text[REQUEST_MOST];
+    struct mw_buffer answer; /* empty until the request is whole */
+    size_t sent;             /* of it */
 };
 
 struct mw_health {
@@ -22,27 +25,33 @@ struct mw_health {
     struct mw_loop_watch *watch;
     int fd;
     bool ready;
+    mw_health_metrics_fn *metrics; /* NULL: none */
+    void *context;
     size_t next; /* the oldest peer, who has to go when all are taken */
     struct peer peer[PEERS];
 };
 
-#define ANSWER(status, body) \
-    "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" body "\n"
-
-const char *mw_health_answer(const char *request, size_t size, bool ready)
+enum mw_health_question mw_health_question(const char *request, size_t size)
 {
-    const char *end = memchr(request, '\n', size);
+    static const struct {
+        const char *line;
+        enum mw_health_question question;
+    } known[] = {{"GET /livez", MW_HEALTH_LIVE},
+                 {"GET /readyz", MW_HEALTH_READY},
+                 {"GET /metrics", MW_HEALTH_METRICS}};
+    const char *end = size == 0 ? NULL : memchr(request, '\n', size);
     if (end == NULL) {
-        return NULL;
+        return MW_HEALTH_UNFINISHED;
     }
     size_t line = (size_t)(end - request);
-    if (line >= 11 && strncmp(request, "GET /livez ", 11) == 0) {
-        return ANSWER("200 OK", "ok");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t length = strlen(known[i].line);
+        if (line > length && strncmp(request, known[i].line, length) == 0 &&
+            (request[length] == ' ' || request[length] == '?')) {
+            return known[i].question;
+        }
     }
-    if (line >= 12 && strncmp(request, "GET /readyz ", 12) == 0) {
-        return ready ? ANSWER("200 OK", "ok") : ANSWER("503 Service Unavailable", "not ready");
-    }
-    return ANSWER("404 Not Found", "/livez and /readyz are here");
+    return MW_HEALTH_OTHER;
 }
 
 static void close_peer(struct peer *peer)
@@ -52,24 +61,87 @@ static void close_peer(struct peer *peer)
         close(peer->fd);
         peer->fd = -1;
     }
+    mw_buffer_free(&peer->answer);
+    peer->sent = 0;
+}
+
+static mw_err say(struct peer *peer, const char *status, const char *type, struct mw_span body)
+{
+    mw_err err = mw_buffer_printf(&peer->answer,
+                                  "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                                  "Connection: close\r\n\r\n",
+                                  status, type, body.size);
+    return err == MW_OK ? mw_buffer_add(&peer->answer, body.data, body.size) : err;
+}
+
+static mw_err say_metrics(struct peer *peer)
+{
+    const struct mw_health *health = peer->health;
+    struct mw_buffer text = {0};
+    mw_err err = health->metrics(health->context, &text);
+    if (err == MW_OK) {
+        err = say(peer, "200 OK", "text/plain; version=0.0.4; charset=utf-8",
+                  (struct mw_span){text.data, text.size});
+    }
+    mw_buffer_free(&text);
+    return err;
+}
+
+static mw_err answer(struct peer *peer, enum mw_health_question question)
+{
+    if (question == MW_HEALTH_METRICS && peer->health->metrics != NULL) {
+        return say_metrics(peer);
+    }
+    if (question == MW_HEALTH_LIVE || (question == MW_HEALTH_READY && peer->health->ready)) {
+        return say(peer, "200 OK", "text/plain", mw_span_of("ok\n"));
+    }
+    if (question == MW_HEALTH_READY) {
+        return say(peer, "503 Service Unavailable", "text/plain", mw_span_of("not ready\n"));
+    }
+    return say(peer, "404 Not Found", "text/plain",
+               mw_span_of("/livez, /readyz and /metrics are here\n"));
+}
+
+/* Sends what the socket takes; the rest when it takes more. */
+static void send_answer(struct peer *peer)
+{
+    ssize_t n = send(peer->fd, peer->answer.data + peer->sent, peer->answer.size - peer->sent,
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        close_peer(peer);
+        return;
+    }
+    peer->sent += n > 0 ? (size_t)n : 0;
+    if (peer->sent == peer->answer.size) {
+        (void)shutdown(peer->fd, SHUT_WR);
+        close_peer(peer);
+    } else if (mw_loop_set_events(peer->health->loop, peer->watch, EPOLLOUT) != MW_OK) {
+        close_peer(peer);
+    }
 }
 
 static void on_request(void *context, uint32_t events)
 {
     struct peer *peer = context;
     (void)events;
+    if (peer->answer.size > 0) {
+        send_answer(peer);
+        return;
+    }
     ssize_t n = recv(peer->fd, peer->text + peer->size, REQUEST_MOST - peer->size, MSG_DONTWAIT);
     if (n <= 0) {
         close_peer(peer);
         return;
     }
     peer->size += (size_t)n;
-    const char *answer = mw_health_answer(peer->text, peer->size, peer->health->ready);
-    if (answer != NULL) {
-        (void)!send(peer->fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)shutdown(peer->fd, SHUT_WR);
-    }
-    if (answer != NULL || peer->size == REQUEST_MOST) {
+    enum mw_health_question question = mw_health_question(peer->text, peer->size);
+    if (question == MW_HEALTH_UNFINISHED) {
+        if (peer->size == REQUEST_MOST) {
+            close_peer(peer);
+        }
+    } else if (answer(peer, question) == MW_OK) {
+        send_answer(peer);
+    } else {
         close_peer(peer);
     }
 }
@@ -163,6 +235,14 @@ void mw_health_set_ready(struct mw_health *health, bool ready)
 {
     if (health != NULL) {
         health->ready = ready;
+    }
+}
+
+void mw_health_set_metrics(struct mw_health *health, mw_health_metrics_fn *fn, void *context)
+{
+    if (health != NULL) {
+        health->metrics = fn;
+        health->context = context;
     }
 }
 

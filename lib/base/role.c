@@ -1,6 +1,7 @@
 #include "lib/base/role.h"
 
 #include "lib/base/health.h"
+#include "lib/base/metrics.h"
 #include "lib/base/process.h"
 
 #include <signal.h>
@@ -11,6 +12,28 @@ static void on_signal(void *context, int number)
     struct mw_role *role = context;
     (void)number;
     mw_loop_stop(role->loop);
+}
+
+static mw_err print_metrics(void *context, struct mw_buffer *text)
+{
+    const struct mw_role *role = context;
+    json_t *said =
+        role->said.size == 0 ? NULL : json_loadb(role->said.data, role->said.size, 0, NULL);
+    struct mw_metrics_source source = {.said = said};
+    mw_err err = mw_metrics_print_process(text, role->name);
+    if (err == MW_OK && said != NULL) {
+        err = mw_metrics_print_role(text, role->name, &source, 1);
+    }
+    json_decref(said);
+    return err;
+}
+
+void mw_role_tell(struct mw_role *role, struct mw_span json)
+{
+    if (role->health != NULL) {
+        mw_buffer_clear(&role->said);
+        (void)mw_buffer_add(&role->said, json.data, json.size);
+    }
 }
 
 static mw_err open_health(struct mw_role *role, struct mw_error *error)
@@ -25,7 +48,9 @@ static mw_err open_health(struct mw_role *role, struct mw_error *error)
         return mw_error_set(error, MW_ERR_ARGUMENT,
                             "MILLWRIGHT_HEALTH: %s: a port from 1 to 65535 was expected", text);
     }
-    return mw_health_new(&role->health, role->loop, (uint16_t)port, error);
+    mw_err err = mw_health_new(&role->health, role->loop, (uint16_t)port, error);
+    mw_health_set_metrics(role->health, print_metrics, role);
+    return err;
 }
 
 mw_err mw_role_init(struct mw_role *role, const char *name, struct mw_error *error)
@@ -61,4 +86,5 @@ void mw_role_clear(struct mw_role *role)
     role->health = NULL;
     mw_loop_free(role->loop);
     role->loop = NULL;
+    mw_buffer_free(&role->said);
 }

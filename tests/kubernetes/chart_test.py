@@ -91,7 +91,11 @@ def is_taken_by_the_server(program):
     strange = [(kind, text) for api, kind, text in objects(FULL) if api in STRANGE]
     kinds = [kind for kind, _ in strange]
     check(kinds.count("KafkaTopic") == 12 and "Kafka" in kinds and "KafkaNodePool" in kinds and
-          "ServiceMonitor" in kinds, kinds)
+          "ServiceMonitor" in kinds and "PodMonitor" in kinds, kinds)
+    allowed = {name: [text for _, kind, text in objects(values) if kind == "NetworkPolicy" and
+                      "port: 8086" in text]
+               for name, values in (("full", FULL), ("running", RUNNING))}
+    check(len(allowed["full"]) == 2 and not allowed["running"], allowed)
     kubectl("delete", "namespace", SPACE, "chart-node", "--wait=true", "--timeout=60s")
     definitions(False)
 

@@ -4,8 +4,9 @@ import atexit
 import json
 import os
 
-from kube import (HOME, IMAGE, apply, check, get, kubectl, main, make_namespace, say, tell,
-                  wait, wait_for, wait_ready)
+from kube import (HOME, IMAGE, apply, check, get, kubectl, main, make_namespace, node_exec, say,
+                  tell, wait, wait_for, wait_ready)
+import metrics
 
 DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy")
 NODE = "n1"
@@ -167,12 +168,33 @@ def runs_a_plant(program):
     total = wait(scored, "100 scores", 240, 1)
     check(total["missing"] == 0 and total["doubled"] == 0, total)
     say(f"{total['stored']} stored, {total['scored']} scored, none missing or doubled")
+    tells_metrics(space)
     rolls_out(space)
     kubectl("delete", "plant", "hall", "-n", space, "--wait=true")
     for kind in ("deployment", "configmap", "service", "persistentvolumeclaim", "pod"):
         wait(lambda kind=kind: not [one for one in get(kind, None, space) if
                                     one["metadata"]["name"].startswith("hall")],
              f"the end of every {kind} of the plant", pause=0.3)
+
+
+def tells_metrics(space):
+    """Every role of the plant, and the operators, as Prometheus would ask them."""
+    roles = {}
+    for one in get("pod", None, space) + get("pod", None, "millwright"):
+        if one["metadata"]["name"] == "broker" or "podIP" not in one["status"]:
+            continue
+        container = one["spec"]["containers"][0]
+        port = next(port["containerPort"] for port in container["ports"] if port["name"] == "health")
+        text = node_exec(NODE, "curl", "-sf", "--noproxy", "*",
+                         f"http://{one['status']['podIP']}:{port}/metrics")
+        for key, figure in metrics.read(text).items():
+            roles.setdefault(container["args"][0], {})[key] = figure
+    check(set(roles) == {"bridge", "score", "watch", "learn", "serve", "thing", "operate"}, roles)
+    for role, samples in roles.items():
+        check(any(key[0].startswith(f"millwright_{role}_") for key in samples), f"{role}: {samples}")
+    check(roles["score"][("millwright_score_scored_total",)] > 100, roles["score"])
+    check(roles["operate"][("millwright_operate_plants",)] >= 1, roles["operate"])
+    say(f"metrics: {({role: len(samples) for role, samples in roles.items()})}")
 
 
 def rolls_out(space):

@@ -110,6 +110,7 @@ static void on_tell(void *context)
         print_counts(role->scorer, &json) == MW_OK) {
         (void)snprintf(fresh, sizeof fresh, "%s.new", path);
         FILE *file = fopen(fresh, "we");
+        mw_role_tell(&role->role, (struct mw_span){json.data, json.size});
         bool good = file != NULL && fwrite(json.data, 1, json.size, file) == json.size;
         good = file != NULL && fclose(file) == 0 && good;
         if (good && rename(fresh, path) == 0) {

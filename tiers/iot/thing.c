@@ -130,8 +130,8 @@ static void on_second(void *context)
         mw_thing_sweep(thing->store, thing->device, thing->source.n);
         thing->swept = now;
     }
-    mw_thing_report_write(thing->report, thing->device, thing->source.n, now_of(thing),
-                          &thing->latency);
+    mw_thing_report_write(thing->report, &thing->role, thing->device, thing->source.n,
+                          now_of(thing), &thing->latency);
 }
 
 /* Commands act when they are read; those that came together share a wait for the disk. */

@@ -173,8 +173,9 @@ static mw_err print_devices(struct mw_buffer *json, struct mw_thing_device *cons
     return err;
 }
 
-void mw_thing_report_write(struct mw_thing_report *report, struct mw_thing_device *const *device,
-                           unsigned n, int64_t plant_time, struct mw_latency *latency)
+void mw_thing_report_write(struct mw_thing_report *report, struct mw_role *role,
+                           struct mw_thing_device *const *device, unsigned n, int64_t plant_time,
+                           struct mw_latency *latency)
 {
     if (report->latency_reset) {
         report->latency_reset = false;
@@ -202,6 +203,7 @@ void mw_thing_report_write(struct mw_thing_report *report, struct mw_thing_devic
         err = mw_plant_path(report->plant, "run", "thing.json", path, sizeof path, &error);
     }
     if (err == MW_OK) {
+        mw_role_tell(role, (struct mw_span){json.data, json.size});
         err = mw_file_replace(path, json.data, json.size, 0644, &error);
     }
     if (err != MW_OK) {

@@ -3,6 +3,7 @@
 #ifndef MW_IOT_THING_REPORT_H
 #define MW_IOT_THING_REPORT_H
 
+#include "lib/base/role.h"
 #include "lib/plant/plant.h"
 #include "tiers/iot/thing_device.h"
 #include "tiers/iot/world.h"
@@ -29,8 +30,9 @@ void mw_thing_report_twin(struct mw_thing_report *report, const struct mw_world_
 /* `fast`: the simulation runs as fast as acknowledged. Latency counts only when it does not. */
 void mw_thing_report_pace(struct mw_thing_report *report, bool fast);
 
-/* Rewrites data/run/thing.json. */
-void mw_thing_report_write(struct mw_thing_report *report, struct mw_thing_device *const *device,
-                           unsigned n, int64_t plant_time, struct mw_latency *latency);
+/* Rewrites data/run/thing.json, and tells the role. */
+void mw_thing_report_write(struct mw_thing_report *report, struct mw_role *role,
+                           struct mw_thing_device *const *device, unsigned n, int64_t plant_time,
+                           struct mw_latency *latency);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_internal.h"
 
 #include "lib/base/log.h"
+#include "tiers/platform/json_text.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -142,9 +143,16 @@ static void write_stats(struct mw_bridge *bridge)
                                     (double)passed;
     bridge->stats_time = now;
     bridge->stats_records = records;
-    mw_bridge_write_stats(bridge->stats_path, &bridge->intake, &bridge->outgoing, rate,
+    struct mw_buffer text = {0};
+    mw_bridge_print_stats(&text, &bridge->intake, &bridge->outgoing, rate,
                           mw_mqtt_connected(bridge->mqtt), bridge->paused,
                           bridge->spooling ? &bridge->far : NULL);
+    struct mw_span json = {text.data, text.size};
+    if (json.size > 0) {
+        mw_run_file_replace(bridge->stats_path, json);
+        mw_role_tell(&bridge->role, json);
+    }
+    mw_buffer_free(&text);
 }
 
 void mw_bridge_on_second(void *context)

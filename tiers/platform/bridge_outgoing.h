@@ -87,9 +87,10 @@ void mw_bridge_outgoing_pump(struct mw_bridge_outgoing *outgoing);
 /* Every second: commands that were not answered go out again, expired ones are given up. */
 void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing);
 
-/* Writes run/bridge.json (bridge_stats.c). rate: records a second; far: NULL without a spool. */
+/* What run/bridge.json says (bridge_stats.c), empty without memory for it. rate: records a second;
+ * far: NULL without a spool. */
 struct mw_bridge_far;
-void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
+void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake *intake,
                            const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
                            bool paused, const struct mw_bridge_far *far);
 

@@ -2,17 +2,14 @@
 #include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
-#include "tiers/platform/json_text.h"
-
 #include <stdio.h>
 #include <unistd.h>
 
-void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *intake,
+void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake *intake,
                            const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
                            bool paused, const struct mw_bridge_far *far)
 {
     const struct mw_bridge_counts *counts = &intake->counts;
-    struct mw_buffer text = {0};
     const struct {
         const char *name;
         uint64_t value;
@@ -40,18 +37,18 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
         {"commands_waiting", outgoing->pending.count},
     };
     mw_err err = mw_buffer_printf(
-        &text,
+        text,
         "{\"v\":1,\"role\":\"bridge\",\"share\":%zu,\"shares\":%zu,\"pid\":%ld,\"time\":%.3f,"
         "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
         intake->share, intake->shares, (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
         connected ? "true" : "false", paused ? "true" : "false", rate);
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
-        err = mw_buffer_printf(&text, ",\"%s\":%llu", figures[i].name,
+        err = mw_buffer_printf(text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);
     }
     if (err == MW_OK && far != NULL) {
         struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
-        err = mw_buffer_printf(&text,
+        err = mw_buffer_printf(text,
                                ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld,"
                                "\"spool_merged\":%llu,\"spool_dropped\":%llu",
                                far->near ? "false" : "true",
@@ -59,8 +56,8 @@ void mw_bridge_write_stats(const char *path, const struct mw_bridge_intake *inta
                                (long long)far->spool.bytes, (unsigned long long)done.merged,
                                (unsigned long long)done.dropped);
     }
-    if (err == MW_OK && mw_buffer_add(&text, "}\n", 2) == MW_OK) {
-        mw_run_file_replace(path, (struct mw_span){text.data, text.size});
+    err = err == MW_OK ? mw_buffer_add(text, "}\n", 2) : err;
+    if (err != MW_OK) {
+        mw_buffer_clear(text);
     }
-    mw_buffer_free(&text);
 }

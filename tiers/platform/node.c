@@ -199,9 +199,26 @@ static void on_folder(void *context, uint32_t events)
     tend(node);
 }
 
+static void tell(struct node *node)
+{
+    struct mw_buffer json = {0};
+    mw_err err = mw_buffer_printf(&json, "{\"v\":1,\"role\":\"node\",\"doubted\":%s,\"devices\":{",
+                                  node->doubted ? "true" : "false");
+    for (size_t i = 0; err == MW_OK && i < node->n; i++) {
+        err = mw_buffer_printf(&json, "%s\"%s\":%zu", i == 0 ? "" : ",",
+                               mw_node_plugin_class(node->plugin[i]),
+                               mw_node_plugin_count(node->plugin[i]));
+    }
+    if (err == MW_OK && mw_buffer_printf(&json, "}}\n") == MW_OK) {
+        mw_role_tell(&node->role, (struct mw_span){json.data, json.size});
+    }
+    mw_buffer_free(&json);
+}
+
 static void on_time(void *context)
 {
     struct node *node = context;
+    tell(node);
     watch_folder(node);
     tend(node);
     if (!node->looking) {

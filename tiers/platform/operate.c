@@ -77,6 +77,10 @@ static mw_err begin(struct mw_operate *operate, struct mw_error *error)
                                 error);
     }
     if (err == MW_OK) {
+        err = mw_loop_add_timer(operate->role.loop, 0, MW_SECOND, mw_operate_on_second, operate,
+                                NULL, error);
+    }
+    if (err == MW_OK) {
         err = mw_loop_add_timer(operate->role.loop, PAGES, PAGES, mw_operate_on_pages, operate,
                                 NULL, error);
     }

@@ -91,6 +91,7 @@ struct mw_operate {
     struct mw_loop_watch *work;
     bool leads, place; /* place: classes have to be given out anew */
     size_t busy;
+    uint64_t passes, failures; /* since the start: ended, and of these to be tried again */
 };
 
 /* ---- operate_view.c: from the watches to the view ---- */
@@ -110,6 +111,7 @@ void mw_operate_touch(struct mw_operate *operate, struct mw_operate_item *item);
 void mw_operate_on_work(void *context);
 /* Now and then: plants that found no place look again. */
 void mw_operate_on_tick(void *context);
+void mw_operate_on_second(void *context); /* tells the metrics */
 
 /* ---- operate_pass.c: one plant, once ---- */
 

@@ -5,6 +5,8 @@
 #include "lib/kube/lines.h"
 #include "tiers/platform/operate_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +162,18 @@ void mw_operate_on_work(void *context)
     }
 }
 
+void mw_operate_on_second(void *context)
+{
+    struct mw_operate *operate = context;
+    char json[320];
+    int n = snprintf(json, sizeof json,
+                     "{\"v\":1,\"role\":\"operate\",\"leads\":%s,\"plants\":%zu,\"nodes\":%zu,"
+                     "\"busy\":%zu,\"passes\":%" PRIu64 ",\"failures\":%" PRIu64 "}\n",
+                     operate->leads ? "true" : "false", operate->plants.count, operate->nodes.count,
+                     operate->busy, operate->passes, operate->failures);
+    mw_role_tell(&operate->role, (struct mw_span){json, (size_t)n});
+}
+
 void mw_operate_on_tick(void *context)
 {
     struct mw_operate *operate = context;
@@ -180,6 +194,8 @@ void mw_operate_pass_over(struct mw_operate_item *item)
     item->objects = NULL;
     item->busy = false;
     operate->busy--;
+    operate->passes++;
+    operate->failures += item->again;
     if (item->again) {
         int64_t wait = mw_kube_backoff(item->attempt++, mw_kube_random(), item->asked);
         item->due = mw_clock_monotonic() + wait;

@@ -191,6 +191,7 @@ static void write_stats(struct mw_serve *serve)
                      serve->engine.n_rollouts);
     if (n > 0 && (size_t)n < sizeof text) {
         mw_run_file_replace(path, (struct mw_span){text, (size_t)n});
+        mw_role_tell(&serve->role, (struct mw_span){text, (size_t)n});
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
+#include "lib/base/metrics.h"
 #include "lib/plant/share.h"
 
 #include <stdio.h>
@@ -171,10 +172,11 @@ static void add_role(const struct mw_serve *serve, const char *role, json_t *out
     mw_buffer_free(&text);
 }
 
+static const char *const roles[] = {"bridge", "score", "watch", "learn", "thing", "serve"};
+
 /* What the roles say of themselves. */
 static json_t *roles_json(const struct mw_serve *serve)
 {
-    static const char *const roles[] = {"bridge", "score", "watch", "learn", "thing", "serve"};
     json_t *out = json_object();
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         add_role(serve, roles[i], out);
@@ -185,22 +187,6 @@ static json_t *roles_json(const struct mw_serve *serve)
         add_role(serve, name, out);
     }
     return out;
-}
-
-/* A figure of all bridges together. */
-static double of_bridges(const json_t *roles, const char *key)
-{
-    const char *role;
-    json_t *stats;
-    double sum = 0;
-    json_object_foreach((json_t *)(uintptr_t)roles, role, stats)
-    {
-        const json_t *value = json_object_get(stats, key);
-        if (strncmp(role, "bridge", 6) == 0) {
-            sum += json_is_true(value) ? 1 : json_number_value(value);
-        }
-    }
-    return sum;
 }
 
 static json_t *row_json(const struct mw_ledger_row *row)
@@ -310,10 +296,37 @@ static mw_err print_ledger(const struct mw_serve *serve, struct mw_buffer *out)
     return serve->accounted ? print_metrics(metrics, sizeof metrics / sizeof *metrics, out) : MW_OK;
 }
 
+/* Those of a role with shares are side by side. */
+static mw_err print_roles(const struct mw_serve *serve, struct mw_buffer *out)
+{
+    struct mw_metrics_source source[MW_SHARES_MAX];
+    char share[MW_SHARES_MAX][8];
+    json_t *said = roles_json(serve);
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < sizeof roles / sizeof *roles; i++) {
+        size_t n = 0, size = strlen(roles[i]);
+        const char *name;
+        json_t *stats;
+        json_object_foreach(said, name, stats)
+        {
+            if (strncmp(name, roles[i], size) == 0 && n < MW_SHARES_MAX &&
+                (name[size] == '\0' || name[size] == '-')) {
+                bool divided = json_object_get(stats, "share") != NULL;
+                (void)snprintf(share[n], sizeof share[n], "%d",
+                               (int)json_integer_value(json_object_get(stats, "share")));
+                source[n] = (struct mw_metrics_source){stats, divided ? share[n] : NULL};
+                n++;
+            }
+        }
+        err = mw_metrics_print_role(out, roles[i], source, n);
+    }
+    json_decref(said);
+    return err;
+}
+
 mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
 {
     json_t *summary = summary_json(serve, mw_clock_utc());
-    json_t *roles = roles_json(serve);
     const struct mw_rollout_engine *engine = &serve->engine;
     bool canary = false, all = false, stalled = false;
     for (size_t i = 0; i < engine->n_rollouts; i++) {
@@ -331,14 +344,6 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
         {"records_total", "counter", "Records followed since the start", (double)serve->n_records},
         {"scores_total", "counter", "Scores followed since the start", (double)serve->n_scores},
         {"alarms_total", "counter", "Scores of 0.8 or more among them", (double)serve->n_alarms},
-        {"bridge_records_total", "counter", "Records stored since the bridge's start",
-         of_bridges(roles, "records")},
-        {"bridge_dead_total", "counter", "Dead letters since the bridge's start",
-         of_bridges(roles, "dead")},
-        {"bridge_paused", "gauge", "Bridges that cannot write the stream",
-         of_bridges(roles, "paused")},
-        {"bridge_spooled", "gauge", "Records and values that wait for Kafka on the bridge's disk",
-         of_bridges(roles, "spooled")},
         {"rollout_canary", "gauge", "1 while a bundle is with the first things", canary ? 1 : 0},
         {"rollout_all", "gauge", "1 while a bundle spreads to all things", all ? 1 : 0},
         {"rollout_stalled", "gauge", "1 while a bundle has not reached all things in time",
@@ -346,6 +351,7 @@ mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out)
     };
     json_decref(summary);
     mw_err err = print_metrics(metrics, sizeof metrics / sizeof *metrics, out);
-    json_decref(roles);
-    return err == MW_OK ? print_ledger(serve, out) : err;
+    err = err == MW_OK ? print_ledger(serve, out) : err;
+    /* In a pod each role is asked itself. */
+    return err == MW_OK && serve->role.health == NULL ? print_roles(serve, out) : err;
 }

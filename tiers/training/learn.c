@@ -159,6 +159,7 @@ static void on_second(void *context)
         learn->plant->model.scope == MW_SCOPE_MACHINE ? "machine" : "plant", sum.models,
         sum.drifted, sum.waiting, sum.waiting > 0 ? MW_LEARN_WAITS_FOR : "",
         sum.models > 0 ? "true" : "false");
+    mw_role_tell(&learn->role, (struct mw_span){json, (size_t)n});
     if (mw_plant_path(learn->plant, "run", "learn.json", path, sizeof path, &error) != MW_OK ||
         mw_file_replace(path, json, (size_t)n, 0644, &error) != MW_OK) {
         mw_log(MW_LOG_WARN, NULL, "cannot write run/learn.json", MW_KS("reason", error.text));

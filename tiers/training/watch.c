@@ -85,6 +85,7 @@ static void on_second(void *context)
                      (int)getpid(), (double)mw_clock_utc() / 1e6, (unsigned long long)role->seen,
                      (unsigned long long)role->alarms, machines, drifted, role->n_watched,
                      plant ? role->watched[0]->bundle.digest : "");
+    mw_role_tell(&role->role, (struct mw_span){json, (size_t)n});
     if (mw_plant_path(role->plant, "run", "watch.json", path, sizeof path, &error) != MW_OK ||
         mw_file_replace(path, json, (size_t)n, 0644, &error) != MW_OK) {
         mw_log(MW_LOG_WARN, NULL, "cannot write run/watch.json", MW_KS("reason", error.text));

@@ -37,3 +37,17 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
+
+{{/* Who may read the metrics of a role, port 8086; nobody while nobody was said to. */}}
+{{- define "millwright.metrics-ingress" -}}
+{{- if or .Values.networkPolicies.metricsFrom .Values.serviceMonitor.enabled -}}
+- ports:
+    - {port: 8086, protocol: TCP}
+  from:
+    {{- if .Values.networkPolicies.metricsFrom }}
+    {{- toYaml .Values.networkPolicies.metricsFrom | nindent 4 }}
+    {{- else }}
+    - namespaceSelector: {}
+    {{- end }}
+{{- end -}}
+{{- end -}}
