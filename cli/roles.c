@@ -16,8 +16,8 @@
 const struct mw_role_entry mw_roles[] = {
     {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
      "broker bridge topics commands sparkplug time artifacts stream log", MW_NICE_ACTS},
-    {"score", "score records and command the things", mw_score_run, "action artifacts stream log",
-     MW_NICE_ACTS},
+    {"score", "score records and command the things", mw_score_run,
+     "action score artifacts stream log", MW_NICE_ACTS},
     {"watch", "notice when the plant has moved away from the model", mw_watch_run,
      "watch artifacts stream log", MW_NICE_FOLLOWS},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,

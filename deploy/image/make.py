@@ -50,6 +50,11 @@ def read_elf(path, *words):
     return done.stdout
 
 
+def needed(path):
+    """The libraries that a program or library names."""
+    return re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf(path, "-d"))
+
+
 class Root:
     """The image's files, in a folder."""
 
@@ -80,7 +85,7 @@ class Root:
         self.add_file(source, name, 0o755)
         strip = shutil.which(f"{self.triplet}-strip") or "strip"
         subprocess.run([strip, "--strip-unneeded", self.path(name)], check=True)
-        for library in re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf(source, "-d")):
+        for library in needed(source):
             self.add_library(library)
 
     def add_library(self, name):

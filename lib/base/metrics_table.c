@@ -17,8 +17,12 @@ static const struct mw_metrics_row bridge[] = {
     {.key = "ahead", .name = "ahead_total", .help = "Records that came too early"},
     {.key = "gaps", .name = "gaps_total", .help = "Gaps in the numbers of Sparkplug edge nodes"},
     {.key = "rebirths", .name = "rebirths_total", .help = "Births asked of Sparkplug devices"},
-    {.key = "passed", .name = "passed_total", .help = "Messages handed on to the bridges whose they are"},
-    {.key = "astray", .name = "astray_total", .help = "Messages that were another bridge's, dropped"},
+    {.key = "passed",
+     .name = "passed_total",
+     .help = "Messages handed on to the bridges whose they are"},
+    {.key = "astray",
+     .name = "astray_total",
+     .help = "Messages that were another bridge's, dropped"},
     {.key = "positions", .name = "devices", .help = "Devices with a position"},
     {.key = "updates", .name = "updates_total", .help = "Desired states sent"},
     {.key = "parts", .name = "parts_total", .help = "Parts of bundles sent"},
@@ -54,6 +58,7 @@ static const struct mw_metrics_row score[] = {
     {.key = "loads", .name = "bundle_loads_total", .help = "Bundles loaded"},
     {.key = "refused", .name = "bundles_refused_total", .help = "Bundles refused"},
     {.key = "bundles", .name = "bundles", .help = "Bundles in use"},
+    {.key = "hosted", .name = "shares", .help = "Shares of the stream that this process scores"},
 };
 
 static const struct mw_metrics_row watch[] = {
@@ -82,8 +87,8 @@ static const struct mw_metrics_row thing[] = {
     {.key = "latency_ms.n",
      .name = "commands_measured",
      .help = "Commands whose latency was measured"},
-#define LATENCY                                                          \
-    .name = "command_latency_seconds",                                   \
+#define LATENCY                        \
+    .name = "command_latency_seconds", \
     .help = "From a record sent to the command that came of it", .scale = 1e-3
     {.key = "latency_ms.p50", LATENCY, .labels = "quantile=\"0.5\""},
     {.key = "latency_ms.p99", LATENCY, .labels = "quantile=\"0.99\""},
@@ -129,7 +134,10 @@ static const struct mw_metrics_row operate[] = {
 
 const struct mw_metrics_row *mw_metrics_rows(const char *role, size_t *n)
 {
-#define ROLE(name) {#name, name, sizeof name / sizeof *(name)}
+#define ROLE(name)                                \
+    {                                             \
+#name, name, sizeof name / sizeof *(name) \
+    }
     static const struct {
         const char *role;
         const struct mw_metrics_row *rows;

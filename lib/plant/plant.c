@@ -40,6 +40,12 @@ const struct mw_option mw_plant_options[] = {
      "bridges that divide the devices among themselves, each a process of its own",
      AT(bridge.shares)},
 
+    {"score.shares", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
+     "kafka: shares into which scorers divide the stream, hosted by as many processes as there "
+     "are; "
+     "set once",
+     AT(score.shares)},
+
     {"sparkplug.groups", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "Sparkplug B groups whose edge nodes are taken in; +: all; empty: none", AT(sparkplug.groups)},
     {"sparkplug.host", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
@@ -393,6 +399,12 @@ static mw_err check_columns(const struct mw_plant *plant, const char *path, stru
 static mw_err check_stream(const struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     const char *url = plant->stream.url;
+    if (plant->score.shares > 1 && (url == NULL || strncmp(url, "kafka:", 6) != 0)) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: score.shares is %lld, so a stream.url of kafka://host:port was "
+                            "expected: SQLite has one scorer",
+                            path, (long long)plant->score.shares);
+    }
     if (url == NULL || url[0] == '\0' || strncmp(url, "sqlite:", 7) == 0 ||
         strncmp(url, "kafka:", 6) == 0) {
         return MW_OK;

@@ -33,6 +33,10 @@ struct mw_plant {
         int64_t share;  /* which of them this process is; no key: an argument of the role */
     } bridge;
 
+    struct {
+        int64_t shares; /* into which scorers divide a stream on Kafka */
+    } score;
+
     struct mw_topic_maps topics; /* other layouts that the bridge takes in, by the user's names */
     struct mw_command_maps commands; /* how their devices are told what to do */
 

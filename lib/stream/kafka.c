@@ -40,6 +40,20 @@ static const struct option consumer_first[] = {
     {NULL, NULL},
 };
 
+static const struct option member_first[] = {
+    {"session.timeout.ms", "6000"},   /* the least that brokers allow by default */
+    {"heartbeat.interval.ms", "500"}, /* also how late a member hears of a new division */
+    {"fetch.wait.max.ms", "5000"},    /* nothing ever comes */
+    {NULL, NULL},
+};
+
+static const struct option member_last[] = {
+    {"partition.assignment.strategy", "cooperative-sticky"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {NULL, NULL},
+};
+
 static const struct option client_last[] = {
     /* With more in flight, a partition that refuses a writer's first batch (its leader is not there
      * yet) and takes the second loses the first: the broker, which knows nothing of this writer,
@@ -101,7 +115,7 @@ static mw_err check_scram(const rd_kafka_conf_t *conf, struct mw_error *error)
 }
 
 static mw_err set_names(struct mw_kafka *stream, rd_kafka_conf_t *conf, enum mw_kafka_role role,
-                        struct mw_error *error)
+                        const char *group, struct mw_error *error)
 {
     char name[MW_KAFKA_NAME];
     bool writes = stream->writer[0] != '\0';
@@ -111,8 +125,8 @@ static mw_err set_names(struct mw_kafka *stream, rd_kafka_conf_t *conf, enum mw_
     if (err == MW_OK && role == MW_KAFKA_CLIENT && writes) {
         err = set_option(conf, "transactional.id", name, error);
     }
-    if (err == MW_OK && role == MW_KAFKA_READER) {
-        err = set_option(conf, "group.id", name, error);
+    if (err == MW_OK && (role == MW_KAFKA_READER || role == MW_KAFKA_MEMBER)) {
+        err = set_option(conf, "group.id", group == NULL ? name : group, error);
     }
     return err == MW_OK ? set_option(conf, "bootstrap.servers", stream->url.brokers, error) : err;
 }
@@ -139,24 +153,32 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
     log->down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
-mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_kafka_t **handle,
-                           struct mw_error *error)
+mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, const char *group,
+                           rd_kafka_t **handle, struct mw_error *error)
 {
+    static const struct {
+        const struct option *first, *last;
+    } options[] = {
+        [MW_KAFKA_CLIENT] = {client_first, client_last},
+        [MW_KAFKA_READER] = {consumer_first, consumer_last},
+        [MW_KAFKA_STATES] = {consumer_first, consumer_last},
+        [MW_KAFKA_MEMBER] = {member_first, member_last},
+    };
     bool client = role == MW_KAFKA_CLIENT;
     rd_kafka_conf_t *conf = mw_kafka.conf_new();
     const char *name = NULL;
     const char *value = NULL;
     mw_err err = set_options(conf, common_first, error);
     if (err == MW_OK) {
-        err = set_options(conf, client ? client_first : consumer_first, error);
+        err = set_options(conf, options[role].first, error);
     }
     for (size_t at = 0; err == MW_OK && mw_kafka_url_option(&stream->url, &at, &name, &value);) {
         err = set_option(conf, name, value, error);
     }
     if (err == MW_OK) {
-        err = set_options(conf, client ? client_last : consumer_last, error);
+        err = set_options(conf, options[role].last, error);
     }
-    err = err == MW_OK ? set_names(stream, conf, role, error) : err;
+    err = err == MW_OK ? set_names(stream, conf, role, group, error) : err;
     err = err == MW_OK ? check_scram(conf, error) : err;
     if (err != MW_OK) {
         mw_kafka.conf_destroy(conf);
@@ -299,7 +321,8 @@ static mw_err kafka_open(struct mw_stream **opened, const char *location,
                    options->writer == NULL ? "" : options->writer);
     mw_err err = mw_kafka_url_parse(&stream->url, location, error);
     err = err == MW_OK ? mw_kafka_library_load(error) : err;
-    err = err == MW_OK ? mw_kafka_handle_new(stream, MW_KAFKA_CLIENT, &stream->client, error) : err;
+    err = err == MW_OK ? mw_kafka_handle_new(stream, MW_KAFKA_CLIENT, NULL, &stream->client, error)
+                       : err;
     if (err == MW_OK) {
         err =
             stream->writer[0] == '\0' ? reach_cluster(stream, error) : become_writer(stream, error);
@@ -327,6 +350,7 @@ static mw_err kafka_retain(struct mw_stream *stream, int64_t age, int64_t bytes,
 
 const struct mw_stream_backend mw_stream_kafka = {
     .scheme = "kafka",
+    .divides = true,
     .open = kafka_open,
     .close = kafka_close,
     .begin = mw_kafka_begin,

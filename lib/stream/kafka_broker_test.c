@@ -1,9 +1,11 @@
 /* What only Kafka has, on a real one: MILLWRIGHT_STREAM_URI=kafka://host:port, or `make
  * check-kafka`, which starts one. */
 #include "lib/stream/kafka_library.h"
+#include "lib/stream/members.h"
 #include "lib/stream/stream_test_place.h"
 
 #include <dlfcn.h>
+#include <time.h>
 
 static void test_a_broker_that_is_away_is_an_error(void **state)
 {
@@ -287,6 +289,136 @@ static void test_new_topics_take_all_of_their_first_transaction(void **state)
     mw_stream_close(bridge);
 }
 
+/* Reads all that a share has; adds the partitions to *seen and returns how many records. */
+static int read_share(struct mw_stream *stream, const struct mw_stream_share *share, uint64_t *seen,
+                      struct mw_stream_reader **reader)
+{
+    static const char *const topics[] = {"telemetry", "update"};
+    struct mw_stream_record records[64];
+    int n = 0;
+    size_t count = 1;
+    assert_ok(
+        mw_stream_reader_open_share(reader, stream, topics, 2, MW_STREAM_EARLIEST, share, &why));
+    while (count > 0) {
+        assert_ok(mw_stream_poll(*reader, records, 64, &count, &why));
+        for (size_t i = 0; i < count; i++) {
+            bool divided = strcmp(records[i].topic, "telemetry") == 0;
+            assert_true(!divided || records[i].partition % share->shares == share->share);
+            *seen |= divided ? UINT64_C(1) << records[i].partition : 0;
+            n += divided ? 1 : 1000;
+        }
+    }
+    return n;
+}
+
+static void append_machines(struct mw_stream *stream, int from, int n)
+{
+    assert_ok(mw_stream_begin(stream, &why));
+    for (int i = from; i < from + n; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "motor-%d", i);
+        assert_ok(mw_stream_append(stream, "telemetry", mw_span_of(key), mw_span_of("1"), &why));
+    }
+    assert_ok(mw_stream_append(stream, "update", mw_span_of("*"), mw_span_of("1"), &why));
+    assert_ok(mw_stream_commit(stream, NULL, &why));
+}
+
+static void test_shares_read_each_record_once(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL, *share[3] = {NULL};
+    struct mw_stream_reader *reader = NULL;
+    uint64_t seen = 0;
+    int n = 0;
+    place_add_option(place, "partitions=5");
+    append_machines(place_must_open(place, "bridge", &bridge), 0, 60);
+    for (uint32_t i = 0; i < 3; i++) {
+        char writer[16];
+        uint64_t own = 0;
+        (void)snprintf(writer, sizeof(writer), "score-%u", i);
+        n += read_share(place_must_open(place, writer, &share[i]),
+                        &(struct mw_stream_share){.topic = "telemetry", .share = i, .shares = 3},
+                        &own, &reader);
+        assert_int_equal(seen & own, 0);
+        seen |= own;
+        mw_stream_reader_close(reader);
+        mw_stream_close(share[i]);
+    }
+    assert_int_equal(n, 60 + 3 * 1000); /* and what is not divided each of them */
+    assert_int_equal(seen, 31);
+    mw_stream_close(bridge);
+}
+
+static void test_an_heir_begins_where_the_other_stood(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL, *single = NULL, *heir = NULL;
+    struct mw_stream_reader *reader = NULL;
+    struct mw_stream_share whole = {.topic = "telemetry", .share = 0, .shares = 1};
+    struct mw_stream_share second = {
+        .topic = "telemetry", .share = 1, .shares = 2, .heir_of = "single"};
+    uint64_t seen = 0;
+    append_machines(place_must_open(place, "bridge", &bridge), 0, 40);
+    assert_int_equal(read_share(place_must_open(place, "single", &single), &whole, &seen, &reader),
+                     1040);
+    assert_ok(mw_stream_begin(single, &why));
+    assert_ok(mw_stream_commit(single, reader, &why));
+    mw_stream_reader_close(reader);
+    append_machines(bridge, 40, 40);
+    seen = 0;
+    int n = read_share(place_must_open(place, "heir", &heir), &second, &seen, &reader);
+    assert_in_range(n, 1001, 1039); /* of the second forty its half, and one update */
+    assert_ok(mw_stream_begin(heir, &why));
+    assert_ok(mw_stream_commit(heir, reader, &why));
+    mw_stream_reader_close(reader);
+    second.heir_of = NULL; /* the position is its own now */
+    assert_int_equal(read_share(heir, &second, &seen, &reader), 0);
+    mw_stream_reader_close(reader);
+    mw_stream_close(heir);
+    mw_stream_close(single);
+    mw_stream_close(bridge);
+}
+
+static uint64_t shares_of(struct mw_stream_members *members)
+{
+    uint64_t mine = 0;
+    assert_ok(mw_stream_members_poll(members, &mine, &why));
+    return mine;
+}
+
+static void test_members_host_each_share_once(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream_members *one = NULL, *two = NULL;
+    struct mw_error error = {0};
+    struct mw_stream_members_options options = {
+        .uri = place->uri, .plant = place->plant, .role = "score", .shares = 3};
+    int64_t limit = mw_clock_monotonic() + 60 * MW_SECOND;
+    const struct timespec pause = {.tv_nsec = 20000000};
+    assert_ok(mw_stream_members_join(&one, &options, &why));
+    while (shares_of(one) != 7) {
+        assert_true(mw_clock_monotonic() < limit);
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_ok(mw_stream_members_join(&two, &options, &why));
+    uint64_t first, second;
+    do {
+        assert_true(mw_clock_monotonic() < limit);
+        (void)nanosleep(&pause, NULL);
+        first = shares_of(one);
+        second = shares_of(two);
+    } while ((first | second) != 7 || second == 0 || (first & second) != 0);
+    mw_stream_members_leave(one);
+    while (shares_of(two) != 7) {
+        assert_true(mw_clock_monotonic() < limit);
+        (void)nanosleep(&pause, NULL);
+    }
+    mw_stream_members_leave(two);
+    options.shares = 4;
+    assert_int_equal(mw_stream_members_join(&one, &options, &error), MW_ERR_STATE);
+    assert_non_null(strstr(error.text, "3 partitions"));
+}
+
 int main(void)
 {
     const char *uri = getenv("MILLWRIGHT_STREAM_URI");
@@ -304,6 +436,9 @@ int main(void)
         TEST(test_a_transaction_of_any_length),
         TEST(test_what_brokers_removed_is_known),
         TEST(test_new_topics_take_all_of_their_first_transaction),
+        TEST(test_shares_read_each_record_once),
+        TEST(test_an_heir_begins_where_the_other_stood),
+        TEST(test_members_host_each_share_once),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);
 }

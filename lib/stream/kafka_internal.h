@@ -67,10 +67,11 @@ struct mw_kafka {
 
 /* --- kafka.c --- */
 
-enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_READER, MW_KAFKA_STATES };
-/* A handle with the options of the URI and those of its role. */
-mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, rd_kafka_t **handle,
-                           struct mw_error *error);
+enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_READER, MW_KAFKA_STATES, MW_KAFKA_MEMBER };
+/* A handle with the options of the URI and those of its role. `group`, of a reader or a member: its
+ * name on the cluster; NULL: the writer's. */
+mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, const char *group,
+                           rd_kafka_t **handle, struct mw_error *error);
 /* An error of librdkafka: who, what, its text and, when it is about reaching the cluster, what was
  * last heard of that. */
 mw_err mw_kafka_fail(struct mw_kafka *stream, struct mw_error *error, rd_kafka_resp_err_t code,
@@ -127,7 +128,7 @@ void mw_kafka_state_clear(struct mw_kafka *stream);
 /* --- kafka_reader.c --- */
 mw_err mw_kafka_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,
                             const char *const *topics, size_t n, enum mw_stream_start start,
-                            struct mw_error *error);
+                            const struct mw_stream_share *share, struct mw_error *error);
 void mw_kafka_reader_close(struct mw_stream_reader *reader);
 mw_err mw_kafka_poll(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
                      size_t *count, struct mw_error *error);

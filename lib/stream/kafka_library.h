@@ -48,6 +48,11 @@
     X(committed)                       \
     X(consumer_group_metadata_new)     \
     X(consumer_group_metadata_destroy) \
+    X(subscribe)                       \
+    X(assignment)                      \
+    X(consumer_poll)                   \
+    X(poll_set_consumer)               \
+    X(queue_get_consumer)              \
     X(consume_start)                   \
     X(consume_start_queue)             \
     X(consume_stop)                    \

@@ -8,9 +8,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+static void take_share(struct mw_kafka_reader *reader, const struct mw_stream_share *share)
+{
+    reader->shares = 1;
+    if (share != NULL) {
+        reader->share = share->share;
+        reader->shares = share->shares;
+        (void)snprintf(reader->divided, sizeof(reader->divided), "%s", share->topic);
+        (void)snprintf(reader->heir_of, sizeof(reader->heir_of), "%s",
+                       share->heir_of == NULL ? "" : share->heir_of);
+    }
+}
+
 mw_err mw_kafka_reader_open(struct mw_stream_reader **opened, struct mw_stream *stream,
                             const char *const *topics, size_t n, enum mw_stream_start start,
-                            struct mw_error *error)
+                            const struct mw_stream_share *share, struct mw_error *error)
 {
     struct mw_kafka_reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) {
@@ -20,10 +32,12 @@ mw_err mw_kafka_reader_open(struct mw_stream_reader **opened, struct mw_stream *
     reader->start = start;
     reader->topics = calloc(n, sizeof(reader->topics[0]));
     reader->handles = calloc(n, sizeof(rd_kafka_topic_t *));
+    reader->seen = calloc(2 * n, sizeof(reader->seen[0]));
     reader->given = calloc(MW_STREAM_POLL_MAX, sizeof(rd_kafka_message_t *));
     reader->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     mw_err err = MW_OK;
-    if (reader->topics == NULL || reader->handles == NULL || reader->given == NULL) {
+    if (reader->topics == NULL || reader->handles == NULL || reader->seen == NULL ||
+        reader->given == NULL) {
         err = mw_error_set(error, MW_ERR_MEMORY, "out of memory for a reader");
     } else if (reader->fd < 0) {
         err = mw_error_errno(error, MW_ERR_IO, "eventfd");
@@ -32,8 +46,9 @@ mw_err mw_kafka_reader_open(struct mw_stream_reader **opened, struct mw_stream *
         (void)snprintf(reader->topics[i], sizeof(reader->topics[i]), "%s", topics[i]);
         reader->topics_n = i + 1;
     }
+    take_share(reader, share);
     if (err == MW_OK) {
-        err = mw_kafka_handle_new(reader->stream, MW_KAFKA_READER, &reader->handle, error);
+        err = mw_kafka_handle_new(reader->stream, MW_KAFKA_READER, NULL, &reader->handle, error);
     }
     for (size_t i = 0; err == MW_OK && i < n; i++) {
         char name[MW_KAFKA_NAME];
@@ -77,6 +92,7 @@ void mw_kafka_reader_close(struct mw_stream_reader *base)
         (void)close(reader->fd);
     }
     free(reader->handles);
+    free(reader->seen);
     free(reader->given);
     free(reader->topics);
     free(reader);

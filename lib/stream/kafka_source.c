@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LOOK_MISSING MW_SECOND     /* for a topic that is not there yet */
 #define LOOK_MORE (60 * MW_SECOND) /* for partitions that were added */
@@ -171,12 +172,11 @@ static mw_err place(struct mw_kafka_reader *reader, size_t from, bool latest,
     return err;
 }
 
-static rd_kafka_resp_err_t ask_committed(struct mw_kafka_reader *reader,
-                                         rd_kafka_topic_partition_list_t *list)
+static rd_kafka_resp_err_t ask_committed(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list)
 {
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
     for (;;) {
-        rd_kafka_resp_err_t code = mw_kafka.committed(reader->handle, list, MW_KAFKA_PATIENCE);
+        rd_kafka_resp_err_t code = mw_kafka.committed(handle, list, MW_KAFKA_PATIENCE);
         rd_kafka_resp_err_t worst = code;
         for (int i = 0; i < list->cnt; i++) {
             worst = worst == RD_KAFKA_RESP_ERR_NO_ERROR ? list->elems[i].err : worst;
@@ -188,25 +188,45 @@ static rd_kafka_resp_err_t ask_committed(struct mw_kafka_reader *reader,
     }
 }
 
+/* The positions of a group; `own`: it is this reader's, whose sources then go on from there, else
+ * one whose heir this reader is, and only sources without a position do. */
+static mw_err read_group(struct mw_kafka_reader *reader, rd_kafka_t *handle, size_t from, bool own,
+                         struct mw_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(reader, from);
+    rd_kafka_resp_err_t code = ask_committed(handle, list);
+    mw_err err = code == RD_KAFKA_RESP_ERR_NO_ERROR
+                     ? MW_OK
+                     : mw_kafka_fail(reader->stream, error, code, "cannot read the positions");
+    for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
+        int64_t offset = list->elems[i - from].offset;
+        struct mw_kafka_source *source = reader->sources[i];
+        if (offset >= 0 && source->committed < 0) {
+            source->committed = own ? offset : source->committed;
+            source->next = offset;
+        }
+    }
+    mw_kafka.topic_partition_list_destroy(list);
+    return err;
+}
+
 static mw_err read_committed(struct mw_kafka_reader *reader, size_t from, struct mw_error *error)
 {
     if (reader->stream->writer[0] == '\0' || from == reader->sources_n) {
         return MW_OK;
     }
-    rd_kafka_topic_partition_list_t *list = list_of(reader, from);
-    rd_kafka_resp_err_t code = ask_committed(reader, list);
-    mw_err err = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                     ? MW_OK
-                     : mw_kafka_fail(reader->stream, error, code, "cannot read the positions");
-    for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
-        const rd_kafka_topic_partition_t *found = &list->elems[i - from];
-        struct mw_kafka_source *source = reader->sources[i];
-        if (found->offset >= 0) {
-            source->committed = found->offset;
-            source->next = found->offset;
-        }
+    mw_err err = read_group(reader, reader->handle, from, true, error);
+    if (err != MW_OK || reader->heir_of[0] == '\0') {
+        return err;
     }
-    mw_kafka.topic_partition_list_destroy(list);
+    char group[MW_KAFKA_NAME];
+    rd_kafka_t *handle = NULL;
+    (void)snprintf(group, sizeof(group), "mw.%s.%s", reader->stream->plant, reader->heir_of);
+    err = mw_kafka_handle_new(reader->stream, MW_KAFKA_READER, group, &handle, error);
+    if (err == MW_OK) {
+        err = read_group(reader, handle, from, false, error);
+        mw_kafka.destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
     return err;
 }
 
@@ -229,13 +249,10 @@ static mw_err add_source(struct mw_kafka_reader *reader, size_t topic, int32_t p
     return MW_OK;
 }
 
-static size_t count_sources(const struct mw_kafka_reader *reader, size_t topic)
+static bool is_ours(const struct mw_kafka_reader *reader, size_t topic, int partition)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < reader->sources_n; i++) {
-        n += reader->sources[i]->topic == topic ? 1 : 0;
-    }
-    return n;
+    return strcmp(reader->topics[topic], reader->divided) != 0 ||
+           (uint32_t)partition % reader->shares == reader->share;
 }
 
 /* Takes the last sources off again, so that the next look finds them missing. */
@@ -254,6 +271,7 @@ mw_err mw_kafka_sources_look(struct mw_kafka_reader *reader, bool first, struct 
     int64_t now = mw_clock_monotonic();
     struct mw_kafka *stream = reader->stream;
     size_t known = reader->sources_n;
+    int *found = reader->seen + reader->topics_n;
     mw_err err = MW_OK;
     if (!first && now - reader->looked < (reader->missing ? LOOK_MISSING : LOOK_MORE)) {
         return MW_OK;
@@ -270,9 +288,10 @@ mw_err mw_kafka_sources_look(struct mw_kafka_reader *reader, bool first, struct 
                                   error);
         int n = err == MW_OK ? topic->partitions : 0;
         reader->missing |= err == MW_OK && n == 0;
-        for (int j = (int)count_sources(reader, i); err == MW_OK && j < n; j++) {
-            err = add_source(reader, i, j, error);
+        for (int j = reader->seen[i]; err == MW_OK && j < n; j++) {
+            err = is_ours(reader, i, j) ? add_source(reader, i, j, error) : MW_OK;
         }
+        found[i] = n;
     }
     if (err == MW_OK && reader->sources_n > known) {
         /* What comes up later has only records that are later. */
@@ -284,6 +303,8 @@ mw_err mw_kafka_sources_look(struct mw_kafka_reader *reader, bool first, struct 
     }
     if (err != MW_OK) {
         remove_sources(reader, known);
+    } else {
+        memcpy(reader->seen, found, reader->topics_n * sizeof(found[0]));
     }
     return err;
 }

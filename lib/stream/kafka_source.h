@@ -31,7 +31,11 @@ struct mw_kafka_reader {
     int fd;
     char (*topics)[64];
     rd_kafka_topic_t **handles; /* of the topics */
+    int *seen; /* partitions of each topic that were looked at; behind them, room for a new look */
     size_t topics_n;
+    char divided[64]; /* the topic of which only a share is read; empty: none */
+    uint32_t share, shares;
+    char heir_of[64]; /* writer; empty: nobody */
     enum mw_stream_start start;
     struct mw_kafka_source **sources;
     size_t sources_n;

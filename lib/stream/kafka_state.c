@@ -141,7 +141,7 @@ static mw_err read_new(struct mw_kafka *stream, struct mw_kafka_table *table,
         return err;
     }
     if (stream->states == NULL) {
-        err = mw_kafka_handle_new(stream, MW_KAFKA_STATES, &stream->states, error);
+        err = mw_kafka_handle_new(stream, MW_KAFKA_STATES, NULL, &stream->states, error);
     }
     if (err != MW_OK) {
         return err;

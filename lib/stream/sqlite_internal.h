@@ -123,7 +123,7 @@ mw_err mw_sqlite_trim(struct mw_stream *stream, const char *topic, int64_t befor
 /* --- sqlite_reader.c --- */
 mw_err mw_sqlite_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,
                              const char *const *topics, size_t n, enum mw_stream_start start,
-                             struct mw_error *error);
+                             const struct mw_stream_share *share, struct mw_error *error);
 void mw_sqlite_reader_close(struct mw_stream_reader *reader);
 mw_err mw_sqlite_poll(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
                       size_t *count, struct mw_error *error);

@@ -10,9 +10,10 @@
 
 mw_err mw_sqlite_reader_open(struct mw_stream_reader **opened, struct mw_stream *stream,
                              const char *const *topics, size_t n, enum mw_stream_start start,
-                             struct mw_error *error)
+                             const struct mw_stream_share *share, struct mw_error *error)
 {
     struct mw_sqlite_reader *reader = calloc(1, sizeof(*reader));
+    (void)share; /* the whole: stream.c has seen to that */
     if (reader == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory for a reader");
     }

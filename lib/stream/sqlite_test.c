@@ -1,4 +1,5 @@
 /* What only the stream on SQLite promises: locks, versions, full disks, its files. */
+#include "lib/stream/members.h"
 #include "lib/stream/stream_test_place.h"
 
 #include <fcntl.h>
@@ -32,6 +33,33 @@ static void test_second_writer_is_refused(void **state)
     mw_stream_close(stream);
     assert_ok(place_open(*state, "bridge", &second, &why));
     mw_stream_close(second);
+}
+
+static void test_it_is_not_divided(void **state)
+{
+    struct mw_stream *stream = NULL;
+    struct mw_stream_reader *reader = NULL;
+    struct mw_stream_members *members = NULL;
+    struct mw_error error = {0};
+    const struct place *place = *state;
+    const char *topic = "telemetry";
+    struct mw_stream_share share = {.topic = topic, .share = 1, .shares = 2};
+    assert_ok(place_open(place, "score", &stream, &why));
+    assert_int_equal(
+        mw_stream_reader_open_share(&reader, stream, &topic, 1, MW_STREAM_EARLIEST, &share, &error),
+        MW_ERR_UNSUPPORTED);
+    share.share = 2;
+    assert_int_equal(
+        mw_stream_reader_open_share(&reader, stream, &topic, 1, MW_STREAM_EARLIEST, &share, &error),
+        MW_ERR_ARGUMENT);
+    share = (struct mw_stream_share){.topic = topic, .share = 0, .shares = 1};
+    assert_ok(
+        mw_stream_reader_open_share(&reader, stream, &topic, 1, MW_STREAM_EARLIEST, &share, &why));
+    mw_stream_reader_close(reader);
+    mw_stream_close(stream);
+    struct mw_stream_members_options options = {
+        .uri = place->uri, .plant = place->plant, .role = "score", .shares = 2};
+    assert_int_equal(mw_stream_members_join(&members, &options, &error), MW_ERR_UNSUPPORTED);
 }
 
 static void test_newer_and_foreign_files_are_refused(void **state)
@@ -324,6 +352,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up_sqlite, place_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_second_writer_is_refused),
+        TEST(test_it_is_not_divided),
         TEST(test_newer_and_foreign_files_are_refused),
         TEST(test_unfinished_file_is_waited_for),
         TEST(test_replaced_file_starts_anew),

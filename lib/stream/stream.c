@@ -207,7 +207,21 @@ mw_err mw_stream_reader_open(struct mw_stream_reader **reader, struct mw_stream 
                              const char *const *topics, size_t n, enum mw_stream_start start,
                              struct mw_error *error)
 {
+    return mw_stream_reader_open_share(reader, stream, topics, n, start, NULL, error);
+}
+
+mw_err mw_stream_reader_open_share(struct mw_stream_reader **reader, struct mw_stream *stream,
+                                   const char *const *topics, size_t n, enum mw_stream_start start,
+                                   const struct mw_stream_share *share, struct mw_error *error)
+{
     *reader = NULL;
+    if (share != NULL && (share->shares == 0 || share->share >= share->shares)) {
+        return mw_error_set(error, MW_ERR_ARGUMENT, "share %u of %u", share->share, share->shares);
+    }
+    if (share != NULL && share->shares > 1 && !stream->backend->divides) {
+        return mw_error_set(error, MW_ERR_UNSUPPORTED, "a stream on %s is not read in shares",
+                            stream->backend->scheme);
+    }
     if (n == 0) {
         return mw_error_set(error, MW_ERR_ARGUMENT, "a reader needs a topic");
     }
@@ -217,7 +231,7 @@ mw_err mw_stream_reader_open(struct mw_stream_reader **reader, struct mw_stream 
             return err;
         }
     }
-    mw_err err = stream->backend->reader_open(reader, stream, topics, n, start, error);
+    mw_err err = stream->backend->reader_open(reader, stream, topics, n, start, share, error);
     if (err != MW_OK) {
         *reader = NULL;
         return err;

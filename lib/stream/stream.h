@@ -123,6 +123,20 @@ enum mw_stream_start { MW_STREAM_EARLIEST, MW_STREAM_LATEST };
 mw_err mw_stream_reader_open(struct mw_stream_reader **reader, struct mw_stream *stream,
                              const char *const *topics, size_t n, enum mw_stream_start start,
                              struct mw_error *error);
+
+/* The same for one of several readers that divide a topic: of that topic it reads the partitions p
+ * with p % shares == share, of others all. Each has a writer, and thus a group, of its own.
+ * `heir_of`: where its own group has no position yet it begins at that of this writer's group, and
+ * commits it as its own with the next commit; NULL: it begins at `start`. UNSUPPORTED on SQLite
+ * with more than one share. */
+struct mw_stream_share {
+    const char *topic;
+    uint32_t share, shares;
+    const char *heir_of;
+};
+mw_err mw_stream_reader_open_share(struct mw_stream_reader **reader, struct mw_stream *stream,
+                                   const char *const *topics, size_t n, enum mw_stream_start start,
+                                   const struct mw_stream_share *share, struct mw_error *error);
 void mw_stream_reader_close(struct mw_stream_reader *reader);
 
 /* Fetches up to max records (at most 4,096) and moves the position in memory. *count 0: nothing

@@ -10,6 +10,7 @@
 
 struct mw_stream_backend {
     const char *scheme; /* "sqlite" */
+    bool divides;       /* readers can read shares of a topic */
     /* `location` is what follows "scheme:" in the URI. */
     mw_err (*open)(struct mw_stream **stream, const char *location,
                    const struct mw_stream_options *options, struct mw_error *error);
@@ -32,7 +33,7 @@ struct mw_stream_backend {
 
     mw_err (*reader_open)(struct mw_stream_reader **reader, struct mw_stream *stream,
                           const char *const *topics, size_t n, enum mw_stream_start start,
-                          struct mw_error *error);
+                          const struct mw_stream_share *share, struct mw_error *error);
     void (*reader_close)(struct mw_stream_reader *reader);
     mw_err (*poll)(struct mw_stream_reader *reader, struct mw_stream_record *records, size_t max,
                    size_t *count, struct mw_error *error);

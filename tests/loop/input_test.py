@@ -24,6 +24,7 @@ PLANTS = (
     ("log: {level: [a]}\n", ("plant.yaml:1", "log.level")),
     ("watch: {window: 30\n", ("plant.yaml:2", "'}'")),
     ("watch: {window: 30, minimum: 50}\n", ("watch.minimum", "watch.window")),
+    ("score: {shares: 3}\n", ("score.shares is 3", "stream.url")),
     ("columns: {features: [a, b], names: [c]}\n", ("columns.names", "columns.features")),
     ("columns: {features: [a, b, a]}\n", ("plant.yaml", "columns.features", "a twice")),
     ("columns: {features: [a, b], device: b}\n", ("columns.features", "b", "columns.device")),

@@ -50,7 +50,7 @@ static inline int test_plant_tear_down(void **state)
 static inline struct mw_scorer *test_plant_open(struct test_plant *test)
 {
     struct mw_scorer *scorer = NULL;
-    assert_ok(mw_scorer_open(&scorer, &test->plant, error));
+    assert_ok(mw_scorer_open(&scorer, &test->plant, 0, error));
     return scorer;
 }
 

@@ -1,10 +1,11 @@
 /* scorer.c - the batch: polled, handled record by record, committed as one. */
 #include "tiers/inference/scorer.h"
 
+#include "tiers/inference/score_share.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WRITER "score"
 #define PARSER_TOKENS 4096
 
 static mw_err open_store(struct mw_scorer *scorer, struct mw_error *error)
@@ -17,24 +18,23 @@ static mw_err open_store(struct mw_scorer *scorer, struct mw_error *error)
     return mw_store_open(&scorer->store, uri, true, error);
 }
 
-static mw_err open_stream(struct mw_scorer *scorer, struct mw_error *error)
+static mw_err open_stream(struct mw_scorer *scorer, size_t share, struct mw_error *error)
 {
-    static const char *const topics[] = {"telemetry", "update", "baseline", "event"};
-    char uri[4096];
+    char uri[4096], writer[MW_SCORE_SHARE_NAME];
     if (mw_plant_stream_uri(scorer->plant, uri, sizeof uri) != MW_OK) {
         return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url: too long");
     }
+    mw_score_share_name(share, writer);
     struct mw_stream_options options = {
-        .uri = uri, .plant = scorer->plant->plant, .writer = WRITER};
+        .uri = uri, .plant = scorer->plant->plant, .writer = writer};
     mw_err err = mw_stream_open(&scorer->stream, &options, error);
-    if (err == MW_OK) {
-        err = mw_stream_reader_open(&scorer->reader, scorer->stream, topics,
-                                    sizeof topics / sizeof topics[0], MW_STREAM_EARLIEST, error);
-    }
-    return err;
+    err = err == MW_OK ? mw_score_share_check(scorer->plant, scorer->stream, error) : err;
+    return err == MW_OK ? mw_score_share_read(&scorer->reader, scorer->stream, share,
+                                              mw_score_shares(scorer->plant), NULL, error)
+                        : err;
 }
 
-mw_err mw_scorer_open(struct mw_scorer **scorer, const struct mw_plant *plant,
+mw_err mw_scorer_open(struct mw_scorer **scorer, const struct mw_plant *plant, size_t share,
                       struct mw_error *error)
 {
     *scorer = NULL;
@@ -51,7 +51,7 @@ mw_err mw_scorer_open(struct mw_scorer **scorer, const struct mw_plant *plant,
     made->parser_memory = memory;
     (void)snprintf(made->fallback.name, sizeof made->fallback.name, "*");
     mw_err err = mw_wire_parser_init(memory, bytes, &made->parser);
-    err = err == MW_OK ? open_stream(made, error) : err;
+    err = err == MW_OK ? open_stream(made, share, error) : err;
     err = err == MW_OK ? open_store(made, error) : err;
     err = err == MW_OK ? mw_score_state_load(made, error) : err;
     if (err != MW_OK) {

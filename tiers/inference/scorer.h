@@ -69,8 +69,9 @@ struct mw_scorer {
     struct mw_stream_record records[MW_SCORE_BATCH];
 };
 
-/* `plant` must outlive the scorer. Errors: of the stream, the store, MEMORY. */
-mw_err mw_scorer_open(struct mw_scorer **scorer, const struct mw_plant *plant,
+/* `plant` must outlive the scorer. share: which of the plant's shares, score_share.h. Errors: of
+ * the stream, the store, MEMORY, STATE (the stream is divided otherwise than the plant says). */
+mw_err mw_scorer_open(struct mw_scorer **scorer, const struct mw_plant *plant, size_t share,
                       struct mw_error *error);
 void mw_scorer_close(struct mw_scorer *scorer); /* NULL allowed */
 

@@ -10,6 +10,8 @@ const struct mw_option mw_operate_cluster_options[] = {
     {"cluster.accelerators", MW_OPTION_LIST, NULL, 0, 0, "edgetpu, nvidia, gpu, cpu", NULL,
      "where the scorer may run, best first; the next one when a class has no free device",
      AT(accelerators)},
+    {"cluster.scorers", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
+     "pods that score, at most score.shares; each has a device of its own", AT(scorers)},
     {"cluster.tolerations", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "keys of taints of nodes on which the roles may run all the same", AT(tolerations)},
     {"cluster.secrets", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,

@@ -10,6 +10,7 @@ struct mw_operate_cluster {
     char *image; /* of all roles; empty: the operator's own */
     struct mw_list pull_secrets;
     struct mw_list accelerators; /* classes for the scorer, best first */
+    int64_t scorers;             /* processes that share the stream */
     struct mw_list tolerations;  /* keys of taints */
     struct mw_list secrets, files;
     char *storage_class;

@@ -31,6 +31,12 @@ size_t mw_operate_plan_preference(const json_t *plant, int classes[MW_OPERATE_CL
     return kept;
 }
 
+int mw_operate_plan_scorers(const json_t *plant)
+{
+    json_int_t n = json_integer_value(mw_operate_plan_cluster(plant, "scorers"));
+    return n > 1 ? (int)n : 1;
+}
+
 /* The spec without what is no key of plant.yaml, and with what the pods decide. */
 static json_t *make_config(const json_t *plant)
 {

@@ -58,6 +58,16 @@ static const struct {
      "self.stream.url.startsWith('kafka://')",
      "kafka://host:port[,host:port] was expected, or nothing for SQLite on one volume",
      ".stream.url"},
+    {"!has(self.score) || !has(self.score.shares) || self.score.shares == 1 || "
+     "(has(self.stream) && has(self.stream.url) && self.stream.url.startsWith('kafka://'))",
+     "score.shares is more than 1, so a stream.url of kafka://host:port was expected: SQLite has "
+     "one "
+     "scorer",
+     ".score.shares"},
+    {"!has(self.cluster) || !has(self.cluster.scorers) || self.cluster.scorers <= "
+     "(has(self.score) && has(self.score.shares) ? self.score.shares : 1)",
+     "cluster.scorers is more than score.shares, so some would have nothing to score",
+     ".cluster.scorers"},
     {"!has(self.watch) || (has(self.watch.minimum) ? self.watch.minimum : 100) <= "
      "(has(self.watch.window) ? self.watch.window : 200)",
      "watch.minimum is more than watch.window, so no comparison could ever be made",

@@ -120,13 +120,19 @@ static bool take(const struct mw_operate_seat *seat, int class, const struct mw_
     if (mw_operate_classes[class].resource == NULL) {
         return true;
     }
+    int64_t wanted = seat->count > 1 ? seat->count : 1, found = 0;
     for (size_t i = 0; i < n_nodes; i++) {
+        bool fits = nodes[i].usable && matches(&nodes[i], seat->selector);
+        found += fits && left[i][class] > 0 ? left[i][class] : 0;
+    }
+    for (size_t i = 0; found >= wanted && wanted > 0 && i < n_nodes; i++) {
         if (left[i][class] > 0 && nodes[i].usable && matches(&nodes[i], seat->selector)) {
-            left[i][class]--;
-            return true;
+            int64_t n = left[i][class] < wanted ? left[i][class] : wanted;
+            left[i][class] -= n;
+            wanted -= n;
         }
     }
-    return false;
+    return wanted == 0;
 }
 
 void mw_operate_place(struct mw_operate_seat *seats, size_t n_seats,

@@ -41,6 +41,7 @@ const char *mw_operate_pod_lacks(const json_t *pod, int class);
 struct mw_operate_seat {
     int preference[MW_OPERATE_CLASSES]; /* classes, best first */
     size_t n;
+    int64_t count;          /* devices that it needs, all of one class; 0: one */
     const json_t *selector; /* labels that the node has to have; NULL: any; borrowed */
     unsigned avoid;         /* bit i: class i was tried, and the scheduler found no place */
     int chosen;             /* out: a class; -1: none of them is free */

@@ -114,6 +114,24 @@ static void selectors_and_refusals_count(void **state)
     json_decref(south);
 }
 
+static void several_scorers_need_a_device_each(void **state)
+{
+    struct mw_operate_node nodes[2] = {{.usable = true}, {.usable = true}};
+    struct mw_operate_seat seats[3] = {seat(), seat(), seat()};
+    int64_t left[2][MW_OPERATE_CLASSES];
+    (void)state;
+    nodes[0].devices[TPU] = 2;
+    nodes[1].devices[TPU] = 2;
+    nodes[1].devices[GPU] = 2;
+    seats[0].count = seats[1].count = 3;
+    mw_operate_place(seats, 3, nodes, 2, left);
+    assert_int_equal(seats[0].chosen, TPU);            /* over two nodes */
+    assert_int_equal(seats[1].chosen, MW_OPERATE_CPU); /* neither one left nor two are three */
+    assert_int_equal(seats[2].chosen, TPU);
+    assert_int_equal(left[0][TPU] + left[1][TPU], 0);
+    assert_int_equal(left[1][GPU], 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +139,7 @@ int main(void)
         cmocka_unit_test(only_a_want_of_devices_moves_a_scorer),
         cmocka_unit_test(the_oldest_gets_the_best_and_the_rest_the_next),
         cmocka_unit_test(selectors_and_refusals_count),
+        cmocka_unit_test(several_scorers_need_a_device_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

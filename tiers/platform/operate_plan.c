@@ -294,6 +294,14 @@ struct variant {
     int replicas;
 };
 
+/* Several of a kind: over the nodes, as far as there is room, so that not all go with one. */
+static json_t *spread(const struct making *making, const char *component, const char *class)
+{
+    return json_pack("[{s:i,s:s,s:s,s:{s:o}}]", "maxSkew", 1, "topologyKey",
+                     "kubernetes.io/hostname", "whenUnsatisfiable", "ScheduleAnyway",
+                     "labelSelector", "matchLabels", selector(making, component, class));
+}
+
 static void add_deployment(struct making *making, const struct mw_operate_role *role,
                            const struct variant *variant)
 {
@@ -307,6 +315,9 @@ static void add_deployment(struct making *making, const struct mw_operate_role *
             json_object_get(json_array_get(json_object_get(pod, "containers"), 0), "args");
         json_array_append_new(args, json_string("--share"));
         json_array_append_new(args, json_sprintf("%d", variant->share));
+    }
+    if (variant->replicas > 1) {
+        json_object_set_new(pod, "topologySpreadConstraints", spread(making, component, class));
     }
     json_t *template =
         json_pack("{s:{s:o,s:{s:o}},s:o}", "metadata", "labels", labels(making, component, class),
@@ -322,13 +333,15 @@ static void add_scorers(struct making *making, const struct mw_operate_role *rol
 {
     int classes[MW_OPERATE_CLASSES];
     size_t n = mw_operate_plan_preference(making->plan->plant, classes);
+    int scorers = mw_operate_plan_scorers(making->plan->plant);
     for (size_t i = 0; i < n; i++) {
         const struct mw_operate_class *class = &mw_operate_classes[classes[i]];
-        add_deployment(making, role,
-                       &(struct variant){.component = role->name,
-                                         .accelerator = class->name,
-                                         .resource = class->resource,
-                                         .replicas = classes[i] == making->plan->class});
+        add_deployment(
+            making, role,
+            &(struct variant){.component = role->name,
+                              .accelerator = class->name,
+                              .resource = class->resource,
+                              .replicas = classes[i] == making->plan->class ? scorers : 0});
     }
 }
 

@@ -4,7 +4,8 @@
  *   ConfigMap NAME              plant.yaml, as the roles read it
  *   PersistentVolumeClaim NAME-data
  *   Deployment NAME-bridge, -watch, -learn, -serve, and -thing for simulated things and gateways
- *   Deployment NAME-score-CLASS for each class in cluster.accelerators: one of them has a replica
+ *   Deployment NAME-score-CLASS for each class in cluster.accelerators: one of them has replicas,
+ *                               cluster.scorers
  *   Service NAME                the page and the API
  *
  * A pod restarts when a section of plant.yaml changes that its role reads. All objects are in the
@@ -33,7 +34,7 @@ struct mw_operate_plan {
     const json_t *plant;                 /* the custom resource */
     const struct mw_operate_role *roles; /* ends with a NULL name */
     const char *image;                   /* when the Plant names none */
-    int class;                           /* whose scorer has a replica; -1: none has */
+    int class;                           /* whose scorers have replicas; -1: none have */
 };
 
 /* The array of the objects, the caller's. NULL: as mw_operate_plan_config. */
@@ -45,6 +46,9 @@ mw_err mw_operate_plan_config(const json_t *plant, char **text, struct mw_error 
 
 /* The classes that a Plant would take, best first; returns how many. */
 size_t mw_operate_plan_preference(const json_t *plant, int classes[MW_OPERATE_CLASSES]);
+
+/* How many pods score. */
+int mw_operate_plan_scorers(const json_t *plant);
 
 /* A value of the section cluster, NULL when it is not given. Borrowed. */
 const json_t *mw_operate_plan_cluster(const json_t *plant, const char *key);

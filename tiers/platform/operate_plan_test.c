@@ -119,6 +119,24 @@ static void one_scorer_has_a_replica(void **state)
     json_decref(plant);
 }
 
+static void several_scorers_share_the_stream(void **state)
+{
+    (void)state;
+    json_t *plant = read_yaml(GOLDEN "kafka.plant.yaml");
+    json_t *spec = json_object_get(plant, "spec");
+    json_object_set_new(spec, "score", json_pack("{s:i}", "shares", 4));
+    json_object_set_new(json_object_get(spec, "cluster"), "scorers", json_integer(3));
+    json_t *objects = plan_of(plant, MW_OPERATE_CPU);
+    const json_t *of = json_object_get(find(objects, "press-score-cpu"), "spec");
+    assert_int_equal(json_integer_value(json_object_get(of, "replicas")), 3);
+    const json_t *pod = json_object_get(json_object_get(of, "template"), "spec");
+    assert_int_equal(json_array_size(json_object_get(pod, "topologySpreadConstraints")), 1);
+    of = json_object_get(find(objects, "press-watch"), "spec");
+    assert_int_equal(json_integer_value(json_object_get(of, "replicas")), 1);
+    json_decref(objects);
+    json_decref(plant);
+}
+
 static void what_no_role_could_read_is_refused(void **state)
 {
     char *text = NULL;
@@ -138,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_plant_with_kafka_is_planned),
         cmocka_unit_test(only_roles_that_read_a_section_restart_for_it),
         cmocka_unit_test(one_scorer_has_a_replica),
+        cmocka_unit_test(several_scorers_share_the_stream),
         cmocka_unit_test(what_no_role_could_read_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

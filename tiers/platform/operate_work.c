@@ -108,6 +108,7 @@ static void give_out(struct mw_operate *operate)
         size_t n = gather(operate, items, nodes, &n_nodes);
         for (size_t i = 0; i < n; i++) {
             seats[i].n = mw_operate_plan_preference(items[i]->object, seats[i].preference);
+            seats[i].count = mw_operate_plan_scorers(items[i]->object);
             seats[i].selector = mw_operate_plan_cluster(items[i]->object, "node_selector");
             items[i]->avoid = items[i]->avoid_end > now ? items[i]->avoid : 0;
             seats[i].avoid = items[i]->avoid;

@@ -186,6 +186,11 @@ static json_t *roles_json(const struct mw_serve *serve)
         mw_share_name(i, name);
         add_role(serve, name, out);
     }
+    for (size_t i = 1; i < (size_t)serve->plant->score.shares; i++) {
+        char name[MW_SHARE_NAME];
+        (void)snprintf(name, sizeof name, "score-%u", (unsigned)(i % MW_SHARES_MAX));
+        add_role(serve, name, out);
+    }
     return out;
 }
 
