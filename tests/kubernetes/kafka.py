@@ -44,7 +44,7 @@ def add_java(root, home):
                                                   "legal", "docs", "*.jsa", "*.debuginfo"))
     for folder, _, names in os.walk(root.path("usr/java")):
         for name in names:
-            if ".so" not in name:
+            if ".so" not in name and name != "java":
                 continue
             for library in make.needed(os.path.join(folder, name)):
                 if not os.path.exists(os.path.join(home, "lib", library)) and \
@@ -61,7 +61,6 @@ def make_image():
     home = os.path.dirname(os.path.dirname(os.path.realpath(java)))
     with tempfile.TemporaryDirectory(prefix="mw-kafka-image-") as folder:
         root = make.Root(folder, os.path.join(home, "bin", "java"))
-        root.add_program(os.path.join(home, "bin", "java"), "usr/bin/java")  # for its libraries
         add_java(root, home)
         shutil.copytree(jars(), root.path("usr/kafka"))
         for name, text in make.TEXTS.items():
@@ -79,19 +78,22 @@ def container(name, *words, **more):
             "securityContext": {**RESTRICTED, "runAsUser": 65532, "runAsGroup": 65532}, **more}
 
 
+def settings(address):
+    text = PROPERTIES.format(node=1, port=PORT, controller=9093, folder=FOLDER, copies=1, insync=1,
+                             quorum="controller.quorum.bootstrap.servers=127.0.0.1:9093")
+    kept = [line for line in text.splitlines() if not line.startswith(
+        ("listeners=", "advertised.listeners=", "inter.broker.listener.name="))]
+    return "\n".join(kept) + "\n" + LISTENERS.format(port=PORT, address=address)
+
+
 def kafka(space, name="kafka"):
     """A broker in the namespace, ready; the URL of its service. There is no cluster DNS."""
     make_image()
     apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
            "spec": {"selector": {"app": name}, "ports": [{"port": PORT}]}}, namespace=space)
     address = get("service", name, space)["spec"]["clusterIP"]
-    config = PROPERTIES.format(node=1, port=PORT, controller=9093, folder=FOLDER, copies=1, insync=1,
-                               quorum="controller.quorum.bootstrap.servers=127.0.0.1:9093")
-    kept = [line for line in config.splitlines() if not line.startswith(
-        ("listeners=", "advertised.listeners=", "inter.broker.listener.name="))]
-    config = "\n".join(kept) + "\n" + LISTENERS.format(port=PORT, address=address)
     apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
-           "data": {"server.properties": config, "log4j2.properties": LOGGING}},
+           "data": {"server.properties": settings(address), "log4j2.properties": LOGGING}},
           {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}},
            "spec": {
                "terminationGracePeriodSeconds": 1, "enableServiceLinks": False,
