@@ -51,6 +51,9 @@ def run_test(path, program):
     say(f"{word}: {os.path.basename(path)[:-3]} {time.monotonic() - begin:.1f} s")
     if passed is not True:
         say(out)
+    else:  # what it has measured
+        say("".join(f"   {line}\n" for line in out.splitlines()
+                    if not line.startswith(("--", " ", "all passed"))).rstrip())
     return passed
 
 
