@@ -40,6 +40,7 @@
     X(learn)           \
     X(serve)           \
     X(thing)           \
+    X(relay)           \
     X(node)            \
     X(operate)         \
     X(prepare)

@@ -4,6 +4,7 @@
 #include "cli/open_plant.h"
 #include "lib/base/log.h"
 #include "lib/plant/share.h"
+#include "tiers/inference/relay_role.h"
 #include "tiers/inference/score.h"
 #include "tiers/iot/thing.h"
 #include "tiers/platform/bridge.h"
@@ -11,6 +12,8 @@
 #include "tiers/training/learn.h"
 #include "tiers/training/watch.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct mw_role_entry mw_roles[] = {
@@ -32,6 +35,8 @@ const struct mw_role_entry mw_roles[] = {
 struct values {
     char *config;
     int64_t share;
+    char *stream;
+    char *socket;
 };
 
 static const struct mw_option options[] = {
@@ -48,6 +53,24 @@ static const struct mw_option bridge_options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
+static const struct mw_option score_options[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {"stream", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "relay:PATH: read and write through the millwright relay at that socket, not stream.url",
+     offsetof(struct values, stream)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
+static const struct mw_option relay_options[] = {
+    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
+     offsetof(struct values, config)},
+    {"socket", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "where to listen; run/stream.sock in the data folder when empty",
+     offsetof(struct values, socket)},
+    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+};
+
 /* Which share is an argument and not a key: all bridges of a plant read one plant.yaml. */
 static mw_err take_share(struct mw_plant *plant, int64_t share, struct mw_error *error)
 {
@@ -57,6 +80,25 @@ static mw_err take_share(struct mw_plant *plant, int64_t share, struct mw_error 
                : mw_error_set(error, MW_ERR_ARGUMENT,
                               "--share %lld: less than bridge.shares (%lld) was expected",
                               (long long)share, (long long)plant->bridge.shares);
+}
+
+/* So is a sidecar: the other roles of the plant reach its stream themselves. */
+static mw_err take_stream(struct mw_plant *plant, const char *stream, struct mw_error *error)
+{
+    if (stream == NULL || stream[0] == '\0') {
+        return MW_OK;
+    }
+    if (strncmp(stream, "relay:", 6) != 0) {
+        return mw_error_set(error, MW_ERR_ARGUMENT, "--stream %.200s: relay:PATH was expected",
+                            stream);
+    }
+    char *copy = strdup(stream);
+    if (copy == NULL) {
+        return mw_error_set(error, MW_ERR_MEMORY, "out of memory");
+    }
+    free(plant->stream.url);
+    plant->stream.url = copy;
+    return MW_OK;
 }
 
 static int run_role(const char *name, const struct values *values, struct mw_error *error)
@@ -69,7 +111,8 @@ static int run_role(const char *name, const struct values *values, struct mw_err
     if (mw_open_plant(&plant, values->config, error) != MW_OK) {
         return 1;
     }
-    if (take_share(&plant, values->share, error) != MW_OK) {
+    if (take_share(&plant, values->share, error) != MW_OK ||
+        take_stream(&plant, values->stream, error) != MW_OK) {
         mw_plant_clear(&plant);
         return 2;
     }
@@ -100,7 +143,8 @@ static int run_role(const char *name, const struct values *values, struct mw_err
 
 ROLE_COMMAND(bridge, "role: carry MQTT messages into the stream and orders back",
              "-c plant.yaml [--share K]", bridge_options)
-ROLE_COMMAND(score, "role: score records and command the things", "-c plant.yaml", options)
+ROLE_COMMAND(score, "role: score records and command the things",
+             "-c plant.yaml [--stream relay:PATH]", score_options)
 ROLE_COMMAND(watch, "role: notice when the plant has moved away from the model", "-c plant.yaml",
              options)
 ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models", "-c plant.yaml",
@@ -108,3 +152,29 @@ ROLE_COMMAND(learn, "role: commission machines; train, prove and publish models"
 ROLE_COMMAND(serve, "role: serve the page and the API, roll models out", "-c plant.yaml", options)
 ROLE_COMMAND(thing, "role: run the things of the plant, simulated ones or gateways",
              "-c plant.yaml", options)
+
+static int run_relay(void *context, int n, char **argv, struct mw_error *error)
+{
+    (void)n;
+    (void)argv;
+    const struct values *values = context;
+    struct mw_plant plant;
+    char path[4096];
+    if (mw_open_plant(&plant, values->config, error) != MW_OK) {
+        return 1;
+    }
+    mw_log_init("relay", (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);
+    (void)snprintf(path, sizeof path, "%s/run/stream.sock", plant.data);
+    mw_err err = mw_relay_run(&plant, values->socket[0] == '\0' ? path : values->socket, error);
+    mw_plant_clear(&plant);
+    return mw_error_exit_status(err);
+}
+
+const struct mw_subcommand mw_command_relay = {
+    .name = "relay",
+    .synopsis = "-c plant.yaml [--socket PATH]",
+    .summary = "role: the streaming sidecar, hold the stream for a scorer beside it",
+    .shorts = "c=config",
+    .options = relay_options,
+    .values_size = sizeof(struct values),
+    .run = run_relay};

@@ -132,6 +132,10 @@ static const struct mw_metrics_row operate[] = {
     {.key = "failures", .name = "failures_total", .help = "Of these to be tried again"},
 };
 
+static const struct mw_metrics_row relay[] = {
+    {.key = "connections", .name = "connections", .help = "Handles of the stream that it serves"},
+};
+
 const struct mw_metrics_row *mw_metrics_rows(const char *role, size_t *n)
 {
 #define ROLE(name)                                \
@@ -143,7 +147,7 @@ const struct mw_metrics_row *mw_metrics_rows(const char *role, size_t *n)
         const struct mw_metrics_row *rows;
         size_t n;
     } tables[] = {ROLE(bridge), ROLE(score), ROLE(watch), ROLE(learn),
-                  ROLE(thing),  ROLE(serve), ROLE(node),  ROLE(operate)};
+                  ROLE(thing),  ROLE(serve), ROLE(node),  ROLE(operate), ROLE(relay)};
 #undef ROLE
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         if (strcmp(tables[i].role, role) == 0) {

@@ -1,7 +1,6 @@
 /* kafka_members.c - a member of a consumer group that reads nothing: its partitions are shares. */
-#include "lib/stream/members.h"
-
 #include "lib/stream/kafka_internal.h"
+#include "lib/stream/members_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct mw_stream_members {
+struct kafka_members {
+    struct mw_stream_members base;
     struct mw_kafka *stream; /* for its names, options and questions about topics */
     rd_kafka_t *handle;
     rd_kafka_queue_t *queue;
@@ -19,7 +19,7 @@ struct mw_stream_members {
     char name[MW_KAFKA_NAME]; /* of group and topic */
 };
 
-static mw_err find_topic(struct mw_stream_members *members,
+static mw_err find_topic(struct kafka_members *members,
                          const struct mw_stream_members_options *options, struct mw_error *error)
 {
     struct mw_kafka_topic *topic = NULL;
@@ -34,7 +34,7 @@ static mw_err find_topic(struct mw_stream_members *members,
     return err;
 }
 
-static mw_err subscribe(struct mw_stream_members *members, struct mw_error *error)
+static mw_err subscribe(struct kafka_members *members, struct mw_error *error)
 {
     static const uint64_t one = 1;
     rd_kafka_topic_partition_list_t *topics = mw_kafka.topic_partition_list_new(1);
@@ -49,16 +49,26 @@ static mw_err subscribe(struct mw_stream_members *members, struct mw_error *erro
                : mw_kafka_fail(members->stream, error, code, "cannot join the group");
 }
 
-mw_err mw_stream_members_join(struct mw_stream_members **joined,
-                              const struct mw_stream_members_options *options,
-                              struct mw_error *error)
+static void leave(struct mw_stream_members *base)
 {
-    *joined = NULL;
-    if (strncmp(options->uri, "kafka:", 6) != 0) {
-        return mw_error_set(error, MW_ERR_UNSUPPORTED,
-                            "shares of the role %s: a stream on Kafka was expected", options->role);
+    struct kafka_members *members = (struct kafka_members *)base;
+    if (members->queue != NULL) {
+        mw_kafka.queue_destroy(members->queue);
     }
-    struct mw_stream_members *members = calloc(1, sizeof(*members));
+    if (members->handle != NULL) { /* before fd: its threads write to that */
+        mw_kafka.destroy_flags(members->handle, 0);
+    }
+    if (members->fd >= 0) {
+        (void)close(members->fd);
+    }
+    mw_stream_close((struct mw_stream *)members->stream);
+    free(members);
+}
+
+static mw_err join(struct mw_stream_members **joined,
+                   const struct mw_stream_members_options *options, struct mw_error *error)
+{
+    struct kafka_members *members = calloc(1, sizeof(*members));
     if (members == NULL) {
         return mw_error_set(error, MW_ERR_MEMORY, "out of memory for a group");
     }
@@ -81,32 +91,14 @@ mw_err mw_stream_members_join(struct mw_stream_members **joined,
     }
     err = err == MW_OK ? subscribe(members, error) : err;
     if (err != MW_OK) {
-        mw_stream_members_leave(members);
+        leave(&members->base);
         return err;
     }
-    *joined = members;
+    *joined = &members->base;
     return MW_OK;
 }
 
-void mw_stream_members_leave(struct mw_stream_members *members)
-{
-    if (members == NULL) {
-        return;
-    }
-    if (members->queue != NULL) {
-        mw_kafka.queue_destroy(members->queue);
-    }
-    if (members->handle != NULL) { /* before fd: its threads write to that */
-        mw_kafka.destroy_flags(members->handle, 0);
-    }
-    if (members->fd >= 0) {
-        (void)close(members->fd);
-    }
-    mw_stream_close((struct mw_stream *)members->stream);
-    free(members);
-}
-
-static void drain(const struct mw_stream_members *members)
+static void drain(const struct kafka_members *members)
 {
     uint64_t times = 0;
     while (read(members->fd, &times, sizeof(times)) < 0 && errno == EINTR) {
@@ -115,9 +107,9 @@ static void drain(const struct mw_stream_members *members)
 
 /* What is there for us is taken, so that librdkafka acts upon a new division; what it tells of
  * troubles passes by itself, and shows in the shares. */
-mw_err mw_stream_members_poll(struct mw_stream_members *members, uint64_t *mine,
-                              struct mw_error *error)
+static mw_err poll_members(struct mw_stream_members *base, uint64_t *mine, struct mw_error *error)
 {
+    const struct kafka_members *members = (const struct kafka_members *)base;
     rd_kafka_message_t *message;
     rd_kafka_topic_partition_list_t *list = NULL;
     drain(members);
@@ -138,7 +130,10 @@ mw_err mw_stream_members_poll(struct mw_stream_members *members, uint64_t *mine,
     return MW_OK;
 }
 
-int mw_stream_members_fd(const struct mw_stream_members *members)
+static int descriptor(const struct mw_stream_members *base)
 {
-    return members->fd;
+    return ((const struct kafka_members *)base)->fd;
 }
+
+const struct mw_stream_membership mw_stream_kafka_members = {
+    .scheme = "kafka", .join = join, .leave = leave, .poll = poll_members, .fd = descriptor};

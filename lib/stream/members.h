@@ -36,7 +36,8 @@ mw_err mw_stream_members_join(struct mw_stream_members **members,
 void mw_stream_members_leave(struct mw_stream_members *members);
 
 /* *mine: bit k for share k, those of this process as far as known. Does not wait. Call it every
- * second, and when the descriptor is readable. */
+ * second, and when the descriptor is readable. STATE when only a new start helps: the relay that
+ * kept us in the group is gone (relay.h). */
 mw_err mw_stream_members_poll(struct mw_stream_members *members, uint64_t *mine,
                               struct mw_error *error);
 int mw_stream_members_fd(const struct mw_stream_members *members);

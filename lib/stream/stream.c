@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const struct mw_stream_backend *const backends[] = {&mw_stream_sqlite, &mw_stream_kafka};
+static const struct mw_stream_backend *const backends[] = {&mw_stream_sqlite, &mw_stream_kafka,
+                                                           &mw_stream_relay};
 
 static bool name_ok(const char *name)
 {

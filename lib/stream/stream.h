@@ -1,9 +1,10 @@
 /* stream.h - an ordered, durable, replayable log of records by topic and offset.
  *
- * A stream is opened by URI: sqlite:FOLDER or kafka://host:port (kafka_url.h). A topic is the kind
- * of its records ("telemetry"); the backend puts "mw.<plant>." before it where names are shared. A
- * topic has partitions; an offset is (partition, offset); the records that a writer gives a key
- * stay in one partition, in order.
+ * A stream is opened by URI: sqlite:FOLDER, kafka://host:port (kafka_url.h), or relay:PATH, which
+ * is one of these two held by another process (relay.h). A topic is the kind of its records
+ * ("telemetry"); the backend puts "mw.<plant>." before it where names are shared. A topic has
+ * partitions; an offset is (partition, offset); the records that a writer gives a key stay in one
+ * partition, in order.
  *
  * Writing happens in transactions: mw_stream_begin, any number of mw_stream_append and
  * mw_stream_put, mw_stream_commit. A commit that has returned is as durable as the log promises

@@ -67,5 +67,6 @@ struct mw_stream_reader {
 
 extern const struct mw_stream_backend mw_stream_sqlite;
 extern const struct mw_stream_backend mw_stream_kafka;
+extern const struct mw_stream_backend mw_stream_relay;
 
 #endif

@@ -1,6 +1,7 @@
 /* The conformance suite of the stream: what every backend has to do. It runs on SQLite in a fresh
- * folder, or on the log that MILLWRIGHT_STREAM_URI names. */
-#include "lib/stream/stream_test_place.h"
+ * folder, or on the log that MILLWRIGHT_STREAM_URI names; with MILLWRIGHT_STREAM_RELAY behind a
+ * relay that holds that. */
+#include "lib/stream/relay_test_place.h"
 
 static void test_reads_what_was_appended(void **state)
 {
@@ -365,9 +366,21 @@ static void test_refuses_wrong_names(void **state)
     assert_int_equal(mw_stream_open(&stream, &no_place, &error), MW_ERR_ARGUMENT);
 }
 
+static int set_up(void **state)
+{
+    return getenv("MILLWRIGHT_STREAM_RELAY") == NULL ? place_set_up(state)
+                                                     : relay_place_set_up(state);
+}
+
+static int tear_down(void **state)
+{
+    return getenv("MILLWRIGHT_STREAM_RELAY") == NULL ? place_tear_down(state)
+                                                     : relay_place_tear_down(state);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_reads_what_was_appended),
         TEST(test_one_transaction_spans_topics_in_order),

@@ -13,7 +13,7 @@ def main():
         sys.exit(f"usage: {sys.argv[0]} BUILD [CTEST OPTION...]")
     cluster = Cluster()
     env = {**os.environ, "MILLWRIGHT_STREAM_URI": f"kafka://{cluster.bootstrap}"}
-    tests = sys.argv[2:] or ["-R", "^(kafka/|lib/stream/(stream|stream_kill|kafka_broker)_test)"]
+    tests = sys.argv[2:] or ["-R", "^(kafka/|lib/stream/(stream|stream_kill|kafka_broker|relay)_test)"]
     status = subprocess.run(["sh", os.path.join(HERE, "..", "run.sh"), sys.argv[1], *tests],
                             env=env).returncode
     cluster.close()

@@ -63,7 +63,7 @@ def of_a_role(program):
     plant.start()
     plant.stop()
     plant.write(TEXT + 'broker: {url: "mqtt://127.0.0.1:1"}\n')
-    for role in ("score", "watch", "learn", "serve", "node"):
+    for role in ("score", "watch", "learn", "serve", "relay", "node"):
         port = free_port()
         words = [program, role, "-c", plant.config] if role != "node" else \
             [program, "node", "--kubelet", plant.folder, "--cdi", "", "--sysfs-root", plant.folder]

@@ -140,8 +140,8 @@ static mw_err add_watches(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_bridge_answers_init(&bridge->answers, bridge->stream, loop, &calls, error);
     }
     if (err == MW_OK && bridge->spooling) {
-        err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, mw_bridge_on_stream, remember,
-                                  bridge, error);
+        err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, mw_bridge_on_stream,
+                                  remember, bridge, error);
     } else if (err == MW_OK && fd >= 0) {
         err = mw_loop_add_fd(loop, fd, EPOLLIN, mw_bridge_on_stream, bridge, NULL, error);
     }
@@ -149,7 +149,8 @@ static mw_err add_watches(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_loop_add_timer(loop, 0, MW_SECOND, mw_bridge_on_second, bridge, NULL, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_timer(loop, MW_SECOND, 0, mw_bridge_on_retain, bridge, &bridge->retain, error);
+        err = mw_loop_add_timer(loop, MW_SECOND, 0, mw_bridge_on_retain, bridge, &bridge->retain,
+                                error);
     }
     if (err == MW_OK) {
         err = mw_loop_add_timer(loop, -1, 0, mw_bridge_on_retry, bridge, &bridge->retry, error);

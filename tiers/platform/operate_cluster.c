@@ -12,6 +12,8 @@ const struct mw_option mw_operate_cluster_options[] = {
      AT(accelerators)},
     {"cluster.scorers", MW_OPTION_INT, NULL, 1, 64, "1", NULL,
      "pods that score, at most score.shares; each has a device of its own", AT(scorers)},
+    {"cluster.sidecar", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,
+     "give each scorer a streaming sidecar, which does the talking to Kafka", AT(sidecar)},
     {"cluster.tolerations", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "keys of taints of nodes on which the roles may run all the same", AT(tolerations)},
     {"cluster.secrets", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,

@@ -11,7 +11,8 @@ struct mw_operate_cluster {
     struct mw_list pull_secrets;
     struct mw_list accelerators; /* classes for the scorer, best first */
     int64_t scorers;             /* processes that share the stream */
-    struct mw_list tolerations;  /* keys of taints */
+    bool sidecar;
+    struct mw_list tolerations; /* keys of taints */
     struct mw_list secrets, files;
     char *storage_class;
     int64_t storage_size;

@@ -175,6 +175,11 @@ static json_t *probe(const char *path, int period, int failures)
                      "periodSeconds", period, "timeoutSeconds", 5, "failureThreshold", failures);
 }
 
+static json_t *health(int port)
+{
+    return json_pack("[{s:s,s:o}]", "name", "MILLWRIGHT_HEALTH", "value", json_sprintf("%d", port));
+}
+
 static json_t *container(const struct making *making, const char *name, const char *command,
                          const json_t *mounts)
 {
@@ -201,9 +206,7 @@ static json_t *role_container(const struct making *making, const char *role, con
     }
     json_object_set_new(made, "ports", ports);
     json_object_set_new(made, "resources", resources);
-    json_object_set_new(made, "env",
-                        json_pack("[{s:s,s:o}]", "name", "MILLWRIGHT_HEALTH", "value",
-                                  json_sprintf("%d", (int)MW_OPERATE_HEALTH_PORT)));
+    json_object_set_new(made, "env", health(MW_OPERATE_HEALTH_PORT));
     json_object_set_new(made, "readinessProbe", probe("/readyz", 5, 2));
     json_object_set_new(made, "livenessProbe", probe("/livez", 10, 6));
     return made;
@@ -262,6 +265,52 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
     return spec;
 }
 
+/* ---- the streaming sidecar ---- */
+
+static void mount_stream(json_t *container)
+{
+    json_t *mounts = json_deep_copy(json_object_get(container, "volumeMounts"));
+    json_array_append_new(
+        mounts, json_pack("{s:s,s:s}", "name", "stream", "mountPath", MW_OPERATE_STREAM_FOLDER));
+    json_object_set_new(container, "volumeMounts", mounts);
+}
+
+/* A container that starts before the scorer and ends behind it: an init container that stays. It
+ * shares the pod's address, so its probes have a port of their own. */
+static json_t *relay_container(const struct making *making, const json_t *scorer)
+{
+    json_t *made = container(making, "relay", "relay", json_object_get(scorer, "volumeMounts"));
+    json_t *args = json_object_get(made, "args");
+    json_t *ready = probe("/readyz", 1, 60), *live = probe("/livez", 10, 6);
+    json_array_append_new(args, json_string("--socket"));
+    json_array_append_new(args, json_string(MW_OPERATE_STREAM_FOLDER "/stream.sock"));
+    json_object_set_new(json_object_get(ready, "httpGet"), "port", json_string("relay"));
+    json_object_set_new(json_object_get(live, "httpGet"), "port", json_string("relay"));
+    json_object_set_new(made, "restartPolicy", json_string("Always"));
+    json_object_set_new(made, "env", health(MW_OPERATE_RELAY_PORT));
+    json_object_set_new(
+        made, "ports",
+        json_pack("[{s:s,s:i}]", "name", "relay", "containerPort", MW_OPERATE_RELAY_PORT));
+    json_object_set_new(made, "resources",
+                        json_pack("{s:{s:s,s:s}}", "requests", "cpu", "10m", "memory", "32Mi"));
+    json_object_set_new(made, "startupProbe", ready);
+    json_object_set_new(made, "livenessProbe", live);
+    return made;
+}
+
+/* The scorer of this pod has its stream through a relay beside it. */
+static void add_sidecar(const struct making *making, json_t *pod)
+{
+    json_t *scorer = json_array_get(json_object_get(pod, "containers"), 0);
+    json_t *args = json_object_get(scorer, "args");
+    json_array_append_new(args, json_string("--stream"));
+    json_array_append_new(args, json_string("relay:" MW_OPERATE_STREAM_FOLDER "/stream.sock"));
+    mount_stream(scorer);
+    json_array_append_new(json_object_get(pod, "initContainers"), relay_container(making, scorer));
+    json_array_append_new(json_object_get(pod, "volumes"),
+                          json_pack("{s:s,s:{}}", "name", "stream", "emptyDir"));
+}
+
 /* ---- deployments ---- */
 
 /* A number that changes when a section does that the role reads (FNV-1a, 64 bits). */
@@ -315,6 +364,10 @@ static void add_deployment(struct making *making, const struct mw_operate_role *
             json_object_get(json_array_get(json_object_get(pod, "containers"), 0), "args");
         json_array_append_new(args, json_string("--share"));
         json_array_append_new(args, json_sprintf("%d", variant->share));
+    }
+    if (variant->accelerator != NULL &&
+        json_is_true(mw_operate_plan_cluster(making->plan->plant, "sidecar"))) {
+        add_sidecar(making, pod);
     }
     if (variant->replicas > 1) {
         json_object_set_new(pod, "topologySpreadConstraints", spread(making, component, class));

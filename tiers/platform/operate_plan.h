@@ -5,7 +5,7 @@
  *   PersistentVolumeClaim NAME-data
  *   Deployment NAME-bridge, -watch, -learn, -serve, and -thing for simulated things and gateways
  *   Deployment NAME-score-CLASS for each class in cluster.accelerators: one of them has replicas,
- *                               cluster.scorers
+ *                               cluster.scorers; with cluster.sidecar each has a relay beside it
  *   Service NAME                the page and the API
  *
  * A pod restarts when a section of plant.yaml changes that its role reads. All objects are in the
@@ -23,7 +23,10 @@
 #define MW_OPERATE_ACCELERATOR "millwright.dev/accelerator"
 #define MW_OPERATE_CONFIG "millwright.dev/config"
 
-enum { MW_OPERATE_PORT = 8080, MW_OPERATE_HEALTH_PORT = 8086 }; /* of the page; of the probes */
+#define MW_OPERATE_STREAM_FOLDER "/run/millwright" /* the sidecar's socket */
+
+/* of the page; of the probes, and of those of the sidecar */
+enum { MW_OPERATE_PORT = 8080, MW_OPERATE_HEALTH_PORT = 8086, MW_OPERATE_RELAY_PORT = 8087 };
 
 struct mw_operate_role {
     const char *name;
