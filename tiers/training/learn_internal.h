@@ -32,6 +32,8 @@ struct mw_learn {
     struct mw_policy policy;               /* with model.scope plant */
     struct mw_own_models *own;             /* with model.scope machine */
     struct mw_policy_counts counts, begun; /* begun: that the last training started with */
+    int64_t begun_at;                      /* when that was; 0: none was started */
+    char *request;                         /* JSON of who last asked for one; NULL: nobody did */
     int64_t newest;                        /* time of a record so far */
     char published[MW_DIGEST_TEXT];        /* the last model of the whole plant */
     bool news;                             /* something came that can change the counts */

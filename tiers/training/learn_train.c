@@ -62,6 +62,9 @@ static json_t *about_training(const struct mw_learn *learn, const char *key, jso
     if (root != NULL && learn->since != INT64_MIN) {
         json_object_set_new(root, "since", json_real((double)learn->since / 1e6));
     }
+    if (root != NULL && learn->cause == MW_POLICY_ASKED && learn->request != NULL) {
+        json_object_set_new(root, "asked", json_loads(learn->request, 0, NULL));
+    }
     if (root != NULL && learn->machine[0] != '\0') {
         json_object_set_new(root, "machine", json_string(learn->machine));
     }
@@ -128,7 +131,8 @@ static int64_t since_of(const struct mw_learn *learn, const struct mw_policy *po
                         enum mw_policy_cause cause)
 {
     bool unlabelled = learn->plant->model.kind == MW_MODEL_AUTOENCODER;
-    bool some = cause == MW_POLICY_DRIFT || (cause == MW_POLICY_SCHEDULE && unlabelled);
+    bool some = cause == MW_POLICY_DRIFT ||
+                ((cause == MW_POLICY_SCHEDULE || cause == MW_POLICY_ASKED) && unlabelled);
     return some ? mw_policy_since(policy) : INT64_MIN;
 }
 
