@@ -126,6 +126,7 @@ static mw_err remember(void *context, struct mw_bridge_round *round)
     mw_err err = mw_bridge_intake_remember(&bridge->intake, round);
     err = err == MW_OK ? mw_bridge_holder_remember(&bridge->foreign.holder, round) : err;
     err = err == MW_OK ? mw_bridge_outgoing_remember(&bridge->outgoing, round) : err;
+    err = err == MW_OK ? mw_bridge_control_remember(&bridge->foreign.control, round) : err;
     return err == MW_OK && bridge->node != NULL ? mw_bridge_node_remember(bridge->node, round)
                                                 : err;
 }
@@ -140,8 +141,8 @@ static mw_err add_watches(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_bridge_answers_init(&bridge->answers, bridge->stream, loop, &calls, error);
     }
     if (err == MW_OK && bridge->spooling) {
-        err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, mw_bridge_on_stream, remember,
-                                  bridge, error);
+        err = mw_bridge_far_start(&bridge->far, &bridge->outgoing, loop, mw_bridge_on_stream,
+                                  remember, bridge, error);
     } else if (err == MW_OK && fd >= 0) {
         err = mw_loop_add_fd(loop, fd, EPOLLIN, mw_bridge_on_stream, bridge, NULL, error);
     }
@@ -149,7 +150,8 @@ static mw_err add_watches(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_loop_add_timer(loop, 0, MW_SECOND, mw_bridge_on_second, bridge, NULL, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_timer(loop, MW_SECOND, 0, mw_bridge_on_retain, bridge, &bridge->retain, error);
+        err = mw_loop_add_timer(loop, MW_SECOND, 0, mw_bridge_on_retain, bridge, &bridge->retain,
+                                error);
     }
     if (err == MW_OK) {
         err = mw_loop_add_timer(loop, -1, 0, mw_bridge_on_retry, bridge, &bridge->retry, error);
