@@ -203,6 +203,7 @@ static mw_err take_model(struct mw_learn *learn, struct mw_span value, struct mw
     json_t *root = json_loadb(value.data, value.size, 0, &why);
     const char *bundle = json_string_value(json_object_get(root, "bundle"));
     const char *machine = json_string_value(json_object_get(root, "machine"));
+    learn->told |= bundle != NULL;
     if (machine != NULL) {
         err = take_model_of_machine(learn, root, mw_span_of(machine), error);
     } else if (bundle != NULL) {

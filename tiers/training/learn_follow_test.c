@@ -100,6 +100,21 @@ static void test_a_request_is_met_once(void **state)
     assert_int_equal(decide(s, 1000), MW_POLICY_NOTHING);
 }
 
+/* What a model has published may be read before its child is seen to end, or after. */
+static void test_a_published_model_ends_the_waiting(void **state)
+{
+    struct scene *s = *state;
+    s->learn.begun.labelled = 500;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    mw_learn_ended(&s->learn, 0);
+    assert_int_equal(s->learn.policy.next_attempt, 0);
+    s->learn.told = false;
+    mw_learn_ended(&s->learn, 0);
+    assert_int_equal(s->learn.policy.next_attempt, 520);
+    take(s, "model", "{\"v\":1,\"bundle\":\"" B "\",\"cause\":\"drift\"}");
+    assert_int_equal(s->learn.policy.next_attempt, 0);
+}
+
 static void test_a_published_model_ends_the_asking(void **state)
 {
     struct scene *s = *state;
@@ -226,6 +241,7 @@ int main(void)
         ROW(test_a_refusal_is_remembered),
         ROW(test_a_training_that_died_is_begun_again),
         ROW(test_a_request_is_met_once),
+        ROW(test_a_published_model_ends_the_waiting),
         ROW(test_a_published_model_ends_the_asking),
         ROW(test_a_first_model_that_was_taken_back_is_asked_for_again),
         ROW(test_one_that_was_taken_back_to_another_is_not),

@@ -39,6 +39,7 @@ struct mw_learn {
     bool news;                             /* something came that can change the counts */
     int64_t count_again;                   /* monotonic: not before */
     pid_t child;
+    bool told; /* a model was published since the child was started, and that has been read */
     enum mw_policy_cause cause;    /* the child's, as is the rest */
     int64_t since;                 /* judged, or trained, by the records from then on */
     char machine[MW_NAME_MAX + 1]; /* with model.scope machine; else empty */

@@ -114,8 +114,8 @@ static mw_err start_child(struct mw_learn *learn, struct mw_error *error)
     return err == MW_OK ? mw_process_start(&spec, &learn->child, NULL, error) : err;
 }
 
-/* Whatever came of it, the next attempt waits. A model that was published says so in the stream,
- * which is read before anything else is decided. */
+/* The next attempt waits, unless it has been read already that a model was published. Else that is
+ * read before anything else is decided. */
 static void wait_for_more(struct mw_learn *learn)
 {
     if (learn->machine[0] == '\0') {
@@ -144,6 +144,7 @@ void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw
     learn->cause = cause;
     learn->since = since_of(learn, policy, cause);
     learn->begun = learn->counts;
+    learn->told = false;
     mw_err err = make_work(learn, &error);
     if (err == MW_OK) {
         err = start_child(learn, &error);
@@ -189,7 +190,9 @@ void mw_learn_ended(struct mw_learn *learn, int status)
     const char *machine = learn->machine[0] == '\0' ? NULL : learn->machine;
     learn->child = 0;
     learn->news = true;
-    wait_for_more(learn);
+    if (!learn->told) {
+        wait_for_more(learn);
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         mw_log(MW_LOG_INFO, machine, "a model was published",
                MW_KS("cause", mw_policy_cause_name(learn->cause)));
