@@ -104,6 +104,42 @@ static void print_learn(const json_t *learn)
     }
 }
 
+/* What firmware of the reference implementation is offered (docs/layouts.md). */
+static void print_reference(const json_t *reference)
+{
+    const char *reason = string(reference, "reason", "");
+    if (json_is_object(reference)) {
+        const char *name = string(reference, "model", "");
+        printf("firmware    %s%s%s; devices that may be active: ",
+               name[0] == '\0' ? "no model" : name, reason[0] == '\0' ? "" : ": ", reason);
+        if (json_is_integer(json_object_get(reference, "devices"))) {
+            printf("%.0f\n", number(reference, "devices"));
+        } else {
+            printf("all\n");
+        }
+    }
+}
+
+/* A training that somebody asked for by a control message (docs/layouts.md). */
+static void print_asked(const json_t *state, const json_t *learn)
+{
+    char time[32];
+    const json_t *told = json_object_get(state, "learn");
+    const json_t *asked = json_object_get(told, "asked");
+    if (json_is_true(json_object_get(learn, "asked")) &&
+        !json_is_true(json_object_get(learn, "training"))) {
+        printf("learning    asked for a model: %.0f labelled records since the last are needed\n",
+               number(learn, "asked_needs"));
+    }
+    if (json_is_object(asked)) {
+        const char *refused = string(told, "refused", NULL);
+        print_time(told, "time", time);
+        printf("training    %s  asked for by %s %s: %s%s\n", time, string(asked, "command", "?"),
+               string(asked, "payload", ""), refused == NULL ? "begun" : "refused, ",
+               refused == NULL ? "" : refused);
+    }
+}
+
 static void print_model(const json_t *state)
 {
     char time[32];
@@ -125,6 +161,8 @@ static void print_model(const json_t *state)
         printf("drift       %s  %s\n", time, string(drift, "text", ""));
     }
     print_learn(learn);
+    print_asked(state, learn);
+    print_reference(json_object_get(state, "reference"));
 }
 
 static void print_thing(const json_t *thing)

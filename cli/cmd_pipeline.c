@@ -9,7 +9,7 @@
 
 #define KEEP 8 /* folders of runs that stay to be looked at */
 
-static const char *const causes[] = {"first", "drift", "schedule", "manual"};
+static const char *const causes[] = {"first", "drift", "schedule", "asked", "manual"};
 
 struct values {
     char *config, *file, *work, *since, *machine;
@@ -35,7 +35,7 @@ static const struct mw_option run_options[] = {
         since),
     ROW("machine", STRING, NULL, "name", "only this machine's records, a model for it alone",
         machine),
-    {"cause", MW_OPTION_ENUM, "first|drift|schedule|manual", 0, 0, "manual", NULL,
+    {"cause", MW_OPTION_ENUM, "first|drift|schedule|asked|manual", 0, 0, "manual", NULL,
      "why a model is trained", offsetof(struct values, cause)},
     ROW("json", BOOL, NULL, NULL, "print what came of it as JSON", json),
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
@@ -183,7 +183,7 @@ static int show(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_pipeline_run = {
     .name = "pipeline run",
-    .synopsis = "-c plant.yaml [--cause first|drift|schedule|manual] [--since TIME] "
+    .synopsis = "-c plant.yaml [--cause first|drift|schedule|asked|manual] [--since TIME] "
                 "[--machine NAME] [--work FOLDER] [--file pipeline.yaml] [--json]",
     .summary = "from records to a published model: exit 0 published, 3 refused",
     .shorts = "c=config",

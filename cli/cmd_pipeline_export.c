@@ -13,7 +13,7 @@
 
 #define KEEP 8 /* folders of runs that stay to be looked at */
 
-static const char *const causes[] = {"first", "drift", "schedule", "manual"};
+static const char *const causes[] = {"first", "drift", "schedule", "asked", "manual"};
 
 struct values {
     char *config, *file, *since, *machine, *run;
@@ -30,10 +30,10 @@ struct values {
     {                                                                                           \
         key, MW_OPTION_##type, NULL, 0, 0, fallback, unit, help, offsetof(struct values, field) \
     }
-#define CAUSE                                                                         \
-    {                                                                                 \
-        "cause", MW_OPTION_ENUM, "first|drift|schedule|manual", 0, 0, "manual", NULL, \
-            "why a model is trained", offsetof(struct values, cause)                  \
+#define CAUSE                                                                               \
+    {                                                                                       \
+        "cause", MW_OPTION_ENUM, "first|drift|schedule|asked|manual", 0, 0, "manual", NULL, \
+            "why a model is trained", offsetof(struct values, cause)                        \
     }
 #define END                                                   \
     {                                                         \

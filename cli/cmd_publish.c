@@ -11,7 +11,7 @@
 
 #define PATIENCE (10 * MW_SECOND)
 
-static const char *const causes[] = {"first", "drift", "schedule", "manual"};
+static const char *const causes[] = {"first", "drift", "schedule", "asked", "manual"};
 
 struct values {
     char *config, *bundle, *metrics, *machine;
@@ -28,7 +28,7 @@ static const struct mw_option options[] = {
     ROW("config", STRING, "plant.yaml", NULL, "description of the plant", config),
     ROW("bundle", STRING, NULL, "digest", "a signed bundle; or a file that sign --json printed",
         bundle),
-    {"cause", MW_OPTION_ENUM, "first|drift|schedule|manual", 0, 0, "manual", NULL,
+    {"cause", MW_OPTION_ENUM, "first|drift|schedule|asked|manual", 0, 0, "manual", NULL,
      "why it was trained", offsetof(struct values, cause)},
     ROW("metrics", STRING, NULL, "report.json", "figures to tell; default the bundle's", metrics),
     ROW("machine", STRING, NULL, "name", "the one machine that it is for", machine),
@@ -90,7 +90,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_publish = {
     .name = "publish",
-    .synopsis = "-c plant.yaml --bundle DIGEST [--cause first|drift|schedule|manual] "
+    .synopsis = "-c plant.yaml --bundle DIGEST [--cause first|drift|schedule|asked|manual] "
                 "[--metrics report.json] [--machine NAME] [--json]",
     .summary = "tell the plant about a signed bundle, so that a roll-out begins",
     .shorts = "c=config",

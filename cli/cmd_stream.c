@@ -31,9 +31,9 @@ static const struct mw_option options[] = {
 };
 
 /* The topics that the roles of a plant append to (docs/protocol.md). */
-static const char *const topics[] = {"telemetry", "sketch",   "event",   "status",
-                                     "dead",      "score",    "command", "drift",
-                                     "model",     "baseline", "update",  "rollout"};
+static const char *const topics[] = {"telemetry", "sketch",  "event",   "status",  "dead",
+                                     "score",     "command", "drift",   "model",   "baseline",
+                                     "update",    "rollout", "request", "download"};
 
 static mw_err check_topic(const char *name, struct mw_error *error)
 {

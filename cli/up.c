@@ -191,11 +191,37 @@ static mw_err check_http(const struct mw_plant *plant, const char *path, struct 
     return err == MW_OK ? MW_OK : mw_error_wrap(error, "%s: http.listen, http.port", path);
 }
 
+/* The same of what is served to firmware; `port`: that has to be free. */
+static mw_err check_reference(const struct mw_plant *plant, const char *path, bool port,
+                              struct mw_error *error)
+{
+    const char *certificate = plant->reference.certificate_file, *key = plant->reference.key_file;
+    struct mw_buffer text = {0};
+    if (!plant->reference.enabled || certificate[0] == '\0') {
+        return MW_OK;
+    }
+    mw_err err = mw_file_read(certificate, 1U << 20, &text, error);
+    err = err == MW_OK && key[0] != '\0' ? mw_file_read(key, 1U << 20, &text, error) : err;
+    mw_buffer_free(&text);
+    if (err == MW_OK && port && plant->reference.port != 0) {
+        err = mw_http_server_probe(plant->reference.listen, (uint16_t)plant->reference.port, error);
+    }
+    return err == MW_OK ? MW_OK : mw_error_wrap(error, "%s: reference", path);
+}
+
 static bool moves_http(const struct up *up, const struct mw_plant *fresh)
 {
     const struct mw_plant *plant = &up->plant;
     return !plant->http.enabled || plant->http.port != fresh->http.port ||
            strcmp(plant->http.listen, fresh->http.listen) != 0;
+}
+
+static bool moves_reference(const struct up *up, const struct mw_plant *fresh)
+{
+    const struct mw_plant *plant = &up->plant;
+    return !plant->reference.enabled || plant->reference.certificate_file[0] == '\0' ||
+           plant->reference.port != fresh->reference.port ||
+           strcmp(plant->reference.listen, fresh->reference.listen) != 0;
 }
 
 /* The first section that a role reads and that changed; "" when none did. */
@@ -268,7 +294,8 @@ static void reload(struct up *up)
         mw_plant_clear(&fresh);
         return;
     }
-    if (moves_http(up, &fresh) && check_http(&fresh, up->config, &error) != MW_OK) {
+    if ((moves_http(up, &fresh) && check_http(&fresh, up->config, &error) != MW_OK) ||
+        check_reference(&fresh, up->config, moves_reference(up, &fresh), &error) != MW_OK) {
         mw_log(MW_LOG_ERROR, NULL, "plant.yaml is not valid, the old one stays in force",
                MW_KS("reason", error.text));
         mw_plant_clear(&fresh);
@@ -399,6 +426,9 @@ mw_err mw_up_run(const struct mw_up_options *options, struct mw_error *error)
     err = prepare_data(&up, error);
     if (err == MW_OK) {
         err = check_http(&up.plant, up.config, error);
+    }
+    if (err == MW_OK) {
+        err = check_reference(&up.plant, up.config, true, error);
     }
     if (err == MW_OK) {
         err = run(&up, error);

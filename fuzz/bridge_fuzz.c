@@ -43,6 +43,9 @@ static bool prepare(void)
            mw_options_set(mw_plant_options, &plant, "sparkplug.groups", "+", NULL, NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "a", "uns/{device}/{feature...}", NULL) == MW_OK &&
            mw_topic_maps_add(&plant.topics, "b", "flat", NULL) == MW_OK &&
+           mw_topic_maps_add(&plant.topics, MW_PLANT_REFERENCE, "motor", NULL) == MW_OK &&
+           mw_options_set(mw_plant_options, &plant, "reference.enabled", "true", NULL, NULL) ==
+               MW_OK &&
            mw_bridge_foreign_init(&foreign, &plant, &intake, sender, NULL) == MW_OK;
 }
 
@@ -90,7 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          "spBv1.0/g/NDEATH/n",
                                          "spBv1.0/g/DDATA/n/d",
                                          "spBv1.0/g/DDEATH/n/d",
-                                         "spBv1.0/STATE/h"};
+                                         "spBv1.0/STATE/h",
+                                         "control-message",
+                                         "motor"};
     enum { FIRST_BIRTH = 9, LAST_BIRTH = 10 };
     static bool ready;
     ready = ready || prepare();

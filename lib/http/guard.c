@@ -58,10 +58,19 @@ bool mw_http_origin_allowed(const char *origin, const char *host)
                               strcasecmp(origin + sizeof scheme - 1, host) == 0);
 }
 
+static bool type_is(const char *type, const char *expected)
+{
+    size_t size = strlen(expected);
+    return type != NULL && strncasecmp(type, expected, size) == 0 &&
+           (type[size] == '\0' || type[size] == ';' || type[size] == ' ');
+}
+
 bool mw_http_type_is_json(const char *type)
 {
-    static const char json[] = "application/json";
-    size_t size = sizeof json - 1;
-    return type != NULL && strncasecmp(type, json, size) == 0 &&
-           (type[size] == '\0' || type[size] == ';' || type[size] == ' ');
+    return type_is(type, "application/json");
+}
+
+bool mw_http_type_is_form(const char *type)
+{
+    return type_is(type, "application/x-www-form-urlencoded");
 }

@@ -18,5 +18,7 @@ bool mw_http_origin_allowed(const char *origin, const char *host);
 
 /* Content-Type: application/json, with or without parameters. */
 bool mw_http_type_is_json(const char *type);
+/* Content-Type: application/x-www-form-urlencoded, likewise. */
+bool mw_http_type_is_form(const char *type);
 
 #endif

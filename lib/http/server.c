@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,10 @@ struct mw_http_server {
     void *context;
     char address[64];
     bool any; /* bound to every address of the machine */
+    bool any_host;
+    bool (*takes_form)(const char *path);
+    char *certificate, *key; /* NULL: without TLS */
+    char said[256];          /* by the library, as it started */
     uint16_t port;
 };
 
@@ -112,7 +117,7 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 
 /* What the headers alone decide. */
 static void check_headers(const struct mw_http_server *server, struct MHD_Connection *connection,
-                          const char *method, struct incoming *incoming)
+                          const char *method, const char *path, struct incoming *incoming)
 {
     bool post = strcmp(method, "POST") == 0;
     if (!post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -121,7 +126,7 @@ static void check_headers(const struct mw_http_server *server, struct MHD_Connec
         return;
     }
     const char *host = header(connection, MHD_HTTP_HEADER_HOST);
-    if (!mw_http_host_allowed(host, server->address, server->any)) {
+    if (!server->any_host && !mw_http_host_allowed(host, server->address, server->any)) {
         incoming->refused = MHD_HTTP_FORBIDDEN;
         incoming->why = "this Host is not served here";
         return;
@@ -131,9 +136,12 @@ static void check_headers(const struct mw_http_server *server, struct MHD_Connec
         incoming->why = "another site's page may not ask";
         return;
     }
-    if (post && !mw_http_type_is_json(header(connection, MHD_HTTP_HEADER_CONTENT_TYPE))) {
+    const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
+    bool form = server->takes_form != NULL && server->takes_form(path);
+    if (post && (form ? !mw_http_type_is_form(type) : !mw_http_type_is_json(type))) {
         incoming->refused = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
-        incoming->why = "Content-Type: application/json was expected";
+        incoming->why = form ? "Content-Type: application/x-www-form-urlencoded was expected"
+                             : "Content-Type: application/json was expected";
     }
 }
 
@@ -184,7 +192,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             return MHD_NO;
         }
         *state = incoming;
-        check_headers(server, connection, method, incoming);
+        check_headers(server, connection, method, path, incoming);
         return MHD_YES;
     }
     if (*size > 0) {
@@ -300,16 +308,38 @@ mw_err mw_http_server_probe(const char *address, uint16_t port, struct mw_error 
     return err;
 }
 
+/* Once it runs it tells of each client that breaks off. */
+static void on_said(void *context, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+static void on_said(void *context, const char *format, va_list arguments)
+{
+    struct mw_http_server *server = context;
+    vsnprintf(server->said, sizeof server->said, format, arguments);
+    server->said[strcspn(server->said, "\n")] = '\0';
+    if (server->daemon != NULL) {
+        mw_log(MW_LOG_DEBUG, NULL, "HTTP", MW_KS("said", server->said));
+    }
+}
+
 static mw_err start(struct mw_http_server *server, int fd, struct mw_error *error)
 {
+    bool secure = server->certificate != NULL;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_END, 0, NULL},
+    };
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (secure ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request,
+        server, MHD_OPTION_EXTERNAL_LOGGER, on_said, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,
+        secure ? tls : tls + 2, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(fd);
-        return mw_error_set(error, MW_ERR_NET, "the HTTP server cannot start");
+        return mw_error_set(error, secure ? MW_ERR_ARGUMENT : MW_ERR_NET,
+                            "the HTTP server cannot start%s%s", server->said[0] == '\0' ? "" : ": ",
+                            server->said);
     }
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -321,6 +351,19 @@ static mw_err start(struct mw_http_server *server, int fd, struct mw_error *erro
     return err == MW_OK
                ? mw_loop_add_timer(server->loop, -1, 0, on_timer, server, &server->timer, error)
                : err;
+}
+
+static mw_err copy_secrets(struct mw_http_server *server, const struct mw_http_options *options,
+                           struct mw_error *error)
+{
+    if (options->certificate == NULL) {
+        return MW_OK;
+    }
+    server->certificate = strdup(options->certificate);
+    server->key = strdup(options->key);
+    return server->certificate != NULL && server->key != NULL
+               ? MW_OK
+               : mw_error_set(error, MW_ERR_MEMORY, "out of memory");
 }
 
 mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
@@ -342,8 +385,14 @@ mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
     made->context = options->context;
     made->port = port_of(fd);
     made->any = strcmp(options->address, "0.0.0.0") == 0 || strcmp(options->address, "::") == 0;
+    made->any_host = options->any_host;
+    made->takes_form = options->takes_form;
     snprintf(made->address, sizeof made->address, "%s", options->address);
-    err = start(made, fd, error);
+    err = copy_secrets(made, options, error);
+    if (err != MW_OK) {
+        close(fd);
+    }
+    err = err == MW_OK ? start(made, fd, error) : err;
     if (err != MW_OK) {
         mw_http_server_free(made);
         return err;
@@ -362,6 +411,8 @@ void mw_http_server_free(struct mw_http_server *server)
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
     }
+    free(server->certificate);
+    free(server->key);
     free(server);
 }
 

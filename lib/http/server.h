@@ -1,8 +1,8 @@
-/* server.h - HTTP on a role's epoll loop (libmicrohttpd, external polling, no threads).
+/* server.h - HTTP, or HTTPS, on a role's epoll loop (libmicrohttpd, external polling, no threads).
  *
  * Refuses a Host or an Origin that guard.h does not allow (403), a POST that is not
- * application/json (415) or is over 1 MiB (413), and other methods (405). At most 64 connections at
- * a time. */
+ * application/json, nor a form where one is taken (415), or is over 1 MiB (413), and other methods
+ * (405). At most 64 connections at a time. */
 #ifndef MW_HTTP_SERVER_H
 #define MW_HTTP_SERVER_H
 
@@ -39,9 +39,15 @@ struct mw_http_options {
     uint16_t port;       /* 0: a free one */
     mw_http_handler *handler;
     void *context;
+    const char *certificate, *key; /* PEM texts, copied; NULL: without TLS */
+    /* Paths to which a form may be posted, as application/x-www-form-urlencoded (form.h); NULL: no
+     * path. */
+    bool (*takes_form)(const char *path);
+    bool any_host; /* devices ask by names that are not known here; for what no page gains by */
 };
 
-/* Borrows the loop. BUSY: the port is taken; ARGUMENT: no address; NET. */
+/* Borrows the loop. BUSY: the port is taken; ARGUMENT: no address, or the library cannot use
+ * certificate and key; NET. */
 mw_err mw_http_server_new(struct mw_http_server **server, struct mw_loop *loop,
                           const struct mw_http_options *options, struct mw_error *error);
 /* Whether a server could be made at that address and port just now; opens and closes it. Errors: as

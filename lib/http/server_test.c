@@ -45,6 +45,11 @@ static bool on_request(void *context, const struct mw_http_request *request,
     return false;
 }
 
+static bool takes_form(const char *path)
+{
+    return strcmp(path, "/form") == 0;
+}
+
 static void *run(void *context)
 {
     struct site *site = context;
@@ -56,7 +61,8 @@ static int set_up(void **state)
 {
     struct site *site = calloc(1, sizeof *site);
     assert_non_null(site);
-    struct mw_http_options options = {"127.0.0.1", 0, on_request, site};
+    struct mw_http_options options = {
+        .address = "127.0.0.1", .handler = on_request, .context = site, .takes_form = takes_form};
     assert_int_equal(mw_loop_new(&site->loop, NULL), MW_OK);
     assert_int_equal(mw_http_server_new(&site->server, site->loop, &options, NULL), MW_OK);
     assert_int_equal(pthread_create(&site->thread, NULL, run, site), 0);
@@ -210,12 +216,44 @@ static void port_that_is_taken(void **state)
     struct site *site = *state;
     struct mw_http_server *second = NULL;
     struct mw_error error = {0};
-    struct mw_http_options options = {"127.0.0.1", mw_http_server_port(site->server), on_request,
-                                      site};
+    struct mw_http_options options = {.address = "127.0.0.1",
+                                      .port = mw_http_server_port(site->server),
+                                      .handler = on_request,
+                                      .context = site};
     assert_int_equal(mw_http_server_new(&second, site->loop, &options, &error), MW_ERR_BUSY);
     assert_null(second);
     options.address = "no address";
     assert_int_equal(mw_http_server_new(&second, site->loop, &options, &error), MW_ERR_ARGUMENT);
+}
+
+static void certificate_that_is_none(void **state)
+{
+    struct site *site = *state;
+    struct mw_http_server *second = NULL;
+    struct mw_error error = {0};
+    struct mw_http_options options = {.address = "127.0.0.1",
+                                      .handler = on_request,
+                                      .context = site,
+                                      .certificate = "none",
+                                      .key = "none"};
+    assert_int_equal(mw_http_server_new(&second, site->loop, &options, &error), MW_ERR_ARGUMENT);
+    assert_null(second);
+    assert_non_null(strstr(error.text, "cannot start: "));
+}
+
+static void forms_go_where_they_are_taken(void **state)
+{
+    struct site *site = *state;
+    static const char format[] = "POST %s HTTP/1.1\r\nHost: localhost\r\n%s"
+                                 "Content-Type: %s\r\nContent-Length: 2\r\n\r\na=";
+    static const char form[] = "application/x-www-form-urlencoded";
+    unsigned handled = site->handled;
+    assert_int_equal(ask(site, format, "/form", "", form), 404);
+    assert_int_equal(site->handled, handled + 1);
+    assert_int_equal(ask(site, format, "/echo", "", form), 415);
+    assert_int_equal(ask(site, format, "/form", "", "application/json"), 415);
+    assert_int_equal(ask(site, format, "/form", "Origin: http://evil.example\r\n", form), 403);
+    assert_int_equal(site->handled, handled + 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -223,9 +261,14 @@ static void port_that_is_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(answers_and_echoes),    TEST(foreign_hosts_and_origins_are_refused),
-        TEST(bad_posts_are_refused), TEST(long_body_is_refused),
-        TEST(port_that_is_taken),    cmocka_unit_test(guard_knows_hosts),
+        TEST(answers_and_echoes),
+        TEST(foreign_hosts_and_origins_are_refused),
+        TEST(bad_posts_are_refused),
+        TEST(long_body_is_refused),
+        TEST(port_that_is_taken),
+        TEST(certificate_that_is_none),
+        TEST(forms_go_where_they_are_taken),
+        cmocka_unit_test(guard_knows_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,26 @@ const struct mw_option mw_plant_options[] = {
      "GROUP/NODE: scores are published as this Sparkplug edge node; empty: not",
      AT(sparkplug.publish)},
 
+    {"reference.enabled", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,
+     "take in firmware of the AIoT reference implementation, and give it models",
+     AT(reference.enabled)},
+    {"reference.data", MW_OPTION_STRING, NULL, 0, 0, "shaded-pole-motor-sensor_data", NULL,
+     "topic of its records; a pattern, as in topics", AT(reference.data)},
+    {"reference.control", MW_OPTION_STRING, NULL, 0, 0, "control-message", NULL,
+     "topic of its control messages", AT(reference.control)},
+    {"reference.devices", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
+     "ids of its devices that may be active, beside those that were provisioned; +: all",
+     AT(reference.devices)},
+    {"reference.certificate_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "PEM file of the certificate with which serve answers it by HTTPS; empty: it does not",
+     AT(reference.certificate_file)},
+    {"reference.key_file", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "PEM file of its private key; empty: in certificate_file", AT(reference.key_file)},
+    {"reference.listen", MW_OPTION_STRING, NULL, 0, 0, "0.0.0.0", NULL, "address to bind for that",
+     AT(reference.listen)},
+    {"reference.port", MW_OPTION_INT, NULL, 0, 65535, "8443", NULL,
+     "port to bind for that; 0: a free one", AT(reference.port)},
+
     {"http.enabled", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL, "serve the page and the API",
      AT(http.enabled)},
     {"http.listen", MW_OPTION_STRING, NULL, 0, 0, "127.0.0.1", NULL, "address to bind",
@@ -294,6 +314,8 @@ static mw_err resolve_all(struct mw_plant *plant, const char *path, struct mw_er
                             &plant->broker.key_file,
                             &plant->artifacts.ca_file,
                             &plant->artifacts.password_file,
+                            &plant->reference.certificate_file,
+                            &plant->reference.key_file,
                             &plant->simulate.script};
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof paths / sizeof *paths && err == MW_OK; i++) {
@@ -355,6 +377,53 @@ static mw_err check_sparkplug(const struct mw_plant *plant, const char *path,
                             "%s: sparkplug.publish: %s: GROUP/NODE was expected", path, publish);
     }
     return MW_OK;
+}
+
+/* A topic by itself, and none that is Millwright's, Sparkplug's or of a map. */
+static const char *fault_of_control(const struct mw_plant *plant)
+{
+    const char *control = plant->reference.control;
+    struct mw_topic_match match;
+    if (!is_level(control, strcspn(control, "/")) || strpbrk(control, "+#") != NULL ||
+        strncmp(control, "mw/", 3) == 0 || strncmp(control, "spBv1.0/", 8) == 0 ||
+        strlen(control) > MW_TOPIC_PATTERN_MAX) {
+        return "a topic of its own, without + and #, was expected";
+    }
+    for (size_t i = 0; i < plant->topics.n; i++) {
+        if (mw_topic_map_match(&plant->topics.map[i], mw_span_of(control), &match)) {
+            return "a map of topics takes it already";
+        }
+    }
+    return NULL;
+}
+
+static mw_err check_reference(const struct mw_plant *plant, const char *path,
+                              struct mw_error *error)
+{
+    const char *fault = plant->reference.enabled ? fault_of_control(plant) : NULL;
+    if (fault != NULL) {
+        return mw_error_set(error, MW_ERR_PARSE, "%s: reference.control: %s: %s", path,
+                            plant->reference.control, fault);
+    }
+    if (plant->reference.enabled && plant->model.scope == MW_SCOPE_MACHINE) {
+        return mw_error_set(error, MW_ERR_PARSE,
+                            "%s: reference.enabled with model.scope machine: its control topic "
+                            "reaches all devices at once, so model.scope plant was expected",
+                            path);
+    }
+    return MW_OK;
+}
+
+/* Its records are a map of topics like any other. */
+static mw_err map_reference(struct mw_plant *plant, const char *path, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    if (!plant->reference.enabled) {
+        return MW_OK;
+    }
+    mw_err err = mw_topic_maps_add(&plant->topics, MW_PLANT_REFERENCE, plant->reference.data, &why);
+    return err == MW_OK ? MW_OK
+                        : mw_error_set(error, err, "%s: reference.data: %s", path, why.text);
 }
 
 /* What no single row of the table can say. */
@@ -438,7 +507,8 @@ static mw_err check(const struct mw_plant *plant, const char *path, struct mw_er
     if (err != MW_OK) {
         return mw_error_set(error, err, "%s: %s", path, why.text);
     }
-    return check_sparkplug(plant, path, error);
+    err = check_reference(plant, path, error);
+    return err == MW_OK ? check_sparkplug(plant, path, error) : err;
 }
 
 mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *error)
@@ -453,6 +523,9 @@ mw_err mw_plant_read(struct mw_plant *plant, const char *path, struct mw_error *
     }
     if (err == MW_OK) {
         err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = map_reference(plant, path == NULL ? "plant" : path, error);
     }
     if (err == MW_OK) {
         err = check(plant, path == NULL ? "plant" : path, error);
@@ -471,6 +544,9 @@ mw_err mw_plant_parse(struct mw_plant *plant, const char *text, size_t size, con
                                        take_free, plant, error);
     if (err == MW_OK) {
         err = resolve_all(plant, path, error);
+    }
+    if (err == MW_OK) {
+        err = map_reference(plant, path, error);
     }
     if (err == MW_OK) {
         err = check(plant, path, error);

@@ -47,6 +47,15 @@ struct mw_plant {
     } sparkplug;
 
     struct {
+        bool enabled;           /* firmware of the AIoT reference implementation is taken in */
+        char *data, *control;   /* its topics; data is in `topics`, too, as MW_PLANT_REFERENCE */
+        struct mw_list devices; /* that may be active, by their ids; "+": all */
+        char *listen;           /* where it activates itself and fetches its model, by HTTPS */
+        int64_t port;           /* 0: a free one, written to data/run/reference */
+        char *certificate_file, *key_file; /* PEM; empty: nothing is served to it; in the other */
+    } reference;
+
+    struct {
         bool enabled;
         char *listen;
         int64_t port; /* 0: a free one, written to data/run/http */
@@ -181,6 +190,9 @@ struct mw_plant {
         bool header;
     } columns;
 };
+
+/* The name of the map of reference.data. */
+#define MW_PLANT_REFERENCE "reference"
 
 /* The table of all keys; ends with a NULL key. */
 extern const struct mw_option mw_plant_options[];

@@ -223,6 +223,35 @@ static void broker_of_the_plant_or_of_up(void **state)
     assert_int_equal(mw_plant_broker(&place->plant, &address, &place->error), MW_ERR_NOT_FOUND);
 }
 
+static void reference_is_a_map_of_topics(void **state)
+{
+    struct place *place = *state;
+    char path[128];
+    give(place, "reference: {certificate_file: c.pem}\n");
+    assert_int_equal(place->plant.topics.n, 0); /* not enabled */
+    give(place, "topics: {hall: 'acme/{device}'}\n"
+                "reference: {enabled: true, certificate_file: c.pem, devices: [14333616, -7]}\n");
+    assert_int_equal(place->plant.topics.n, 2);
+    assert_string_equal(place->plant.topics.map[1].name, MW_PLANT_REFERENCE);
+    assert_string_equal(place->plant.topics.map[1].pattern, "shaded-pole-motor-sensor_data");
+    assert_string_equal(place->plant.reference.control, "control-message");
+    assert_string_equal(place->plant.reference.devices.item[1], "-7");
+    snprintf(path, sizeof path, "%s/c.pem", place->folder);
+    assert_string_equal(place->plant.reference.certificate_file, path);
+    assert_wrong(place, "reference: {enabled: true}\nmodel: {scope: machine}\n", "scope plant");
+    assert_wrong(place, "reference: {enabled: true, data: '{x}'}\n", "reference.data");
+    assert_wrong(place,
+                 "reference: {enabled: true}\n"
+                 "topics: {mine: shaded-pole-motor-sensor_data}\n",
+                 "topics.mine takes some of the same");
+    assert_wrong(place, "reference: {enabled: true, control: 'a/#'}\n", "reference.control");
+    assert_wrong(place, "reference: {enabled: true, control: mw/plant/status/a}\n",
+                 "reference.control");
+    assert_wrong(place, "reference: {enabled: true, control: ''}\n", "reference.control");
+    assert_wrong(place, "reference: {enabled: true, data: c}\ntopics: {a: 'control-message'}\n",
+                 "a map of topics takes it already");
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -231,7 +260,7 @@ int main(void)
         TEST(defaults_are_complete),          TEST(keys_are_no_two_at_one_place),
         TEST(paths_are_relative_to_the_file), TEST(stream_is_where_the_data_is_unless_named),
         TEST(what_no_row_can_say_is_checked), TEST(changes_are_found_by_section),
-        TEST(broker_of_the_plant_or_of_up),
+        TEST(broker_of_the_plant_or_of_up),   TEST(reference_is_a_map_of_topics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

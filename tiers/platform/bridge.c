@@ -164,6 +164,7 @@ void mw_bridge_on_second(void *context)
     mw_stream_tidy(bridge->spooling ? bridge->far.spool.stream : bridge->stream);
     mw_bridge_read_stream(bridge);
     mw_bridge_outgoing_resend(&bridge->outgoing);
+    mw_bridge_control_pump(&bridge->foreign.control);
     bridge->position_due = true;
     bridge->intake.round.moved |= bridge->moved;
     bridge->intake.round.pressing |= !mw_bridge_round_empty(&bridge->intake.round);

@@ -58,8 +58,21 @@ static mw_err take(void *context, struct mw_span topic, struct mw_span payload)
                    ? mw_bridge_sparkplug_take(&foreign->sparkplug, topic, payload)
                    : let_pass(foreign, topic);
     }
+    if (foreign->control.topic != NULL && mw_span_is(topic, foreign->control.topic)) {
+        return mw_bridge_control_take(&foreign->control, payload);
+    }
+    uint64_t before = foreign->holder.intake->counts.unnumbered;
     mw_err err = mw_bridge_map_take(&foreign->holder, &foreign->plant->topics, topic, payload);
+    if (err == MW_OK && foreign->holder.intake->counts.unnumbered > before) {
+        mw_bridge_control_heard(&foreign->control, topic);
+    }
     return err == MW_ERR_NOT_FOUND ? let_pass(foreign, topic) : err;
+}
+
+static void told(void *context, struct mw_span value)
+{
+    struct mw_bridge_foreign *foreign = context;
+    mw_bridge_control_told(&foreign->control, value);
 }
 
 static mw_err seal(void *context)
@@ -108,7 +121,9 @@ mw_err mw_bridge_foreign_init(struct mw_bridge_foreign *foreign, const struct mw
         foreign->sparkplug.group = (struct mw_span){own, (size_t)(slash - own)};
         foreign->sparkplug.node = mw_span_of(slash + 1);
     }
-    intake->others = (struct mw_bridge_others){take, seal, foreign};
+    mw_bridge_control_init(&foreign->control, plant, intake, sender, foreign->sparkplug.monotonic);
+    bool controls = foreign->control.topic != NULL;
+    intake->others = (struct mw_bridge_others){take, seal, controls ? told : NULL, foreign};
     return make_state(foreign, error);
 }
 
@@ -117,7 +132,7 @@ mw_err mw_bridge_foreign_load(struct mw_bridge_foreign *foreign, struct mw_strea
 {
     mw_err err = mw_bridge_holder_load(&foreign->holder, stream, error);
     mw_bridge_sparkplug_link(&foreign->sparkplug);
-    return err;
+    return err == MW_OK ? mw_bridge_control_load(&foreign->control, stream, error) : err;
 }
 
 void mw_bridge_foreign_clear(struct mw_bridge_foreign *foreign)
@@ -154,6 +169,9 @@ mw_err mw_bridge_foreign_subscribe(const struct mw_bridge_foreign *foreign, stru
                   ? mw_error_set(error, MW_ERR_TOO_LARGE, "sparkplug.groups: %s is too long",
                                  groups->item[i])
                   : mw_mqtt_subscribe(mqtt, filter, 1, error);
+    }
+    if (foreign->control.topic != NULL && err == MW_OK) {
+        err = mw_mqtt_subscribe(mqtt, foreign->control.topic, 1, error);
     }
     for (size_t i = 0; i < maps->n && err == MW_OK; i++) {
         mw_topic_map_filter(&maps->map[i], filter);

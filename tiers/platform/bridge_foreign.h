@@ -1,10 +1,12 @@
 /* bridge_foreign.h - all that the bridge takes in which is not in Millwright's own layout: mapped
- * topics (bridge_map.h) and Sparkplug B (bridge_sparkplug.h). */
+ * topics (bridge_map.h), Sparkplug B (bridge_sparkplug.h), and the control topic of the reference
+ * implementation (bridge_control.h). */
 #ifndef MW_PLATFORM_BRIDGE_FOREIGN_H
 #define MW_PLATFORM_BRIDGE_FOREIGN_H
 
 #include "lib/mqtt/client.h"
 #include "lib/plant/plant.h"
+#include "tiers/platform/bridge_control.h"
 #include "tiers/platform/bridge_held.h"
 #include "tiers/platform/bridge_sparkplug.h"
 
@@ -12,6 +14,7 @@ struct mw_bridge_foreign {
     const struct mw_plant *plant; /* borrowed */
     struct mw_bridge_holder holder;
     struct mw_bridge_sparkplug sparkplug;
+    struct mw_bridge_control control;
     bool complained; /* about messages that nobody asks for any more */
     char state_topic[128], online[64], offline[64]; /* of a Sparkplug host; empty: is none */
 };

@@ -49,6 +49,7 @@ struct mw_bridge_held {
     uint64_t bd_seq;
     int64_t time;  /* of a node: of its newest payload */
     int64_t asked; /* for a rebirth, monotonic; 0: not yet */
+    int64_t heard; /* of a reference device, monotonic: bridge_control.h; 0: not in this run */
 
     bool changed;
     struct mw_bridge_held *next_changed;

@@ -37,6 +37,8 @@ struct mw_bridge_others {
     mw_err (*take)(void *context, struct mw_span topic, struct mw_span payload);
     /* Adds what has to be remembered to the round. */
     mw_err (*seal)(void *context);
+    /* Takes a record of the stream's topic `download`; NULL: that is not read. */
+    void (*told)(void *context, struct mw_span value);
     void *context;
 };
 

@@ -248,6 +248,34 @@ static mw_err take(struct message *message)
     return err;
 }
 
+const struct mw_topic_map *mw_bridge_map_of(const struct mw_topic_maps *maps, const char *origin)
+{
+    char topic[1100];
+    struct mw_topic_match match;
+    for (size_t i = 0; i < maps->n; i++) {
+        const struct mw_topic_map *map = &maps->map[i];
+        bool feature = map->level[map->n - 1].part == MW_TOPIC_FEATURE;
+        bool named = false; /* by the topic, and not by the message itself */
+        for (size_t j = 0; j < map->n; j++) {
+            named |=
+                map->level[j].part == MW_TOPIC_DEVICE || map->level[j].part == MW_TOPIC_MACHINE;
+        }
+        (void)snprintf(topic, sizeof topic, "%s%s", origin, feature ? "/x" : "");
+        size_t size = strlen(topic);
+        if (!named) { /* a level more than the topic has */
+            const char *last = topic;
+            for (size_t j = 0; last != NULL && j < map->n; j++) {
+                last = strchr(last + (j > 0), '/');
+            }
+            size = last == NULL ? 0 : (size_t)(last - topic);
+        }
+        if (size > 0 && mw_topic_map_match(map, (struct mw_span){topic, size}, &match)) {
+            return map;
+        }
+    }
+    return NULL;
+}
+
 mw_err mw_bridge_map_take(struct mw_bridge_holder *holder, const struct mw_topic_maps *maps,
                           struct mw_span topic, struct mw_span payload)
 {

@@ -26,4 +26,7 @@
 mw_err mw_bridge_map_take(struct mw_bridge_holder *holder, const struct mw_topic_maps *maps,
                           struct mw_span topic, struct mw_span payload);
 
+/* The map whose topics the origin of a held device is one of (bridge_held.h); NULL. */
+const struct mw_topic_map *mw_bridge_map_of(const struct mw_topic_maps *maps, const char *origin);
+
 #endif

@@ -126,6 +126,7 @@ static mw_err remember(void *context, struct mw_bridge_round *round)
     mw_err err = mw_bridge_intake_remember(&bridge->intake, round);
     err = err == MW_OK ? mw_bridge_holder_remember(&bridge->foreign.holder, round) : err;
     err = err == MW_OK ? mw_bridge_outgoing_remember(&bridge->outgoing, round) : err;
+    err = err == MW_OK ? mw_bridge_control_remember(&bridge->foreign.control, round) : err;
     return err == MW_OK && bridge->node != NULL ? mw_bridge_node_remember(bridge->node, round)
                                                 : err;
 }

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_order.h"
 
 #include "core/wire/number.h"
+#include "tiers/platform/bridge_map.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,42 +38,13 @@ static mw_err fill_text(const char *text, const struct mw_command *command, char
     return MW_OK;
 }
 
-/* The map whose topics the origin is one of; NULL. */
-static const struct mw_topic_map *map_of(const struct mw_topic_maps *maps, const char *origin)
-{
-    char topic[1100];
-    struct mw_topic_match match;
-    for (size_t i = 0; i < maps->n; i++) {
-        const struct mw_topic_map *map = &maps->map[i];
-        bool feature = map->level[map->n - 1].part == MW_TOPIC_FEATURE;
-        bool named = false; /* by the topic, and not by the message itself */
-        for (size_t j = 0; j < map->n; j++) {
-            named |=
-                map->level[j].part == MW_TOPIC_DEVICE || map->level[j].part == MW_TOPIC_MACHINE;
-        }
-        (void)snprintf(topic, sizeof topic, "%s%s", origin, feature ? "/x" : "");
-        size_t size = strlen(topic);
-        if (!named) { /* a level more than the topic has */
-            const char *last = topic;
-            for (size_t j = 0; last != NULL && j < map->n; j++) {
-                last = strchr(last + (j > 0), '/');
-            }
-            size = last == NULL ? 0 : (size_t)(last - topic);
-        }
-        if (size > 0 && mw_topic_map_match(map, (struct mw_span){topic, size}, &match)) {
-            return map;
-        }
-    }
-    return NULL;
-}
-
 static mw_err send_mapped(const struct mw_bridge_foreign *foreign,
                           const struct mw_bridge_held *held, const struct mw_command *command,
                           struct mw_span json, const char **fault)
 {
     const struct mw_plant *plant = foreign->plant;
     const struct mw_bridge_sender *sender = &foreign->sparkplug.sender;
-    const struct mw_topic_map *map = map_of(&plant->topics, held->origin);
+    const struct mw_topic_map *map = mw_bridge_map_of(&plant->topics, held->origin);
     const char *pattern = map == NULL ? NULL
                                       : mw_command_maps_find(&plant->commands, map->name,
                                                              mw_span_of(MW_COMMAND_TOPIC));

@@ -209,9 +209,20 @@ static void take(struct mw_bridge_outgoing *outgoing, const struct mw_stream_rec
     outgoing->intake->round.pressing = true; /* devices are told what the stream holds */
     if (strcmp(record->topic, "update") == 0) {
         mw_bridge_take_update(outgoing, record);
+    } else if (strcmp(record->topic, "download") == 0) {
+        const struct mw_bridge_others *others = &outgoing->intake->others;
+        others->told(others->context, record->value);
     } else {
         mw_bridge_take_baseline(outgoing, record);
     }
+}
+
+static mw_err open_reader(struct mw_bridge_outgoing *outgoing, struct mw_error *error)
+{
+    static const char *const topics[] = {"command", "update", "baseline", "download"};
+    size_t n = outgoing->intake->others.told == NULL ? 3 : 4;
+    return mw_stream_reader_open(&outgoing->reader, outgoing->stream, topics, n, MW_STREAM_EARLIEST,
+                                 error);
 }
 
 void mw_bridge_outgoing_fetch(struct mw_bridge_outgoing *outgoing)
@@ -260,10 +271,8 @@ void mw_bridge_outgoing_detach(struct mw_bridge_outgoing *outgoing)
 mw_err mw_bridge_outgoing_attach(struct mw_bridge_outgoing *outgoing, struct mw_stream *stream,
                                  struct mw_error *error)
 {
-    static const char *const topics[] = {"command", "update", "baseline"};
     outgoing->stream = stream;
-    mw_err err =
-        mw_stream_reader_open(&outgoing->reader, stream, topics, 3, MW_STREAM_EARLIEST, error);
+    mw_err err = open_reader(outgoing, error);
     return err == MW_OK ? mw_bridge_outgoing_warm(outgoing, error) : err;
 }
 
@@ -315,7 +324,6 @@ mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_br
                                struct mw_bridge_sender sender, const char *artifacts,
                                struct mw_error *error)
 {
-    static const char *const topics[] = {"command", "update", "baseline"};
     *outgoing = (struct mw_bridge_outgoing){.intake = intake, .sender = sender, .stream = stream};
     size_t bytes = mw_wire_parser_size(TOKENS);
     outgoing->memory = malloc(bytes);
@@ -330,8 +338,7 @@ mw_err mw_bridge_outgoing_init(struct mw_bridge_outgoing *outgoing, struct mw_br
     intake->hooks = (struct mw_bridge_hooks){on_answered, on_wanted, on_reported, outgoing};
     err = mw_stream_visit(known, NULL, "pending", load_command, outgoing, error);
     if (err == MW_OK && stream != NULL) {
-        err =
-            mw_stream_reader_open(&outgoing->reader, stream, topics, 3, MW_STREAM_EARLIEST, error);
+        err = open_reader(outgoing, error);
     }
     return err;
 }

@@ -21,7 +21,8 @@ static const struct {
 } topics[] = {
     {"telemetry", false}, {"position", false}, {"sketch", false},  {"event", false},
     {"status", false},    {"dead", false},     {"held", false},    {"sparkplug", true},
-    {"pending", true},    {"desired", true},   {"baseline", true},
+    {"pending", true},    {"desired", true},   {"baseline", true}, {"request", true},
+    {"download", true},
 };
 
 struct waiting {

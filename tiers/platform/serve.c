@@ -39,6 +39,9 @@ static void on_update(void *context, const char *device, const char *bundle, con
     if (err == MW_OK) {
         err = mw_bridge_round_add(&serve->round, "update", true, key, value);
     }
+    if (strcmp(device, "*") == 0) {
+        mw_serve_reference_order(serve, bundle);
+    }
     if (err != MW_OK) {
         mw_log(MW_LOG_ERROR, device, "update lost", MW_KS("reason", mw_err_text(err)));
     }
@@ -203,6 +206,7 @@ static void on_second(void *context)
     }
     read_stream(serve);
     mw_rollout_tick(&serve->engine, mw_clock_utc());
+    mw_serve_reference_second(serve);
     if (!serve->stuck && (serve->round.n_items > 0 || serve->moved)) {
         (void)mw_serve_commit(serve, NULL);
     }
@@ -255,8 +259,11 @@ static mw_err make_parsers(struct mw_serve *serve, struct mw_error *error)
 static mw_err open_http(struct mw_serve *serve, struct mw_error *error)
 {
     char path[4096], text[16];
-    struct mw_http_options options = {serve->plant->http.listen, (uint16_t)serve->plant->http.port,
-                                      mw_serve_handle, serve};
+    struct mw_http_options options = {.address = serve->plant->http.listen,
+                                      .port = (uint16_t)serve->plant->http.port,
+                                      .handler = mw_serve_handle,
+                                      .context = serve,
+                                      .takes_form = mw_serve_takes_form};
     mw_err err = mw_http_server_new(&serve->http, serve->role.loop, &options, error);
     if (err != MW_OK) {
         return mw_error_wrap(error, "http.listen, http.port");
@@ -301,6 +308,9 @@ static mw_err begin(struct mw_serve *serve, struct mw_error *error)
     if (err == MW_OK) {
         err = add_watches(serve, error);
     }
+    if (err == MW_OK) {
+        err = mw_serve_reference_begin(serve, error);
+    }
     return err == MW_OK && plant->http.enabled ? open_http(serve, error) : err;
 }
 
@@ -312,6 +322,7 @@ static void clear(struct mw_serve *serve)
         (void)unlink(path);
     }
     mw_http_server_free(serve->http);
+    mw_serve_reference_end(serve);
     mw_stream_reader_close(serve->reader);
     mw_stream_close(serve->stream);
     mw_rollout_engine_clear(&serve->engine);

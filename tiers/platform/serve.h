@@ -7,6 +7,7 @@
  *   POST /api/rollout    {"action":"start","bundle":DIGEST OR TAG,"machine"?}
  *                        {"action":"halt"|"rollback","id"?}
  *   GET  /healthz /readyz
+ *   POST /provisionDevice, and a port of its own: serve_reference.h
  *
  * Follows telemetry, score, status, drift and model; writes update, rollout and event. A model
  * record begins a rollout. With http.enabled off only the rollouts run. */

@@ -295,6 +295,11 @@ static bool handle_get(struct mw_serve *serve, const struct mw_http_request *req
     return true;
 }
 
+bool mw_serve_takes_form(const char *path)
+{
+    return strcmp(path, "/provisionDevice") == 0;
+}
+
 bool mw_serve_handle(void *context, const struct mw_http_request *request,
                      struct mw_http_response *response)
 {
@@ -306,6 +311,8 @@ bool mw_serve_handle(void *context, const struct mw_http_request *request,
         post_event(serve, request, response);
     } else if (strcmp(request->path, "/api/rollout") == 0) {
         post_rollout(serve, request, response);
+    } else if (serve->plant->reference.enabled && strcmp(request->path, "/provisionDevice") == 0) {
+        mw_serve_provision(serve, request, response);
     } else {
         return false;
     }

@@ -113,21 +113,31 @@ static void remember_weight(struct mw_serve_thing *thing, uint64_t seq, uint32_t
     }
 }
 
-static void take_telemetry(struct mw_serve *serve, struct mw_span device)
+/* By the number under which the scorer will score it: without one of its own, its offset. */
+static void expect_score(struct mw_serve_thing *thing, const struct mw_wire_parser *parser,
+                         const struct mw_stream_record *record)
+{
+    bool numbered = mw_wire_has(parser, 0, "boot") && mw_wire_has(parser, 0, "seq");
+    remember_weight(thing, numbered ? get_u64(parser, "seq") : (uint64_t)record->offset,
+                    numbered ? (uint32_t)get_u64(parser, "boot") : 0, get(parser, "p"));
+}
+
+static void take_telemetry(struct mw_serve *serve, const struct mw_stream_record *record)
 {
     const struct mw_wire_parser *parser = serve->parser;
+    struct mw_span device = record->key;
     struct mw_serve_thing *thing = mw_serve_thing(serve, device);
     if (thing == NULL) {
         return;
     }
-    struct mw_span machine = get(parser, "machine"), p = get(parser, "p");
+    struct mw_span machine = get(parser, "machine");
     if (mw_name_valid(machine) && !mw_span_is(machine, thing->machine)) {
         know_machine(serve, machine);
         memcpy(thing->machine, machine.data, machine.size);
         thing->machine[machine.size] = '\0';
     }
     if (serve->plant->level2.enabled) {
-        remember_weight(thing, get_u64(parser, "seq"), (uint32_t)get_u64(parser, "boot"), p);
+        expect_score(thing, parser, record);
     }
     thing->time = get_time(parser, "time");
     thing->received = get_time(parser, "received");
@@ -281,7 +291,7 @@ void mw_serve_take(struct mw_serve *serve, const struct mw_stream_record *record
         return;
     }
     if (strcmp(record->topic, "telemetry") == 0) {
-        take_telemetry(serve, record->key);
+        take_telemetry(serve, record);
     } else if (strcmp(record->topic, "score") == 0) {
         take_score(serve, record);
     } else if (strcmp(record->topic, "status") == 0) {

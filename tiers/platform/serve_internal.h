@@ -10,6 +10,7 @@
 #include "tiers/platform/bridge_round.h"
 #include "tiers/platform/ledger.h"
 #include "tiers/platform/rollout.h"
+#include "tiers/platform/serve_reference.h"
 
 #include <jansson.h>
 
@@ -61,6 +62,7 @@ struct mw_serve {
     /* Newest records as they came; NULL: none yet. Kept in the compacted topic `state`. */
     json_t *drift, *model, *learn;
 
+    struct mw_serve_reference reference;
     struct mw_http_server *http;
     struct mw_loop_watch *again;
     bool waits;    /* the timer `again` will read on */
@@ -93,6 +95,9 @@ double mw_serve_expected_alarms(const struct mw_serve *serve, const char *digest
 /* serve.c: writes what the round holds, with the reader's position. */
 mw_err mw_serve_commit(struct mw_serve *serve, struct mw_error *error);
 
+/* serve_offer.c: offers the model that should be. */
+void mw_serve_offer(struct mw_serve *serve);
+
 /* serve_account.c: the ledger, read on in small steps while somebody looks. */
 void mw_serve_account(struct mw_serve *serve, int64_t microseconds);
 
@@ -101,7 +106,8 @@ json_t *mw_serve_state(struct mw_serve *serve, size_t limit);
 mw_err mw_serve_ledger(struct mw_serve *serve, struct mw_buffer *out);
 mw_err mw_serve_metrics(struct mw_serve *serve, struct mw_buffer *out);
 
-/* serve_api.c: the handler of the HTTP server; context is the serve. */
+/* serve_api.c: the handler of the HTTP server; context is the serve. And where it takes forms. */
 mw_http_handler mw_serve_handle;
+bool mw_serve_takes_form(const char *path);
 
 #endif

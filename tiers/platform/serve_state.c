@@ -222,6 +222,11 @@ json_t *mw_serve_state(struct mw_serve *serve, size_t limit)
         things_json(serve, limit, now), "in_use", mw_rollout_in_use(engine, ""), "model",
         or_null(serve->model), "learn", or_null(serve->learn), "drift", or_null(serve->drift),
         "rollout", or_null(newest), "rollouts", rollouts, "roles", roles_json(serve));
+    json_t *reference = mw_serve_reference_json(serve);
+    if (out != NULL && reference != NULL) {
+        json_object_set(out, "reference", reference);
+    }
+    json_decref(reference);
     if (out != NULL) {
         json_object_set_new(out, "ledger",
                             serve->accounted ? row_json(&serve->total) : json_null());

@@ -309,6 +309,49 @@ static void model_is_rolled_out(void **state)
     json_decref(ask(place, "/api/rollout", "{\"action\":\"halt\",\"id\":\"r-9\"}", 404));
 }
 
+/* The offset of the newest record. */
+static int64_t newest_offset(struct place *place, const char *topic)
+{
+    const char *const topics[] = {topic};
+    struct mw_stream_reader *reader = NULL;
+    struct mw_stream_record record[64];
+    size_t n = 0;
+    assert_int_equal(
+        mw_stream_reader_open(&reader, place->publish, topics, 1, MW_STREAM_EARLIEST, NULL), MW_OK);
+    assert_int_equal(mw_stream_poll(reader, record, 64, &n, NULL), MW_OK);
+    assert_true(n > 0);
+    int64_t offset = record[n - 1].offset;
+    mw_stream_reader_close(reader);
+    return offset;
+}
+
+/* A device of another layout numbers nothing: its record's offset is what the score names. */
+static void one_without_numbers_goes_first(void **state)
+{
+    struct place *place = *state;
+    char text[512];
+    assert_true(place->plant.level2.enabled);
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(text, sizeof text,
+                 "{\"v\":1,\"device\":\"m1\",\"time\":5,\"features\":{\"a\":1},\"received\":%lld}",
+                 (long long)(mw_clock_utc() / MW_SECOND));
+        append(place->bridge, "telemetry", "m1", text);
+        if (i == 0) {
+            wait_for_things(place, 1, 0);
+            append(place->publish, "model", A,
+                   "{\"v\":1,\"time\":1,\"bundle\":\"" A "\",\"version\":1,\"cause\":\"first\"}");
+            wait_for(place, "rollout", "state", "canary");
+            continue;
+        }
+        snprintf(text, sizeof text,
+                 "{\"v\":1,\"device\":\"m1\",\"machine\":\"m1\",\"boot\":0,\"seq\":%lld,\"time\":5,"
+                 "\"score\":0.25,\"band\":\"normal\",\"model\":\"" A "\",\"level\":3}",
+                 (long long)newest_offset(place, "telemetry"));
+        append(place->score, "score", "m1", text);
+    }
+    wait_for(place, "rollout", "state", "all");
+}
+
 static void page_health_and_metrics(void **state)
 {
     struct place *place = *state;
@@ -336,9 +379,8 @@ static void page_health_and_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(state_shows_things),
-        TEST(events_are_checked_and_stored),
-        TEST(model_is_rolled_out),
+        TEST(state_shows_things),      TEST(events_are_checked_and_stored),
+        TEST(model_is_rolled_out),     TEST(one_without_numbers_goes_first),
         TEST(page_health_and_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

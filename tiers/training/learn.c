@@ -152,13 +152,15 @@ static void on_second(void *context)
         json, sizeof json,
         "{\"v\":1,\"role\":\"learn\",\"pid\":%d,\"time\":%.6f,\"labelled\":%llu,"
         "\"positives\":%llu,\"commissioning\":%zu,\"training\":%s,\"scope\":\"%s\",\"models\":%zu,"
-        "\"drifted\":%zu,\"waiting\":%zu,\"waits_for\":\"%s\",\"have_model\":%s}\n",
+        "\"drifted\":%zu,\"waiting\":%zu,\"waits_for\":\"%s\",\"have_model\":%s,"
+        "\"asked\":%s,\"asked_needs\":%lld}\n",
         (int)getpid(), (double)mw_clock_utc() / 1e6, (unsigned long long)learn->counts.labelled,
         (unsigned long long)learn->counts.positives, mw_commission_pending(learn->commission),
         learn->child != 0 ? "true" : "false",
         learn->plant->model.scope == MW_SCOPE_MACHINE ? "machine" : "plant", sum.models,
         sum.drifted, sum.waiting, sum.waiting > 0 ? MW_LEARN_WAITS_FOR : "",
-        sum.models > 0 ? "true" : "false");
+        sum.models > 0 ? "true" : "false", mw_policy_is_asked(&learn->policy) ? "true" : "false",
+        (long long)learn->plant->retrain.attempts_gap);
     mw_role_tell(&learn->role, (struct mw_span){json, (size_t)n});
     if (mw_plant_path(learn->plant, "run", "learn.json", path, sizeof path, &error) != MW_OK ||
         mw_file_replace(path, json, (size_t)n, 0644, &error) != MW_OK) {
@@ -183,7 +185,9 @@ static bool note_commissioned(void *context, struct mw_span key, struct mw_span 
 
 static mw_err open_stream(struct mw_learn *learn, struct mw_error *error)
 {
-    static const char *const topics[] = {"model", "rollout", "drift", "event", "telemetry"};
+    static const char *const topics[] = {"model", "rollout",   "drift",
+                                         "event", "telemetry", "request"};
+    size_t n = sizeof topics / sizeof *topics - (learn->plant->reference.enabled ? 0 : 1);
     char uri[PATH_MAX];
     struct mw_stream_options options = {
         .uri = uri, .plant = learn->plant->plant, .writer = "learn"};
@@ -196,8 +200,8 @@ static mw_err open_stream(struct mw_learn *learn, struct mw_error *error)
         err = mw_stream_open(&learn->in, &options, error);
     }
     if (err == MW_OK) {
-        err = mw_stream_reader_open(&learn->reader, learn->in, topics,
-                                    sizeof topics / sizeof *topics, MW_STREAM_EARLIEST, error);
+        err =
+            mw_stream_reader_open(&learn->reader, learn->in, topics, n, MW_STREAM_EARLIEST, error);
     }
     if (err == MW_OK) {
         err = mw_stream_visit(learn->out, "learn", "baseline", note_commissioned, learn, error);
@@ -272,6 +276,7 @@ static void close_all(struct mw_learn *learn)
     mw_buffer_free(&learn->json);
     mw_role_clear(&learn->role);
     free(learn->parser_memory);
+    free(learn->request);
     free(learn->records);
     free(learn);
 }

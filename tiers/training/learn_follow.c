@@ -5,6 +5,7 @@
 #include "lib/base/log.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,28 @@ static struct mw_policy_counts counts_of(const json_t *root)
         (uint64_t)json_integer_value(json_object_get(root, "positives"))};
 }
 
+static int64_t time_of(const json_t *root)
+{
+    return llround(json_number_value(json_object_get(root, "time")) * 1e6);
+}
+
+/* Whose word it was goes into what is told of the training. */
+static mw_err take_request(struct mw_learn *learn, struct mw_span value)
+{
+    json_error_t why;
+    json_t *root = json_loadb(value.data, value.size, 0, &why);
+    char *text =
+        json_is_object(root) ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    if (text != NULL) {
+        free(learn->request);
+        learn->request = text;
+        mw_policy_ask(&learn->policy, time_of(root));
+        learn->news = true;
+    }
+    json_decref(root);
+    return MW_OK;
+}
+
 static mw_err take_model_of_machine(struct mw_learn *learn, const json_t *root,
                                     struct mw_span machine, struct mw_error *error)
 {
@@ -180,16 +203,20 @@ static mw_err take_model(struct mw_learn *learn, struct mw_span value, struct mw
     json_t *root = json_loadb(value.data, value.size, 0, &why);
     const char *bundle = json_string_value(json_object_get(root, "bundle"));
     const char *machine = json_string_value(json_object_get(root, "machine"));
+    learn->told |= bundle != NULL;
     if (machine != NULL) {
         err = take_model_of_machine(learn, root, mw_span_of(machine), error);
     } else if (bundle != NULL) {
         snprintf(learn->published, sizeof learn->published, "%s", bundle);
         mw_policy_published(&learn->policy, learn->newest);
+        mw_policy_answered(&learn->policy, learn->begun_at);
         judge_plant(learn);
     } else if (json_object_get(root, "started") != NULL) {
         learn->begun = counts_of(root);
+        learn->begun_at = time_of(root);
     } else if (json_object_get(root, "refused") != NULL) {
         mw_policy_refused(&learn->policy, learn->plant, counts_of(root));
+        mw_policy_answered(&learn->policy, learn->begun_at);
     }
     json_decref(root);
     return err;
@@ -228,6 +255,8 @@ mw_err mw_learn_take(struct mw_learn *learn, const struct mw_stream_record *reco
         return take_model(learn, record->value, error);
     } else if (strcmp(record->topic, "rollout") == 0) {
         return take_rollout(learn, record->value, error);
+    } else if (strcmp(record->topic, "request") == 0) {
+        return take_request(learn, record->value);
     } else if (mw_wire_open(learn->parser, record->value, &why) == MW_OK) {
         return strcmp(record->topic, "telemetry") == 0 ? take_telemetry(learn, error)
                                                        : take_event(learn, error);

@@ -43,6 +43,7 @@ static int tear_down(void **state)
     mw_facts_free(s->learn.facts);
     mw_commission_free(s->learn.commission);
     free(s->learn.parser_memory);
+    free(s->learn.request);
     mw_plant_clear(&s->plant);
     free(s);
     return 0;
@@ -73,6 +74,45 @@ static void test_a_training_that_died_is_begun_again(void **state)
     struct scene *s = *state;
     take(s, "model", "{\"v\":1,\"started\":true,\"records\":110,\"positives\":10}");
     assert_int_equal(decide(s, 110), MW_POLICY_FIRST);
+}
+
+static void test_a_request_is_met_once(void **state)
+{
+    struct scene *s = *state;
+    static const char request[] = "{\"v\":1,\"command\":\"train-model\",\"payload\":\"x.csv\","
+                                  "\"time\":1795431600.25}";
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    take(s, "request", "[]");
+    assert_int_equal(decide(s, 20), MW_POLICY_NOTHING);
+    take(s, "request", request);
+    assert_int_equal(decide(s, 19), MW_POLICY_NOTHING);
+    assert_int_equal(decide(s, 20), MW_POLICY_ASKED);
+    assert_non_null(strstr(s->learn.request, "x.csv"));
+    /* Begun before that, or died: it is still asked for. */
+    take(s, "model", "{\"v\":1,\"started\":true,\"time\":1795431600.0,\"records\":20}");
+    take(s, "model", "{\"v\":1,\"bundle\":\"" B "\",\"cause\":\"schedule\"}");
+    assert_int_equal(decide(s, 20), MW_POLICY_ASKED);
+    take(s, "model", "{\"v\":1,\"started\":true,\"time\":1795431600.5,\"records\":20}");
+    assert_int_equal(decide(s, 20), MW_POLICY_ASKED);
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"asked\"}");
+    assert_int_equal(decide(s, 1000), MW_POLICY_NOTHING);
+    take(s, "request", request); /* as a learner that starts anew reads it */
+    assert_int_equal(decide(s, 1000), MW_POLICY_NOTHING);
+}
+
+/* What a model has published may be read before its child is seen to end, or after. */
+static void test_a_published_model_ends_the_waiting(void **state)
+{
+    struct scene *s = *state;
+    s->learn.begun.labelled = 500;
+    take(s, "model", "{\"v\":1,\"bundle\":\"" A "\",\"cause\":\"first\"}");
+    mw_learn_ended(&s->learn, 0);
+    assert_int_equal(s->learn.policy.next_attempt, 0);
+    s->learn.told = false;
+    mw_learn_ended(&s->learn, 0);
+    assert_int_equal(s->learn.policy.next_attempt, 520);
+    take(s, "model", "{\"v\":1,\"bundle\":\"" B "\",\"cause\":\"drift\"}");
+    assert_int_equal(s->learn.policy.next_attempt, 0);
 }
 
 static void test_a_published_model_ends_the_asking(void **state)
@@ -200,6 +240,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_a_refusal_is_remembered),
         ROW(test_a_training_that_died_is_begun_again),
+        ROW(test_a_request_is_met_once),
+        ROW(test_a_published_model_ends_the_waiting),
         ROW(test_a_published_model_ends_the_asking),
         ROW(test_a_first_model_that_was_taken_back_is_asked_for_again),
         ROW(test_one_that_was_taken_back_to_another_is_not),

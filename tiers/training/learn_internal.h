@@ -32,11 +32,14 @@ struct mw_learn {
     struct mw_policy policy;               /* with model.scope plant */
     struct mw_own_models *own;             /* with model.scope machine */
     struct mw_policy_counts counts, begun; /* begun: that the last training started with */
+    int64_t begun_at;                      /* when that was; 0: none was started */
+    char *request;                         /* JSON of who last asked for one; NULL: nobody did */
     int64_t newest;                        /* time of a record so far */
     char published[MW_DIGEST_TEXT];        /* the last model of the whole plant */
     bool news;                             /* something came that can change the counts */
     int64_t count_again;                   /* monotonic: not before */
     pid_t child;
+    bool told; /* a model was published since the child was started, and that has been read */
     enum mw_policy_cause cause;    /* the child's, as is the rest */
     int64_t since;                 /* judged, or trained, by the records from then on */
     char machine[MW_NAME_MAX + 1]; /* with model.scope machine; else empty */

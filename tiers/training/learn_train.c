@@ -62,6 +62,9 @@ static json_t *about_training(const struct mw_learn *learn, const char *key, jso
     if (root != NULL && learn->since != INT64_MIN) {
         json_object_set_new(root, "since", json_real((double)learn->since / 1e6));
     }
+    if (root != NULL && learn->cause == MW_POLICY_ASKED && learn->request != NULL) {
+        json_object_set_new(root, "asked", json_loads(learn->request, 0, NULL));
+    }
     if (root != NULL && learn->machine[0] != '\0') {
         json_object_set_new(root, "machine", json_string(learn->machine));
     }
@@ -111,8 +114,8 @@ static mw_err start_child(struct mw_learn *learn, struct mw_error *error)
     return err == MW_OK ? mw_process_start(&spec, &learn->child, NULL, error) : err;
 }
 
-/* Whatever came of it, the next attempt waits. A model that was published says so in the stream,
- * which is read before anything else is decided. */
+/* The next attempt waits, unless it has been read already that a model was published. Else that is
+ * read before anything else is decided. */
 static void wait_for_more(struct mw_learn *learn)
 {
     if (learn->machine[0] == '\0') {
@@ -128,7 +131,8 @@ static int64_t since_of(const struct mw_learn *learn, const struct mw_policy *po
                         enum mw_policy_cause cause)
 {
     bool unlabelled = learn->plant->model.kind == MW_MODEL_AUTOENCODER;
-    bool some = cause == MW_POLICY_DRIFT || (cause == MW_POLICY_SCHEDULE && unlabelled);
+    bool some = cause == MW_POLICY_DRIFT ||
+                ((cause == MW_POLICY_SCHEDULE || cause == MW_POLICY_ASKED) && unlabelled);
     return some ? mw_policy_since(policy) : INT64_MIN;
 }
 
@@ -140,6 +144,7 @@ void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw
     learn->cause = cause;
     learn->since = since_of(learn, policy, cause);
     learn->begun = learn->counts;
+    learn->told = false;
     mw_err err = make_work(learn, &error);
     if (err == MW_OK) {
         err = start_child(learn, &error);
@@ -185,7 +190,9 @@ void mw_learn_ended(struct mw_learn *learn, int status)
     const char *machine = learn->machine[0] == '\0' ? NULL : learn->machine;
     learn->child = 0;
     learn->news = true;
-    wait_for_more(learn);
+    if (!learn->told) {
+        wait_for_more(learn);
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         mw_log(MW_LOG_INFO, machine, "a model was published",
                MW_KS("cause", mw_policy_cause_name(learn->cause)));

@@ -8,7 +8,12 @@ static bool unlabelled(const struct mw_plant *plant)
 static bool has_cause(const struct mw_policy *policy, const struct mw_plant *plant)
 {
     return !policy->have_model || (policy->drifted && plant->retrain.on_drift) ||
-           plant->retrain.every > 0;
+           plant->retrain.every > 0 || mw_policy_is_asked(policy);
+}
+
+bool mw_policy_is_asked(const struct mw_policy *policy)
+{
+    return policy->asked > policy->answered;
 }
 
 bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plant)
@@ -53,7 +58,22 @@ enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const stru
         return enough ? MW_POLICY_DRIFT : MW_POLICY_NOTHING;
     }
     bool due = plant->retrain.every > 0 && counts.labelled >= (uint64_t)plant->retrain.every;
-    return due ? MW_POLICY_SCHEDULE : MW_POLICY_NOTHING;
+    if (due) {
+        return MW_POLICY_SCHEDULE;
+    }
+    bool asked =
+        mw_policy_is_asked(policy) && counts.labelled >= (uint64_t)plant->retrain.attempts_gap;
+    return asked ? MW_POLICY_ASKED : MW_POLICY_NOTHING;
+}
+
+void mw_policy_ask(struct mw_policy *policy, int64_t time)
+{
+    policy->asked = time > policy->asked ? time : policy->asked;
+}
+
+void mw_policy_answered(struct mw_policy *policy, int64_t began)
+{
+    policy->answered = began > policy->answered ? began : policy->answered;
 }
 
 void mw_policy_known(struct mw_policy *policy, const struct mw_plant *plant, bool well,
@@ -103,6 +123,6 @@ void mw_policy_refused(struct mw_policy *policy, const struct mw_plant *plant,
 
 const char *mw_policy_cause_name(enum mw_policy_cause cause)
 {
-    static const char *const name[] = {"nothing", "first", "drift", "schedule"};
+    static const char *const name[] = {"nothing", "first", "drift", "schedule", "asked"};
     return name[cause];
 }

@@ -1,5 +1,5 @@
-/* policy.h - when to train: a first model, after a drift, or after so many records; for the plant,
- * or with model.scope machine for one machine.
+/* policy.h - when to train: a first model, after a drift, after so many records, or when somebody
+ * asks for it; for the plant, or with model.scope machine for one machine.
  *
  * A model that replaces another is trained on what came since the drift began, or since the other
  * was published. An autoencoder takes all of it for healthy, so it is trained anew only once
@@ -19,6 +19,8 @@ struct mw_policy {
     int64_t published; /* the newest record's time when the last model was published */
     uint64_t
         next_attempt;   /* labelled records before which a refused candidate is not tried again */
+    int64_t asked;      /* when somebody last asked for a training; 0: nobody did */
+    int64_t answered;   /* when the last training began that has come to an end; 0: none has */
     bool well;          /* an autoencoder's: known to be well since the drift, or the last model, */
     int64_t well_since; /* and from then on */
 };
@@ -28,7 +30,13 @@ struct mw_policy_counts {
     uint64_t labelled, positives;
 };
 
-enum mw_policy_cause { MW_POLICY_NOTHING, MW_POLICY_FIRST, MW_POLICY_DRIFT, MW_POLICY_SCHEDULE };
+enum mw_policy_cause {
+    MW_POLICY_NOTHING,
+    MW_POLICY_FIRST,
+    MW_POLICY_DRIFT,
+    MW_POLICY_SCHEDULE,
+    MW_POLICY_ASKED
+};
 
 /* Is there a reason to count at all? */
 bool mw_policy_wants(const struct mw_policy *policy, const struct mw_plant *plant);
@@ -41,7 +49,12 @@ int64_t mw_policy_origin(const struct mw_policy *policy);
  * records would stand still once retention removes as many as come. */
 int64_t mw_policy_since(const struct mw_policy *policy);
 
-/* What the counts call for. */
+/* Has somebody asked for a training, and none begun since that came to an end? */
+bool mw_policy_is_asked(const struct mw_policy *policy);
+
+/* What the counts call for. However often a training is asked for, it takes retrain.attempts_gap
+ * labelled records since the last one, and without a model or after a drift as many as without
+ * being asked. */
 enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const struct mw_plant *plant,
                                       struct mw_policy_counts counts);
 
@@ -50,6 +63,9 @@ enum mw_policy_cause mw_policy_decide(const struct mw_policy *policy, const stru
  * and model. */
 void mw_policy_known(struct mw_policy *policy, const struct mw_plant *plant, bool well,
                      int64_t since);
+/* At a time, microseconds UTC, a training was asked for; one that began at a time is over. */
+void mw_policy_ask(struct mw_policy *policy, int64_t time);
+void mw_policy_answered(struct mw_policy *policy, int64_t began);
 void mw_policy_drift(struct mw_policy *policy, int64_t onset);
 void mw_policy_published(struct mw_policy *policy, int64_t newest);
 /* The last model was taken back and nothing served before it: the plant is without one again. The

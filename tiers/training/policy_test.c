@@ -56,6 +56,44 @@ static void test_a_drift_asks_for_fresh_labels(void **state)
     assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_NOTHING);
 }
 
+static void test_asked_for(void **state)
+{
+    (void)state;
+    struct mw_plant plant = plant_of();
+    struct mw_policy policy = {0};
+    mw_policy_ask(&policy, 1000);
+    assert_int_equal(decide(&policy, &plant, 99, 10), MW_POLICY_NOTHING); /* as any first one */
+    mw_policy_published(&policy, 5);
+    assert_true(mw_policy_wants(&policy, &plant));
+    assert_int_equal(decide(&policy, &plant, 19, 5), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 20, 5), MW_POLICY_ASKED);
+    mw_policy_answered(&policy, 999); /* it began before */
+    assert_int_equal(decide(&policy, &plant, 20, 5), MW_POLICY_ASKED);
+    mw_policy_answered(&policy, 1001);
+    mw_policy_ask(&policy, 1000); /* heard again */
+    assert_false(mw_policy_wants(&policy, &plant));
+    assert_int_equal(decide(&policy, &plant, 1000, 5), MW_POLICY_NOTHING);
+    /* However often: a model, then only after so many records. */
+    mw_policy_published(&policy, 6);
+    for (int64_t i = 0; i < 100; i++) {
+        mw_policy_ask(&policy, 2000 + i);
+        assert_int_equal(decide(&policy, &plant, 19, 5), MW_POLICY_NOTHING);
+    }
+    mw_policy_refused(&policy, &plant, (struct mw_policy_counts){20, 5});
+    mw_policy_answered(&policy, 2050);
+    assert_int_equal(decide(&policy, &plant, 39, 5), MW_POLICY_NOTHING);
+    assert_int_equal(decide(&policy, &plant, 40, 5), MW_POLICY_ASKED);
+    mw_policy_drift(&policy, 7);
+    assert_int_equal(decide(&policy, &plant, 49, 5), MW_POLICY_NOTHING); /* as after any drift */
+    assert_int_equal(decide(&policy, &plant, 50, 5), MW_POLICY_DRIFT);
+    plant.model.kind = MW_MODEL_AUTOENCODER; /* takes all for healthy */
+    mw_policy_published(&policy, 8);
+    mw_policy_ask(&policy, 3000);
+    assert_int_equal(decide(&policy, &plant, 500, 0), MW_POLICY_NOTHING);
+    mw_policy_known(&policy, &plant, true, 9);
+    assert_int_equal(decide(&policy, &plant, 500, 0), MW_POLICY_ASKED);
+}
+
 static void test_a_refusal_waits(void **state)
 {
     (void)state;
@@ -200,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_first_model_needs_both),
         cmocka_unit_test(test_a_drift_asks_for_fresh_labels),
+        cmocka_unit_test(test_asked_for),
         cmocka_unit_test(test_a_refusal_waits),
         cmocka_unit_test(test_a_schedule_counts_from_the_last_model),
         cmocka_unit_test(test_a_first_model_that_was_taken_back_is_no_model),

@@ -27,7 +27,7 @@ mw_err mw_publish_sign(const struct mw_plant *plant, const char *folder, const c
 
 struct mw_publish_options {
     const char *digest;
-    const char *cause;   /* "first", "drift", "schedule", "manual" */
+    const char *cause;   /* "first", "drift", "schedule", "asked", "manual" */
     const char *machine; /* tag and key; NULL: the bundle's own, or the plant */
     const char *metrics; /* a report.json to take the metrics from; NULL: the bundle's */
     int64_t patience;    /* microseconds to wait for another publisher to end */

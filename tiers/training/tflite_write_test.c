@@ -1,6 +1,7 @@
 #include "tiers/training/tflite_write.h"
 
 #include "core/model/model.h"
+#include "lib/artifact/fold.h"
 #include "lib/base/test.h"
 #include "tiers/training/evaluate.h"
 #include "tiers/training/random.h"
@@ -168,6 +169,59 @@ static void test_graphs(void **state)
     mw_buffer_free(&file);
 }
 
+/* What a firmware gets, whose inputs are raw and in another order: the same scores, bit for bit. */
+static void assert_folds(const struct mw_buffer *file)
+{
+    static float mapped[ROWS * COLUMNS], turned[ROWS * COLUMNS];
+    static double expected[ROWS], folded_score[ROWS];
+    float mean[COLUMNS], std[COLUMNS], reference_mean[COLUMNS], reference_std[COLUMNS];
+    static const size_t order[COLUMNS] = {3, 0, 5, 1, 2, 4};
+    struct mw_baseline baseline = {.mean = mean, .std = std};
+    struct mw_fold fold = {COLUMNS, names, order, &baseline, reference_mean, reference_std};
+    struct mw_buffer folded = {0};
+    struct mw_span value;
+    for (size_t j = 0; j < COLUMNS; j++) {
+        mean[j] = 1000.3f * (float)j;
+        std[j] = j == 5 ? 0.0f : 7.1f * (float)(j + 1);
+        reference_mean[j] = 1000.0f * (float)j;
+        reference_std[j] = 9.7f * (float)(j + 1);
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        mw_baseline_map(&baseline, reference_mean, reference_std, COLUMNS, x + i * COLUMNS,
+                        mapped + i * COLUMNS);
+        for (size_t j = 0; j < COLUMNS; j++) {
+            turned[i * COLUMNS + j] = x[i * COLUMNS + order[j]];
+        }
+    }
+    assert_ok(mw_evaluate(file, mapped, ROWS, COLUMNS, expected, error));
+    assert_ok(mw_fold_model((struct mw_span){file->data, file->size}, &fold, &folded, error));
+    assert_ok(mw_evaluate(&folded, turned, ROWS, COLUMNS, folded_score, error));
+    assert_memory_equal(folded_score, expected, sizeof expected);
+    assert_int_equal(mw_model_metadata(folded.data, folded.size, "millwright.features", &value),
+                     MW_OK);
+    assert_true(
+        mw_span_is(value, "[\"d\",\"current\",\"constant\",\"temp \\\"in\\\"\",\"c\",\"e\"]"));
+    mw_buffer_free(&folded);
+}
+
+static void test_folded(void **state)
+{
+    (void)state;
+    const size_t classifier[3] = {10, 7, 1}, encoder[2] = {4, COLUMNS};
+    for (int i = 0; i < 4; i++) {
+        struct mw_network network;
+        struct mw_buffer file = {0};
+        bool labelled = i < 2;
+        make(&network, labelled ? MW_MODEL_MLP : MW_MODEL_AUTOENCODER,
+             labelled ? classifier : encoder, labelled ? 3 : 2);
+        network.c = 2.5f;
+        run(&network, i % 2 == 0, &file);
+        assert_folds(&file);
+        mw_network_clear(&network);
+        mw_buffer_free(&file);
+    }
+}
+
 static void test_metadata(void **state)
 {
     (void)state;
@@ -241,10 +295,10 @@ static void test_too_many_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classifier),      cmocka_unit_test(test_autoencoder),
-        cmocka_unit_test(test_graphs),          cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_same_bytes),      cmocka_unit_test(test_constant_feature),
-        cmocka_unit_test(test_too_many_layers),
+        cmocka_unit_test(test_classifier),       cmocka_unit_test(test_autoencoder),
+        cmocka_unit_test(test_graphs),           cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_folded),           cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_constant_feature), cmocka_unit_test(test_too_many_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
