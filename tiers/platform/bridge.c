@@ -15,11 +15,17 @@ enum {
 
 /* ---- MQTT ---- */
 
+/* Its identity; empty: it has none. */
+static const char *spool_of(const struct mw_bridge *bridge)
+{
+    return bridge->spooling ? bridge->far.spool.mark.spool : "";
+}
+
 static void answer_presence(struct mw_bridge *bridge, struct mw_span payload)
 {
-    char text[128];
+    char text[MW_PRESENCE_ANSWER];
     if (mw_bridge_presence_asks(bridge->intake.parser, payload)) {
-        mw_bridge_presence_answer(text);
+        mw_bridge_presence_answer(spool_of(bridge), text);
         (void)mw_bridge_publish(bridge, bridge->presence, mw_span_of(text), 0, false);
         mw_mqtt_flush(bridge->mqtt); /* the round's end may wait for the disk */
     }
@@ -54,8 +60,8 @@ static void on_connect(void *context, bool session_present)
     struct mw_bridge *bridge = context;
     mw_log(MW_LOG_INFO, NULL, "connected to the broker",
            MW_KS("session", session_present ? "kept" : "new"));
-    char here[128];
-    mw_bridge_presence_answer(here);
+    char here[MW_PRESENCE_ANSWER];
+    mw_bridge_presence_answer(spool_of(bridge), here);
     (void)mw_bridge_publish(bridge, bridge->presence, mw_span_of(here), 1, true);
     mw_bridge_foreign_state(&bridge->foreign, true);
 }
@@ -187,7 +193,13 @@ static mw_err wait_for_share(struct mw_bridge *bridge, bool *alone, struct mw_er
     if (err != MW_OK || plant->stream.url == NULL || strncmp(plant->stream.url, "kafka:", 6) != 0) {
         return err;
     }
-    return mw_bridge_presence_wait(plant, bridge->role.loop, &bridge->address, alone, error);
+    char spool[MW_BRIDGE_IDENTITY] = "";
+    if (plant->stream.spool >= 0) {
+        err = mw_bridge_claim_identify(plant, spool, error);
+    }
+    return err == MW_OK ? mw_bridge_presence_wait(plant, bridge->role.loop, &bridge->address, spool,
+                                                  alone, error)
+                        : err;
 }
 
 mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)

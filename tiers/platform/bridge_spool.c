@@ -312,7 +312,7 @@ static bool trims(const struct mw_bridge_spool *spool)
 
 mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error)
 {
-    if (!spool->known) {
+    if (!spool->known || spool->held) {
         return MW_OK;
     }
     char folder[sizeof spool->known_path];
@@ -326,6 +326,21 @@ mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *er
         (void)close(fd);
     }
     spool->known = !done;
+    return err;
+}
+
+mw_err mw_bridge_spool_renew(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    char mark[96];
+    if (!spool->known) {
+        return MW_OK;
+    }
+    mw_bridge_mark_print(&spool->mark, mark);
+    mw_err err = mw_file_write(spool->known_path, mark, strlen(mark), 0600, error);
+    if (err != MW_OK) {
+        spool->held = false;
+        (void)mw_bridge_spool_disown(spool, NULL);
+    }
     return err;
 }
 
