@@ -287,6 +287,29 @@ static void test_new_topics_take_all_of_their_first_transaction(void **state)
     mw_stream_close(bridge);
 }
 
+/* What exists keeps its limits, and that they are not the ones asked for is said, once. */
+static void test_other_limits_than_asked_for_are_told(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    struct mw_error error = {0};
+    bool more = true;
+    place_add_option(place, "retention_age=60000&retention_size=4000&partitions=4");
+    place_append(place_must_open(place, "bridge", &bridge), "telemetry", 0, 1);
+    assert_ok(mw_stream_retain(bridge, 60 * MW_SECOND, 4000, 0, &more, &why));
+    assert_false(more);
+    mw_stream_close(bridge);
+    (void)place_must_open(place, "bridge", &bridge);
+    assert_int_equal(mw_stream_retain(bridge, 90 * MW_SECOND, 4000, 0, &more, &error),
+                     MW_ERR_EXISTS);
+    assert_non_null(strstr(error.text, "telemetry"));
+    assert_non_null(strstr(error.text, "retention.ms=60000"));
+    assert_non_null(strstr(error.text, "retention.bytes=1001"));
+    assert_non_null(strstr(error.text, "90000"));
+    assert_ok(mw_stream_retain(bridge, 90 * MW_SECOND, 4000, 0, &more, &why));
+    mw_stream_close(bridge);
+}
+
 int main(void)
 {
     const char *uri = getenv("MILLWRIGHT_STREAM_URI");
@@ -304,6 +327,7 @@ int main(void)
         TEST(test_a_transaction_of_any_length),
         TEST(test_what_brokers_removed_is_known),
         TEST(test_new_topics_take_all_of_their_first_transaction),
+        TEST(test_other_limits_than_asked_for_are_told),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_internal.h"
 
 #include "lib/base/log.h"
+#include "tiers/platform/bridge_order.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -31,11 +32,27 @@ static void answer_presence(struct mw_bridge *bridge, struct mw_span payload)
     }
 }
 
+/* A command of another share's; at QoS 0, so nobody waits for a PUBACK. */
+static bool overhear(struct mw_bridge *bridge, const struct mw_mqtt_message *message)
+{
+    size_t size = strlen(bridge->overheard); /* with its '+' */
+    struct mw_span topic = message->topic;
+    if (size == 0 || topic.size < size || memcmp(topic.data, bridge->overheard, size - 1) != 0) {
+        return false;
+    }
+    struct mw_span device = {topic.data + size - 1, topic.size - size + 1};
+    mw_bridge_order_overhear(&bridge->foreign, device, message->payload);
+    return true;
+}
+
 static void on_message(void *context, const struct mw_mqtt_message *message)
 {
     struct mw_bridge *bridge = context;
     if (mw_span_is(message->topic, bridge->presence)) {
         answer_presence(bridge, message->payload);
+        return;
+    }
+    if (overhear(bridge, message)) {
         return;
     }
     if (bridge->paused) {
@@ -110,6 +127,9 @@ mw_err mw_bridge_connect(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
     err = err == MW_OK ? mw_mqtt_subscribe(bridge->mqtt, bridge->presence, 0, error) : err;
+    if (err == MW_OK && bridge->overheard[0] != '\0') {
+        err = mw_mqtt_subscribe(bridge->mqtt, bridge->overheard, 0, error);
+    }
     return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
 }
 
@@ -173,7 +193,7 @@ void mw_bridge_on_retain(void *context)
     struct mw_bridge *bridge = context;
     struct mw_error error = {0};
     bool more = false;
-    if (!bridge->paused && !bridge->spooling &&
+    if (!bridge->paused && !mw_bridge_in_kafka(bridge->plant) &&
         mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
                          bridge->plant->stream.retention_size, mw_clock_utc(), &more,
                          &error) != MW_OK) {
@@ -190,7 +210,7 @@ static mw_err wait_for_share(struct mw_bridge *bridge, bool *alone, struct mw_er
 {
     const struct mw_plant *plant = bridge->plant;
     mw_err err = mw_plant_broker(plant, &bridge->address, error);
-    if (err != MW_OK || plant->stream.url == NULL || strncmp(plant->stream.url, "kafka:", 6) != 0) {
+    if (err != MW_OK || !mw_bridge_in_kafka(plant)) {
         return err;
     }
     char spool[MW_BRIDGE_IDENTITY] = "";

@@ -85,8 +85,7 @@ mw_err mw_bridge_claim_settle(struct mw_stream *stream, const struct mw_plant *p
 {
     const char *lost = plant->stream.spool_lost;
     mw_err err = own == NULL ? MW_OK : check_own(stream, own, error);
-    if (err != MW_OK || mark->spool[0] == '\0' ||
-        (own != NULL && strcmp(mark->spool, own) == 0)) {
+    if (err != MW_OK || mark->spool[0] == '\0' || (own != NULL && strcmp(mark->spool, own) == 0)) {
         return err;
     }
     if (lost == NULL || strcmp(lost, mark->spool) != 0) {

@@ -1,27 +1,14 @@
 /* Rounds into a stream that does not answer for a while. SQLite stands in for Kafka: a lock that
  * somebody else holds on its file keeps a transaction waiting. */
+#include "lib/base/test.h"
 #include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
-#include <setjmp.h>
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define LIMIT (60 * MW_SECOND)
 
 static struct mw_error why;
-
-#define assert_ok(call)                                         \
-    do {                                                        \
-        if ((call) != MW_OK) {                                  \
-            fail_msg("%s:%d %s", __FILE__, __LINE__, why.text); \
-        }                                                       \
-    } while (0)
 
 struct place {
     char folder[64], artifacts[128], file[128];
@@ -92,20 +79,20 @@ static void begin(struct place *place, bool away)
     snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
     struct mw_stream_options options = {uri, "p", "bridge"};
     struct mw_bridge_sender sender = {publish, room, NULL};
-    assert_ok(mw_loop_new(&place->loop, &why));
+    assert_ok(mw_loop_new(&place->loop, error));
     assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));
     if (away) {
-        assert_ok(mw_bridge_far_open_away(&place->far, &place->plant, &why));
+        assert_ok(mw_bridge_far_open_away(&place->far, &place->plant, error));
     } else {
-        assert_ok(mw_stream_open(&stream, &options, &why));
-        assert_ok(mw_bridge_far_open(&place->far, &place->plant, stream, put, place, &why));
+        assert_ok(mw_stream_open(&stream, &options, error));
+        assert_ok(mw_bridge_far_open(&place->far, &place->plant, stream, put, place, error));
     }
     assert_ok(mw_bridge_outgoing_init(&place->outgoing, &place->intake, stream,
                                       away ? place->far.spool.stream : stream, sender,
-                                      place->artifacts, &why));
+                                      place->artifacts, error));
     assert_ok(mw_bridge_far_start(&place->far, &place->outgoing, place->loop, on_stream, remember,
-                                  place, &why));
-    assert_ok(mw_loop_add_after(place->loop, on_after, place, NULL, &why));
+                                  place, error));
+    assert_ok(mw_loop_add_after(place->loop, on_after, place, NULL, error));
 }
 
 static void end(struct place *place)
@@ -121,7 +108,7 @@ static void settle(struct place *place)
 {
     place->end = mw_clock_monotonic() + LIMIT;
     mw_loop_wake(place->loop);
-    assert_ok(mw_loop_run(place->loop, &why));
+    assert_ok(mw_loop_run(place->loop, error));
 }
 
 static int set_up(void **state)
@@ -177,7 +164,7 @@ static void store(struct place *place, const char *device, int seq)
 {
     mw_bridge_round_clear(&place->round);
     add(place, device, seq);
-    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, error));
 }
 
 /* A device's records in the stream are 0, 1, ... n - 1, in order. */
@@ -192,10 +179,10 @@ static void expect(struct place *place, const char *device, int n)
     char uri[128], text[32];
     snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
     struct mw_stream_options options = {uri, "p", NULL};
-    assert_ok(mw_stream_open(&stream, &options, &why));
-    assert_ok(mw_stream_reader_open(&reader, stream, topics, 1, MW_STREAM_EARLIEST, &why));
+    assert_ok(mw_stream_open(&stream, &options, error));
+    assert_ok(mw_stream_reader_open(&reader, stream, topics, 1, MW_STREAM_EARLIEST, error));
     do {
-        assert_ok(mw_stream_poll(reader, records, 64, &got, &why));
+        assert_ok(mw_stream_poll(reader, records, 64, &got, error));
         for (size_t i = 0; i < got; i++) {
             if (mw_span_is(records[i].key, device)) {
                 snprintf(text, sizeof text, "%d", next++);
@@ -250,14 +237,14 @@ static void test_others_go_directly(void **state)
     for (int i = 0; i < 6000; i++) {
         add(place, "a", i);
     }
-    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, error));
     unlock(place);
     place->enough = 11000;
     settle(place); /* until Kafka is back and the draining has begun */
     mw_bridge_round_clear(&place->round);
     add(place, "c", 0);
     add(place, "a", 6000);
-    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why));
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, error));
     assert_true(mw_bridge_spool_waiting(&place->far.spool) > 0);
     expect(place, "b", 1);
     expect(place, "c", 1);
@@ -361,7 +348,7 @@ static void test_bound(void **state)
     assert_true(mw_bridge_spool_condensed(&place->far.spool).dropped > 1900);
     unlock(place);
     settle(place);
-    assert_ok(mw_bridge_far_store(&place->far, &place->round, &why)); /* the same again */
+    assert_ok(mw_bridge_far_store(&place->far, &place->round, error)); /* the same again */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -36,7 +36,7 @@ static mw_err load_put(void *context, const char *topic, struct mw_span key, str
                                                                                 : loading->err;
 }
 
-static bool in_kafka(const struct mw_plant *plant)
+bool mw_bridge_in_kafka(const struct mw_plant *plant)
 {
     return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
 }
@@ -54,7 +54,7 @@ static mw_err open_spool(struct mw_bridge *bridge, struct mw_error *error)
 {
     struct loading loading = {bridge, MW_OK};
     if (!mw_bridge_far_wanted(bridge->plant)) {
-        return in_kafka(bridge->plant) ? check_claim(bridge, error) : MW_OK;
+        return mw_bridge_in_kafka(bridge->plant) ? check_claim(bridge, error) : MW_OK;
     }
     mw_err err =
         mw_bridge_far_open(&bridge->far, bridge->plant, bridge->stream, load_put, &loading, error);
@@ -185,7 +185,7 @@ static mw_err open_or_go_on(struct mw_bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         return err;
     }
-    if (in_kafka(bridge->plant) && (err == MW_ERR_NET || err == MW_ERR_IO)) {
+    if (mw_bridge_in_kafka(bridge->plant) && (err == MW_ERR_NET || err == MW_ERR_IO)) {
         bool begun = bridge->stream != NULL;
         mw_err away = close_stream(bridge, error);
         away = away == MW_OK ? open_away(bridge, error) : away;
@@ -275,6 +275,7 @@ mw_err mw_bridge_begin(struct mw_bridge *bridge, struct mw_error *error)
     }
     name_all(bridge);
     mw_bridge_presence_topic(plant, bridge->presence);
+    mw_bridge_order_overheard(plant, bridge->overheard);
     mw_share_name(bridge->intake.share, file);
     strcat(file, ".json");
     err = mw_plant_path(plant, "run", file, bridge->stats_path, sizeof bridge->stats_path, error);
