@@ -182,19 +182,11 @@ static void test_a_transaction_of_any_length(void **state)
     mw_stream_close(bridge);
 }
 
-/* What retention does, at once: removes all before an offset. */
-static void remove_before(const char *topic, int64_t offset)
+/* A handle of the test's own, for what the stream does not do. */
+static rd_kafka_t *admin_handle(void)
 {
     char text[256];
     char hosts[256];
-    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
-    assert_non_null(library);
-    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
-    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
-    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
-    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
-    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
-    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
     (void)snprintf(hosts, sizeof(hosts), "%s",
                    getenv("MILLWRIGHT_STREAM_URI") + strlen("kafka://"));
     hosts[strcspn(hosts, "/?")] = '\0';
@@ -203,6 +195,21 @@ static void remove_before(const char *topic, int64_t offset)
                      RD_KAFKA_CONF_OK);
     rd_kafka_t *handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     assert_non_null(handle);
+    return handle;
+}
+
+/* What retention does, at once: removes all before an offset. */
+static void remove_before(const char *topic, int64_t offset)
+{
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
+    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
+    rd_kafka_t *handle = admin_handle();
     rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(1);
     mw_kafka.topic_partition_list_add(list, topic, 0)->offset = offset;
     rd_kafka_DeleteRecords_t *request = make(list);

@@ -57,6 +57,9 @@
     X(message_timestamp)                \
     X(message_headers)                  \
     X(header_get_last)                  \
+    X(headers_new)                      \
+    X(headers_destroy)                  \
+    X(header_add)                       \
     X(queue_new)                        \
     X(queue_io_event_enable)            \
     X(queue_poll)                       \

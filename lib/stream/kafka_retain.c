@@ -80,8 +80,8 @@ static size_t list_topics(const struct mw_kafka *stream, const struct rd_kafka_m
     size_t n = 0;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         if (mw_kafka_topic_kind(stream, metadata->topics[i].topic) != NULL) {
-            topics[n++] = mw_kafka.ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
-                                                      metadata->topics[i].topic);
+            topics[n++] =
+                mw_kafka.ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, metadata->topics[i].topic);
         }
     }
     return n;
