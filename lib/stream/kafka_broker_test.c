@@ -226,6 +226,62 @@ static void remove_before(const char *topic, int64_t offset)
     (void)dlclose(library);
 }
 
+static void delete_topic(const char *name)
+{
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteTopic_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteTopics) *submit = NULL;
+    __typeof__(rd_kafka_DeleteTopic_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteTopic_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteTopics");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteTopic_destroy");
+    rd_kafka_t *handle = admin_handle();
+    rd_kafka_DeleteTopic_t *request = make(name);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
+    submit(handle, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mw_kafka.event_destroy(event);
+    mw_kafka.queue_destroy(queue);
+    end(request);
+    mw_kafka.destroy_flags(handle, 0);
+    (void)dlclose(library);
+}
+
+/* A topic that is gone, or that a broker which has just started does not know of yet: an error, and
+ * nothing that librdkafka frees twice. */
+static void test_a_topic_that_is_gone_is_an_error(void **state)
+{
+    static const char *const topic = "telemetry";
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    struct mw_error error = {0};
+    char name[128];
+    unsigned refused = 0;
+    int64_t end = mw_clock_monotonic() + 60 * MW_SECOND;
+    place_append(place_must_open(place, "bridge", &bridge), topic, 0, 5);
+    mw_stream_close(bridge);
+    place_add_option(place, "create=false");
+    place_append(place_must_open(place, "bridge", &bridge), topic, 5, 5);
+    (void)snprintf(name, sizeof(name), "mw.%s.telemetry", place->plant);
+    delete_topic(name);
+    while (refused < 50) {
+        assert_true(mw_clock_monotonic() < end);
+        if (refused == 0) { /* so that librdkafka hears of it */
+            struct mw_stream_reader *reader = NULL;
+            (void)mw_stream_reader_open(&reader, bridge, &topic, 1, MW_STREAM_EARLIEST, NULL);
+            mw_stream_reader_close(reader);
+        }
+        assert_ok(mw_stream_begin(bridge, &why));
+        refused += mw_stream_append(bridge, topic, mw_span_of("k"), mw_span_of("1"), &error) != 0;
+        mw_stream_rollback(bridge);
+    }
+    assert_false(mw_stream_ended(bridge));
+    mw_stream_close(bridge);
+}
+
 static bool take_removal(void *context, struct mw_span key, struct mw_span value)
 {
     char *text = context;
@@ -334,6 +390,7 @@ int main(void)
         TEST(test_a_transaction_of_any_length),
         TEST(test_what_brokers_removed_is_known),
         TEST(test_new_topics_take_all_of_their_first_transaction),
+        TEST(test_a_topic_that_is_gone_is_an_error),
         TEST(test_other_limits_than_asked_for_are_told),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);

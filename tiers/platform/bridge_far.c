@@ -94,6 +94,7 @@ void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored)
         far->spool.tried_over |= far->kept;
         far->open = far->kept = false;
         far->reader_due &= !far->with_reader;
+        (void)mw_bridge_spool_renew(&far->spool, NULL); /* else it is no longer known */
         err = err == MW_OK ? mw_bridge_spool_trim(&far->spool, &error) : err;
     }
     if (err != MW_OK) {

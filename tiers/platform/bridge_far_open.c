@@ -62,7 +62,6 @@ static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *cont
         }
         if (err == MW_OK) {
             mw_bridge_far_settle(far, true);
-            (void)mw_bridge_spool_renew(&far->spool, NULL); /* else it is no longer known */
         }
         far->owner = NULL;
     }
@@ -133,7 +132,9 @@ mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant 
     }
     if (err == MW_OK) {
         struct mw_bridge_mark mark = far->spool.mark;
+        far->spool.held = true;
         err = mw_bridge_spool_recover(&far->spool, &mark, error);
+        far->spool.held = false;
     }
     if (err == MW_OK && number > far->spool.mark.round) {
         far->open = far->kept = true;

@@ -46,6 +46,22 @@ static mw_err put(void *context, const char *topic, struct mw_span key, struct m
     return MW_OK;
 }
 
+/* The stream is locked once so many have been seen. */
+static struct place *locks;
+static int puts_until_lock;
+
+static void lock(struct place *place);
+
+static mw_err put_and_lock(void *context, const char *topic, struct mw_span key,
+                           struct mw_span value)
+{
+    if (locks != NULL && puts_until_lock-- == 0) {
+        lock(locks);
+        locks = NULL;
+    }
+    return put(context, topic, key, value);
+}
+
 static void on_stream(void *context, uint32_t events)
 {
     (void)events;
@@ -351,6 +367,140 @@ static void test_bound(void **state)
     assert_ok(mw_bridge_far_store(&place->far, &place->round, error)); /* the same again */
 }
 
+/* Kafka lets a bridge open its writer, and takes the first of what waits or nothing of it. What was
+ * known before is known after, so that the bridge can go on without. */
+static void test_what_is_known_outlives_a_beginning_that_fails(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *stream = NULL;
+    struct mw_bridge_far far;
+    char uri[128];
+    lock(place);
+    for (int i = 0; i < 3000; i++) {
+        if (i % 500 == 0) {
+            mw_bridge_round_clear(&place->round);
+        }
+        add(place, "a", i);
+        if (i % 500 == 499) {
+            assert_ok(mw_bridge_far_store(&place->far, &place->round, error));
+        }
+    }
+    mw_bridge_far_remember(&place->far);
+    assert_true(place->far.spool.known);
+    end(place);
+    unlock(place);
+    snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
+    struct mw_stream_options options = {uri, "p", "bridge"};
+    for (int fails_at = 0; fails_at < 2; fails_at++) {
+        assert_ok(mw_stream_open(&stream, &options, error));
+        puts_until_lock = fails_at * 1500; /* in the first transaction, or the second */
+        locks = place;
+        assert_int_not_equal(
+            mw_bridge_far_open(&far, &place->plant, stream, put_and_lock, place, NULL), MW_OK);
+        mw_bridge_far_close(&far);
+        mw_stream_close(stream);
+        unlock(place);
+    }
+    begin(place, true);
+    settle(place);
+    expect(place, "a", 3000);
+}
+
+/* ---- whose spool it is ---- */
+
+static void move(struct place *place, const char *from, const char *to)
+{
+    char a[128], b[128];
+    snprintf(a, sizeof a, "%s/%s", place->folder, from);
+    snprintf(b, sizeof b, "%s/%s", place->folder, to);
+    assert_int_equal(rename(a, b), 0);
+}
+
+/* Opens and closes as a bridge would that has the spool in the data folder, or a new one. */
+static mw_err try_open(struct place *place, struct mw_error *refusal)
+{
+    struct mw_bridge_far far;
+    struct mw_stream *stream = NULL;
+    char uri[128];
+    snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
+    struct mw_stream_options options = {uri, "p", "bridge"};
+    assert_ok(mw_stream_open(&stream, &options, error));
+    mw_err err = mw_bridge_far_open(&far, &place->plant, stream, put, place, refusal);
+    mw_bridge_far_close(&far);
+    mw_stream_close(stream);
+    return err;
+}
+
+/* Which has the claim, and one that is given up never writes again. */
+static void test_no_spool_passes_over_another(void **state)
+{
+    struct place *place = *state;
+    char identity[MW_BRIDGE_IDENTITY];
+    lock(place);
+    for (int i = 0; i < 10; i++) {
+        store(place, "a", i);
+    }
+    end(place); /* with a lock that nobody gives up: the transaction fails */
+    unlock(place);
+    assert_ok(mw_bridge_claim_identify(&place->plant, identity, error));
+    assert_int_equal(strlen(identity), MW_BRIDGE_IDENTITY - 1);
+
+    move(place, "spool", "theirs");
+    assert_refused(try_open(place, error), MW_ERR_BUSY, identity);
+    assert_refused(try_open(place, error), MW_ERR_BUSY, "takes its place"); /* and again */
+    move(place, "spool", "new");
+    move(place, "theirs", "spool");
+    begin(place, false); /* its own goes on */
+    expect(place, "a", 10);
+    end(place);
+
+    move(place, "spool", "theirs");
+    place->plant.stream.spool_lost = identity;
+    move(place, "new", "spool");
+    begin(place, false);
+    store(place, "a", 10);
+    expect(place, "a", 11);
+    end(place);
+    place->plant.stream.spool_lost = NULL;
+    move(place, "spool", "new");
+    move(place, "theirs", "spool");
+    assert_refused(try_open(place, error), MW_ERR_STATE, "given up as lost");
+    move(place, "spool", "theirs");
+    move(place, "new", "spool");
+    begin(place, false);
+    expect(place, "a", 11);
+}
+
+/* Started with stream.spool: off it writes what waits and makes way. */
+static void test_a_spool_is_given_back(void **state)
+{
+    struct place *place = *state;
+    lock(place);
+    store(place, "a", 0);
+    unlock(place);
+    end(place); /* after the transaction that is under way: it stays in the spool as tried */
+    place->plant.stream.spool = -1;
+    assert_ok(try_open(place, error));
+    expect(place, "a", 1);
+    move(place, "spool", "theirs");
+    place->plant.stream.spool = 1 << 20;
+    begin(place, false); /* another one's */
+    store(place, "a", 1);
+    end(place);
+    move(place, "spool", "new");
+    move(place, "theirs", "spool");
+    assert_refused(try_open(place, error), MW_ERR_BUSY, "takes its place");
+    move(place, "spool", "theirs");
+    move(place, "new", "spool");
+    place->plant.stream.spool = -1;
+    assert_ok(try_open(place, error));
+    move(place, "spool", "new");
+    move(place, "theirs", "spool");
+    place->plant.stream.spool = 1 << 20;
+    begin(place, false); /* the first one again, with nothing of before */
+    expect(place, "a", 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -364,6 +514,9 @@ int main(void)
         TEST(test_starts_without_and_it_had_not),
         TEST(test_does_not_start_from_less_than_all),
         TEST(test_bound),
+        TEST(test_what_is_known_outlives_a_beginning_that_fails),
+        TEST(test_no_spool_passes_over_another),
+        TEST(test_a_spool_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
