@@ -18,18 +18,19 @@
 
 const struct mw_role_entry mw_roles[] = {
     {"bridge", "carry MQTT messages into the stream and orders back to the things", mw_bridge_run,
-     "broker bridge topics commands sparkplug reference time artifacts stream log", MW_NICE_ACTS},
+     "broker bridge topics commands sparkplug reference time artifacts stream log", MW_NICE_ACTS,
+     false},
     {"score", "score records and command the things", mw_score_run,
-     "action score artifacts stream log", MW_NICE_ACTS},
+     "action score artifacts stream log", MW_NICE_ACTS, true},
     {"watch", "notice when the plant has moved away from the model", mw_watch_run,
-     "watch artifacts stream log", MW_NICE_FOLLOWS},
+     "watch artifacts stream log", MW_NICE_FOLLOWS, true},
     {"learn", "commission machines, and train, prove and publish models", mw_learn_run,
-     "model commission retrain reference.enabled artifacts stream log", MW_NICE_FOLLOWS},
+     "model commission retrain reference.enabled artifacts stream log", MW_NICE_FOLLOWS, true},
     {"thing", "run the things of this plant: simulated ones, or gateways to devices", mw_thing_run,
-     "simulate gateway level2 gate broker log", MW_NICE_ACTS},
+     "simulate gateway level2 gate broker log", MW_NICE_ACTS, false},
     {"serve", "serve the page and the API, and roll models out", mw_serve_run,
-     "http reference rollout artifacts stream log", MW_NICE_FOLLOWS},
-    {NULL, NULL, NULL, NULL, 0},
+     "http reference rollout artifacts stream log", MW_NICE_FOLLOWS, true},
+    {NULL, NULL, NULL, NULL, 0, false},
 };
 
 struct values {

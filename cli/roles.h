@@ -15,6 +15,8 @@ struct mw_role_entry {
     mw_err (*run)(const struct mw_plant *plant, struct mw_error *error);
     const char *sections; /* separated by blanks: a change of one restarts the role */
     int nice;
+    bool apart; /* needs nothing but the stream, for which it may have to wait: nobody waits for it
+                 */
 };
 
 /* In the order of starting: what receives before what sends, and the page last, since a port that

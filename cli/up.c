@@ -127,7 +127,8 @@ static mw_err start_role(struct up *up, size_t i, struct mw_error *error)
     struct mw_child_spec spec = {.name = mw_roles[i].name,
                                  .argv = up->argv[i],
                                  .output = up->options->output,
-                                 .nice = mw_roles[i].nice};
+                                 .nice = mw_roles[i].nice,
+                                 .apart = mw_roles[i].apart};
     mw_err err = mw_supervisor_add(up->supervisor, &spec, error);
     size_t shares = is_bridge(&mw_roles[i]) ? (size_t)up->plant.bridge.shares : 1;
     for (size_t share = 1; share < shares && err == MW_OK; share++) {

@@ -146,8 +146,8 @@ const struct mw_metrics_row *mw_metrics_rows(const char *role, size_t *n)
         const char *role;
         const struct mw_metrics_row *rows;
         size_t n;
-    } tables[] = {ROLE(bridge), ROLE(score), ROLE(watch), ROLE(learn),
-                  ROLE(thing),  ROLE(serve), ROLE(node),  ROLE(operate), ROLE(relay)};
+    } tables[] = {ROLE(bridge), ROLE(score), ROLE(watch),   ROLE(learn), ROLE(thing),
+                  ROLE(serve),  ROLE(node),  ROLE(operate), ROLE(relay)};
 #undef ROLE
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         if (strcmp(tables[i].role, role) == 0) {

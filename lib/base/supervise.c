@@ -139,21 +139,26 @@ static void on_timer(void *context)
     }
 }
 
-/* Starts the first child that never ran, if all before it are ready. */
+/* Starts the children that never ran, up to one that is to be ready before those behind it. */
 static void start_next(struct mw_supervisor *supervisor)
 {
     if (supervisor->stopping) {
         return;
     }
+    bool all = true;
     for (struct child *child = supervisor->first; child != NULL; child = child->next) {
-        if (!child->was_ready) {
-            if (child->state == CHILD_WAITING && child->started == 0) {
-                start_child(child);
-            }
+        if (child->was_ready) {
+            continue;
+        }
+        all = false;
+        if (child->state == CHILD_WAITING && child->started == 0) {
+            start_child(child);
+        }
+        if (!child->spec.apart) {
             return;
         }
     }
-    if (!supervisor->announced) {
+    if (all && !supervisor->announced) {
         supervisor->announced = true;
         if (supervisor->options.on_ready != NULL) {
             supervisor->options.on_ready(supervisor->options.context);

@@ -2,8 +2,9 @@
  *
  * A child that ends is started again after a delay that doubles from 0.1 s to 10 s and falls back
  * once it has run for 30 s. Children are started in the order they were added, each once those
- * before it have said READY (or, with a probe, once the probe says so), and stopped in the reverse
- * order with SIGTERM, then after 5 s SIGKILL. Everything runs on the loop's thread. */
+ * before it that are not `apart` have said READY (or, with a probe, once the probe says so), and
+ * stopped in the reverse order with SIGTERM, then after 5 s SIGKILL. Everything runs on the loop's
+ * thread. */
 #ifndef MW_BASE_SUPERVISE_H
 #define MW_BASE_SUPERVISE_H
 
@@ -20,6 +21,7 @@ struct mw_child_spec {
     char *const *argv;            /* borrowed; argv[0] is the program's path */
     const char *output;           /* log file, or NULL to inherit; borrowed */
     int nice;                     /* as in struct mw_process_spec */
+    bool apart;                   /* those behind it do not wait for it */
     bool (*probe)(void *context); /* NULL: the child says READY itself; else asked every 20 ms */
     void *context;
 };

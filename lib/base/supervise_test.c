@@ -280,6 +280,23 @@ static void those_behind_a_removed_one_start(void **state)
     assert_true(has_words(place));
 }
 
+/* And all of them have to be ready for the whole to be. */
+static void those_behind_one_apart_do_not_wait(void **state)
+{
+    struct place *place = *state;
+    struct mw_error error = {0};
+    char *argv[] = {(char *)(uintptr_t)mw_process_self(), (char *)"ends", (char *)"a", NULL};
+    struct mw_child_spec spec = {.name = "a", .argv = argv, .output = place->file, .apart = true};
+    assert_int_equal(mw_supervisor_add(place->supervisor, &spec, &error), MW_OK);
+    add(place, 1, "b", "role", false);
+    assert_true(mw_supervisor_pid(place->supervisor, "b") > 0);
+    place->words = 4;
+    run_until(place, has_words); /* b, and a again and again */
+    assert_int_equal(place->ready, 0);
+    assert_int_equal(mw_supervisor_remove(place->supervisor, "a"), MW_OK);
+    run_until(place, is_ready);
+}
+
 /* ---- the children ---- */
 
 static const char *name;
@@ -323,10 +340,15 @@ int main(int argc, char **argv)
         return play(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        TEST(start_and_stop_in_order),       TEST(only_the_dead_one_starts_again),
-        TEST(one_that_ends_is_tried_again),  TEST(one_that_cannot_start_has_no_pid),
-        TEST(a_probe_says_when_it_is_ready), TEST(stopping_twice_kills),
-        TEST(a_removed_one_stays_away),      TEST(those_behind_a_removed_one_start),
+        TEST(start_and_stop_in_order),
+        TEST(only_the_dead_one_starts_again),
+        TEST(one_that_ends_is_tried_again),
+        TEST(one_that_cannot_start_has_no_pid),
+        TEST(a_probe_says_when_it_is_ready),
+        TEST(stopping_twice_kills),
+        TEST(a_removed_one_stays_away),
+        TEST(those_behind_a_removed_one_start),
+        TEST(those_behind_one_apart_do_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

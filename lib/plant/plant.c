@@ -121,6 +121,10 @@ const struct mw_option mw_plant_options[] = {
     {"stream.spool", MW_OPTION_SIZE, NULL, 1048576, 1e15, "1GiB", NULL,
      "kafka: most that the bridge keeps on its disk while Kafka does not answer; off: nothing",
      AT(stream.spool)},
+    {"stream.spool_lost", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "kafka: a spool that is gone for good, by the identity that the bridge names; another takes "
+     "its place, and what it had acknowledged and Kafka lacks is lost",
+     AT(stream.spool_lost)},
     {"stream.config", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "kafka: file with options of librdkafka, for TLS and passwords; one name=value a line",
      AT(stream.config)},

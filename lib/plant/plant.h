@@ -83,7 +83,8 @@ struct mw_plant {
         bool create;            /* Kafka: make topics that are missing, as the next two say */
         int64_t partitions, replication; /* replication 0: the cluster's own default */
         int64_t spool; /* Kafka: bytes that the bridge may spool while it is away; -1: no spool */
-        char *config;  /* Kafka: file of librdkafka options; empty: none */
+        char *spool_lost; /* Kafka: identity of a spool that is to be given up; empty: none */
+        char *config;     /* Kafka: file of librdkafka options; empty: none */
     } stream;
 
     struct {

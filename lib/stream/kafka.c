@@ -335,19 +335,6 @@ static mw_err kafka_open(struct mw_stream **opened, const char *location,
     return MW_OK;
 }
 
-/* Retention is the topics' own: the brokers remove. */
-static mw_err kafka_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
-                           bool *more, struct mw_error *error)
-{
-    (void)stream;
-    (void)age;
-    (void)bytes;
-    (void)now;
-    (void)error;
-    *more = false;
-    return MW_OK;
-}
-
 const struct mw_stream_backend mw_stream_kafka = {
     .scheme = "kafka",
     .divides = true,
@@ -366,5 +353,5 @@ const struct mw_stream_backend mw_stream_kafka = {
     .rewind = mw_kafka_rewind,
     .fd = mw_kafka_reader_fd,
     .drain = mw_kafka_reader_drain,
-    .retain = kafka_retain,
+    .retain = mw_kafka_retain,
 };

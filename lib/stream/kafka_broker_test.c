@@ -184,19 +184,11 @@ static void test_a_transaction_of_any_length(void **state)
     mw_stream_close(bridge);
 }
 
-/* What retention does, at once: removes all before an offset. */
-static void remove_before(const char *topic, int64_t offset)
+/* A handle of the test's own, for what the stream does not do. */
+static rd_kafka_t *admin_handle(void)
 {
     char text[256];
     char hosts[256];
-    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
-    assert_non_null(library);
-    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
-    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
-    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
-    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
-    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
-    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
     (void)snprintf(hosts, sizeof(hosts), "%s",
                    getenv("MILLWRIGHT_STREAM_URI") + strlen("kafka://"));
     hosts[strcspn(hosts, "/?")] = '\0';
@@ -205,6 +197,21 @@ static void remove_before(const char *topic, int64_t offset)
                      RD_KAFKA_CONF_OK);
     rd_kafka_t *handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     assert_non_null(handle);
+    return handle;
+}
+
+/* What retention does, at once: removes all before an offset. */
+static void remove_before(const char *topic, int64_t offset)
+{
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
+    __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
+    rd_kafka_t *handle = admin_handle();
     rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(1);
     mw_kafka.topic_partition_list_add(list, topic, 0)->offset = offset;
     rd_kafka_DeleteRecords_t *request = make(list);
@@ -219,6 +226,62 @@ static void remove_before(const char *topic, int64_t offset)
     mw_kafka.topic_partition_list_destroy(list);
     mw_kafka.destroy_flags(handle, 0);
     (void)dlclose(library);
+}
+
+static void delete_topic(const char *name)
+{
+    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
+    assert_non_null(library);
+    __typeof__(rd_kafka_DeleteTopic_new) *make = NULL;
+    __typeof__(rd_kafka_DeleteTopics) *submit = NULL;
+    __typeof__(rd_kafka_DeleteTopic_destroy) *end = NULL;
+    *(void **)&make = dlsym(library, "rd_kafka_DeleteTopic_new");
+    *(void **)&submit = dlsym(library, "rd_kafka_DeleteTopics");
+    *(void **)&end = dlsym(library, "rd_kafka_DeleteTopic_destroy");
+    rd_kafka_t *handle = admin_handle();
+    rd_kafka_DeleteTopic_t *request = make(name);
+    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
+    submit(handle, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mw_kafka.event_destroy(event);
+    mw_kafka.queue_destroy(queue);
+    end(request);
+    mw_kafka.destroy_flags(handle, 0);
+    (void)dlclose(library);
+}
+
+/* A topic that is gone, or that a broker which has just started does not know of yet: an error, and
+ * nothing that librdkafka frees twice. */
+static void test_a_topic_that_is_gone_is_an_error(void **state)
+{
+    static const char *const topic = "telemetry";
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    struct mw_error error = {0};
+    char name[128];
+    unsigned refused = 0;
+    int64_t end = mw_clock_monotonic() + 60 * MW_SECOND;
+    place_append(place_must_open(place, "bridge", &bridge), topic, 0, 5);
+    mw_stream_close(bridge);
+    place_add_option(place, "create=false");
+    place_append(place_must_open(place, "bridge", &bridge), topic, 5, 5);
+    (void)snprintf(name, sizeof(name), "mw.%s.telemetry", place->plant);
+    delete_topic(name);
+    while (refused < 50) {
+        assert_true(mw_clock_monotonic() < end);
+        if (refused == 0) { /* so that librdkafka hears of it */
+            struct mw_stream_reader *reader = NULL;
+            (void)mw_stream_reader_open(&reader, bridge, &topic, 1, MW_STREAM_EARLIEST, NULL);
+            mw_stream_reader_close(reader);
+        }
+        assert_ok(mw_stream_begin(bridge, &why));
+        refused += mw_stream_append(bridge, topic, mw_span_of("k"), mw_span_of("1"), &error) != 0;
+        mw_stream_rollback(bridge);
+    }
+    assert_false(mw_stream_ended(bridge));
+    mw_stream_close(bridge);
 }
 
 static bool take_removal(void *context, struct mw_span key, struct mw_span value)
@@ -419,6 +482,29 @@ static void test_members_host_each_share_once(void **state)
     assert_non_null(strstr(error.text, "3 partitions"));
 }
 
+/* What exists keeps its limits, and that they are not the ones asked for is said, once. */
+static void test_other_limits_than_asked_for_are_told(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *bridge = NULL;
+    struct mw_error error = {0};
+    bool more = true;
+    place_add_option(place, "retention_age=60000&retention_size=4000&partitions=4");
+    place_append(place_must_open(place, "bridge", &bridge), "telemetry", 0, 1);
+    assert_ok(mw_stream_retain(bridge, 60 * MW_SECOND, 4000, 0, &more, &why));
+    assert_false(more);
+    mw_stream_close(bridge);
+    (void)place_must_open(place, "bridge", &bridge);
+    assert_int_equal(mw_stream_retain(bridge, 90 * MW_SECOND, 4000, 0, &more, &error),
+                     MW_ERR_EXISTS);
+    assert_non_null(strstr(error.text, "telemetry"));
+    assert_non_null(strstr(error.text, "retention.ms=60000"));
+    assert_non_null(strstr(error.text, "retention.bytes=1001"));
+    assert_non_null(strstr(error.text, "90000"));
+    assert_ok(mw_stream_retain(bridge, 90 * MW_SECOND, 4000, 0, &more, &why));
+    mw_stream_close(bridge);
+}
+
 int main(void)
 {
     const char *uri = getenv("MILLWRIGHT_STREAM_URI");
@@ -439,6 +525,8 @@ int main(void)
         TEST(test_shares_read_each_record_once),
         TEST(test_an_heir_begins_where_the_other_stood),
         TEST(test_members_host_each_share_once),
+        TEST(test_a_topic_that_is_gone_is_an_error),
+        TEST(test_other_limits_than_asked_for_are_told),
     };
     return cmocka_run_group_tests_name("kafka_broker", tests, NULL, NULL);
 }

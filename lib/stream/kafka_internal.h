@@ -62,6 +62,7 @@ struct mw_kafka {
     rd_kafka_t *states;            /* consumer of compacted topics; NULL until one is read */
     struct mw_kafka_table *tables; /* those that are in memory, a list */
     struct mw_kafka_put *puts;     /* of the transaction, for the tables in memory; a list */
+    bool retention_seen;           /* what topics say of it has been compared */
     uint64_t looks; /* counts the reads of compacted topics: readers look for the end anew */
 };
 
@@ -102,6 +103,17 @@ mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, v
 mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_list_t *list,
                            int64_t which, struct mw_error *error);
 void mw_kafka_topics_clear(struct mw_kafka *stream);
+/* The name within the plant of a topic of records; NULL for compacted ones and strangers. */
+const char *mw_kafka_topic_kind(const struct mw_kafka *stream, const char *name);
+
+/* --- kafka_retain.c --- */
+
+/* retention.ms and retention.bytes of a topic's partitions, for an age in milliseconds and bytes of
+ * the whole; -1: no limit. */
+void mw_kafka_retention(const struct mw_kafka_url *url, int64_t age, int64_t bytes,
+                        int64_t retention[2]);
+mw_err mw_kafka_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
+                       bool *more, struct mw_error *error);
 
 /* --- kafka_writer.c --- */
 mw_err mw_kafka_begin(struct mw_stream *stream, struct mw_error *error);

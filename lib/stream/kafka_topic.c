@@ -84,11 +84,12 @@ static void configure(const struct mw_kafka *stream, bool compacted, rd_kafka_Ne
         (void)mw_kafka.NewTopic_set_config(made, "min.cleanable.dirty.ratio", "0.3");
         return;
     }
-    (void)snprintf(number, sizeof(number), "%lld", (long long)stream->url.retention_age);
+    int64_t retention[2];
+    mw_kafka_retention(&stream->url, stream->url.retention_age, stream->url.retention_size,
+                       retention);
+    (void)snprintf(number, sizeof(number), "%lld", (long long)retention[0]);
     (void)mw_kafka.NewTopic_set_config(made, "retention.ms", number);
-    int64_t size = stream->url.retention_size;
-    size = size < 0 ? -1 : size / stream->url.partitions + 1;
-    (void)snprintf(number, sizeof(number), "%lld", (long long)size);
+    (void)snprintf(number, sizeof(number), "%lld", (long long)retention[1]);
     (void)mw_kafka.NewTopic_set_config(made, "retention.bytes", number);
 }
 
@@ -255,8 +256,7 @@ static int compare_removals(const void *a, const void *b)
     return strcmp(((const struct removal *)a)->topic, ((const struct removal *)b)->topic);
 }
 
-/* The name within the plant of a topic of records; NULL for compacted ones and strangers. */
-static const char *own_kind(const struct mw_kafka *stream, const char *name)
+const char *mw_kafka_topic_kind(const struct mw_kafka *stream, const char *name)
 {
     size_t plant = strlen(stream->plant);
     bool own = strncmp(name, "mw.", 3) == 0 && strncmp(name + 3, stream->plant, plant) == 0 &&
@@ -271,14 +271,15 @@ static mw_err sum_up(struct mw_kafka *stream, const struct rd_kafka_metadata *me
     rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(16);
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
-        int partitions = own_kind(stream, topic->topic) == NULL ? 0 : topic->partition_cnt;
+        int partitions =
+            mw_kafka_topic_kind(stream, topic->topic) == NULL ? 0 : topic->partition_cnt;
         for (int j = 0; j < partitions; j++) {
             (void)mw_kafka.topic_partition_list_add(list, topic->topic, topic->partitions[j].id);
         }
     }
     mw_err err = mw_kafka_topic_ends(stream, list, RD_KAFKA_OFFSET_BEGINNING, error);
     for (int i = 0; err == MW_OK && i < list->cnt; i++) { /* a topic's are behind one another */
-        const char *kind = own_kind(stream, list->elems[i].topic);
+        const char *kind = mw_kafka_topic_kind(stream, list->elems[i].topic);
         if (*n == 0 || strcmp(removals[*n - 1].topic, kind) != 0) {
             (void)snprintf(removals[(*n)++].topic, sizeof(removals[0].topic), "%s", kind);
         }

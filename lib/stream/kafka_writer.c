@@ -36,6 +36,8 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
     int64_t time = ++stream->last;
     int64_t limit = 0;
     unsigned char us[2] = {(unsigned char)(time % 1000 >> 8), (unsigned char)(time % 1000)};
+    rd_kafka_headers_t *headers = mw_kafka.headers_new(1);
+    (void)mw_kafka.header_add(headers, MW_KAFKA_TIME_HEADER, -1, us, sizeof(us));
     rd_kafka_vu_t part[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -44,8 +46,9 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
          .u.mem = {.ptr = (void *)(uintptr_t)(key.size == 0 ? "" : key.data), .size = key.size}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
          .u.mem = {.ptr = (void *)(uintptr_t)value.data, .size = value.size}},
-        {.vtype = RD_KAFKA_VTYPE_HEADER,
-         .u.header = {.name = MW_KAFKA_TIME_HEADER, .val = us, .size = sizeof(us)}},
+        /* Not as a single VTYPE_HEADER, which librdkafka frees twice when it does not know (any
+         * more) that the topic exists (its issue 4627). These stay ours when the call fails. */
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     for (;;) {
         rd_kafka_error_t *failed =
@@ -56,6 +59,7 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
         int64_t now = mw_clock_monotonic();
         limit = limit == 0 ? now + MW_KAFKA_PATIENCE * (MW_SECOND / 1000) : limit;
         if (mw_kafka.error_code(failed) != RD_KAFKA_RESP_ERR__QUEUE_FULL || now > limit) {
+            mw_kafka.headers_destroy(headers);
             return fail_call(stream, failed, "cannot append", error);
         }
         mw_kafka.error_destroy(failed);

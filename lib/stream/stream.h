@@ -161,7 +161,8 @@ void mw_stream_reader_drain(struct mw_stream_reader *reader);
  * of a topic is in the writer's compacted topic MW_STREAM_REMOVED under the topic's name, a decimal
  * number, so that an account can tell what is gone from what never came. The room is used again,
  * the file does not shrink. Does a bounded piece of work a call; *more says that there is more to
- * do. Kafka: does nothing; brokers remove by themselves, as the topic says, and a visit of
+ * do. Kafka: removes nothing; brokers do that, as the topic says. The first call that gets an
+ * answer tells by EXISTS of a topic that was made with other limits than these, and a visit of
  * MW_STREAM_REMOVED, of whatever writer, gives how many records it can have been at most. */
 mw_err mw_stream_retain(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now,
                         bool *more, struct mw_error *error);

@@ -11,7 +11,7 @@ from cluster import HERE, Cluster
 def main():
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} BUILD [CTEST OPTION...]")
-    cluster = Cluster()
+    cluster = Cluster(fetch=True)
     env = {**os.environ, "MILLWRIGHT_STREAM_URI": f"kafka://{cluster.bootstrap}"}
     tests = sys.argv[2:] or ["-R", "^(kafka/|lib/stream/(stream|stream_kill|kafka_broker|relay)_test)"]
     status = subprocess.run(["sh", os.path.join(HERE, "..", "run.sh"), sys.argv[1], *tests],

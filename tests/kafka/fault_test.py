@@ -5,23 +5,17 @@ The ledger is the judge."""
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "loop"))
-import full_test  # noqa: E402
-from cluster import Cluster  # noqa: E402
-from kill_test import TEXT, kill  # noqa: E402
-from loop_test import ONE, make_plant, scored, stored  # noqa: E402
-from mqtt import Client  # noqa: E402
-from plant import Plant, account, check, check_numbers, main, say, wait  # noqa: E402
-from spool_test import acknowledged, begin, figure, goes_on, judge_all, settled  # noqa: E402
+from cluster import Cluster
+from kafka_plant import (SEED, acknowledged, figure, goes_on, judge_all, make_plant, scored,
+                         settled, stored, without_things)
+import full_test
+from kill_test import kill
+from mqtt import Client
+from plant import account, check, check_numbers, main, say, wait
 
-SEED = 20
 # Of $MW_KILLS, 200 unless that says otherwise. A role that keeps being killed is started again only
 # after 10 s, which sets the pace.
 SHARE = {"thing": 0.22, "mosquitto": 0.22, "bridge": 0.22, "score": 0.2, "kafka": 0.14}
@@ -74,11 +68,10 @@ class Killer:
 
 def two_hundred_kills(program):
     cluster = Cluster()
-    plant = make_plant(program, cluster, "kills", ONE)
+    plant = make_plant(program, cluster, "kills")
     plant.start()
     wait(scored(plant, 50), "the first model to score", limit=180, pause=0.2)
-    seed = int(os.environ.get("MW_SEED", SEED))
-    killer = Killer(plant, cluster, seed)
+    killer = Killer(plant, cluster, SEED)
     began = time.monotonic()
     while killer.deck:
         killer.kill()
@@ -88,7 +81,7 @@ def two_hundred_kills(program):
     before = plant.ledger()["total"]
     wait(lambda: plant.ledger()["total"]["stored"] > before["stored"] + 300 and
          plant.ledger()["total"]["scored"] > before["scored"], "work to go on", limit=180, pause=0.2)
-    say(f"{sum(killer.counts.values())} kills in {took:.0f} s, seed {seed}: " +
+    say(f"{sum(killer.counts.values())} kills in {took:.0f} s, seed {SEED}: " +
         ", ".join(f"{role} {n}" for role, n in killer.counts.items()))
     plant.stop()
     judge_all(plant, cluster, "kills")
@@ -98,7 +91,7 @@ def two_hundred_kills(program):
 def slow_consumer(program):
     """A scorer that stands still: intake goes on, and afterwards everything is scored, once."""
     cluster = Cluster()
-    plant = make_plant(program, cluster, "slow", ONE)
+    plant = make_plant(program, cluster, "slow")
     plant.start()
     wait(scored(plant, 50), "the first model to score", limit=180, pause=0.2)
     pid = plant.children()["score"]
@@ -168,10 +161,8 @@ def clock_jumps(program):
     """Days ahead, days back, and right again: each record is kept, in order, and the wrong ones are
     marked."""
     cluster = Cluster()
-    text = TEXT.replace("plant: kill\n", "plant: jumps\n").replace("tolerance: off",
-                                                                   "tolerance: 1h")
-    text = text[:text.index("simulate:")]
-    plant = Plant(program, text + f'stream: {{url: "kafka://{cluster.bootstrap}", {ONE}}}\n')
+    text = without_things().replace("tolerance: off", "tolerance: 1h")
+    plant = make_plant(program, cluster, "jumps", text=text)
     plant.start()
     press = Press(plant, "press-1", "telemetry")
     jumps = (0, 3 * DAY, 0, -30 * DAY, 0, 400 * DAY, -20000 * DAY, 0)
@@ -199,12 +190,9 @@ def delivery(program):
     """Messages again, in the wrong order, with holes, in parts that overlap: each record once and
     in order. Drawn, so that each run is the same."""
     cluster = Cluster()
-    text = TEXT.replace("plant: kill\n", "plant: delivery\n")
-    text = text[:text.index("simulate:")]
-    plant = Plant(program, text + f'stream: {{url: "kafka://{cluster.bootstrap}", {ONE}}}\n')
+    plant = make_plant(program, cluster, "delivery", text=without_things())
     plant.start()
-    seed = int(os.environ.get("MW_SEED", SEED))
-    draw = random.Random(seed)
+    draw = random.Random(SEED)
     press = Press(plant, "press-1", "telemetry")
     count, sent = 2000, 0
     while press.next < count:
@@ -221,7 +209,7 @@ def delivery(program):
     press.client.close()
     wait(stored(plant, count - 1), "all records in Kafka", pause=0.1)
     state = plant.state("bridge")
-    say(f"seed {seed}: {sent} records sent, {state['again']} again, {state['ahead']} too early")
+    say(f"seed {SEED}: {sent} records sent, {state['again']} again, {state['ahead']} too early")
     plant.stop()
     total = account(plant)
     check(total["stored"] == count, f"not {count}: {total}")
@@ -236,8 +224,7 @@ def spool_disk_full(program):
     """The disk is full while Kafka is away: said plainly, nothing acknowledged, nothing lost."""
     folder = full_test.mount("16m")
     cluster = Cluster()
-    text = TEXT.replace("plant: kill\n", "plant: spoolfull\n")
-    plant = Plant(program, text + f'stream: {{url: "kafka://{cluster.bootstrap}", {ONE}}}\n')
+    plant = make_plant(program, cluster, "spoolfull")
     os.makedirs(plant.path(), mode=0o700, exist_ok=True)
     os.symlink(folder, plant.path("spool"))
     os.chmod(folder, 0o700)

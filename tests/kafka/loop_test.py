@@ -1,57 +1,19 @@
 #!/usr/bin/env python3
 """The loop with its records in a real Kafka: nothing lost, nothing doubled, whoever is killed."""
 import os
-import subprocess
-import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "loop"))
-from cluster import Cluster  # noqa: E402
-from kill_test import TEXT, Killer  # noqa: E402
-from plant import Plant, account, check, check_numbers, main, say, wait  # noqa: E402
+from cluster import Cluster
+from kafka_plant import SEED, THREE, judge, make_plant, scored, stored
+from kill_test import Killer
+from plant import account, check, main, say, wait
 
-SEED = 20
 KILLS = 10  # seconds
-ONE = "partitions: 3"
-THREE = "partitions: 3, replication: 3"
-
-
-def make_plant(program, cluster, name, topics):
-    text = TEXT.replace("plant: kill\n", f"plant: {name}\n")
-    return Plant(program, text + f'stream: {{url: "kafka://{cluster.bootstrap}", {topics}}}\n')
-
-
-def scored(plant, n):
-    return lambda: plant.ledger()["total"]["scored"] > n
-
-
-def stored(plant, n):
-    return lambda: plant.ledger()["total"]["stored"] > n
-
-
-def count_committed(cluster, topic):
-    """As kcat sees it, which knows nothing of Millwright."""
-    done = subprocess.run(["kcat", "-b", cluster.bootstrap, "-C", "-t", topic, "-o", "beginning",
-                           "-e", "-q", "-X", "isolation.level=read_committed", "-f", "%k\n"],
-                          capture_output=True, check=True)
-    return done.stdout.count(b"\n")
-
-
-def judge(plant, cluster, name):
-    total = account(plant, more_than=2000)
-    check(check_numbers(plant) == total["stored"], "the ledger counts otherwise than the stream")
-    seen = count_committed(cluster, f"mw.{name}.telemetry")
-    seen += count_committed(cluster, f"mw.{name}.sketch")
-    check(seen == total["stored"], f"kcat sees {seen} records, the ledger {total['stored']}")
-    check(not os.path.exists(plant.path("stream")), "there is a stream on the disk as well")
-    plant.check_log()
-    return total
 
 
 def whole_loop(program):
     cluster = Cluster()
-    plant = make_plant(program, cluster, "whole", ONE)
+    plant = make_plant(program, cluster, "whole")
     plant.start()
     wait(scored(plant, 200), "the first model to score", limit=180, pause=0.2)
     took = plant.stop()
@@ -63,17 +25,16 @@ def whole_loop(program):
 
 def killed_at_random(program):
     cluster = Cluster()
-    plant = make_plant(program, cluster, "killed", ONE)
+    plant = make_plant(program, cluster, "killed")
     plant.start()
-    seed = int(os.environ.get("MW_SEED", SEED))
-    killer = Killer(plant, seed)
+    killer = Killer(plant, SEED)
     killer.kill(KILLS)
     wait(scored(plant, 50), "the first model to score", limit=180, pause=0.2)
     killer.kill(KILLS)
     killer.all_back()
     before = plant.ledger()["total"]["stored"]
     wait(stored(plant, before + 200), "new records after the kills", limit=180, pause=0.2)
-    say(f"seed {seed}, killed: " +
+    say(f"seed {SEED}, killed: " +
         ", ".join(f"{role} {n}" for role, n in killer.counts.items()))
     plant.stop()
     judge(plant, cluster, "killed")
@@ -83,7 +44,7 @@ def killed_at_random(program):
 def kafka_killed(program):
     """Its only node, with SIGKILL: everybody waits, and goes on when it is back."""
     cluster = Cluster()
-    plant = make_plant(program, cluster, "away", ONE)
+    plant = make_plant(program, cluster, "away")
     plant.start()
     wait(stored(plant, 500), "the first records", limit=180)
     for _ in range(2):

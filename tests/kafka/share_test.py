@@ -10,6 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "loop"))
 from cluster import Cluster  # noqa: E402
 import share_test as loop  # noqa: E402
+from kafka_plant import goes_on, settled, spools  # noqa: E402
 from plant import Plant, account, check, check_numbers, main, say, wait  # noqa: E402
 
 
@@ -98,5 +99,99 @@ def started_twice(program):
     cluster.close()
 
 
+class Other:
+    """A bridge on another machine, with a data folder of its own and the plant's broker."""
+
+    def __init__(self, plant, text):
+        self.plant = plant
+        self.config = os.path.join(plant.folder, "other.yaml")
+        self.log = os.path.join(plant.folder, "other.log")
+        broker = plant.broker()
+        user = f"{broker['username']}:{broker['password']}@"
+        with open(self.config, "w") as file:
+            file.write(text.replace("data: data", "data: other") +
+                       f'broker: {{url: "{broker["url"].replace("//", "//" + user)}"}}\n')
+        with open(self.log, "w") as file:
+            self.process = subprocess.Popen([plant.program, "bridge", "-c", self.config],
+                                            stderr=file)
+
+    def text(self):
+        with open(self.log) as file:
+            return file.read()
+
+    def refuses(self, words):
+        status = wait(lambda: self.process.poll(), "the other bridge to end", limit=120)
+        check(status == 1 and words in self.text(),
+              f"status {status}, '{words}' was expected in:\n{self.text()}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def claimed(program):
+    """What one bridge has acknowledged in its spool no other may pass over: another machine takes its
+    place only when the spool has been given back, or given up."""
+    cluster = Cluster()
+    plant = make_plant(program, cluster, 1)
+    plant.start(limit=180)
+    wait(lambda: loop.stored(plant) > 300, "the first records", limit=180, pause=0.5)
+    on, off = text_of(cluster, 1), text_of(cluster, 1, "off")
+    for text in (on, off):  # while the first one answers
+        Other(plant, text).refuses("cannot be its stand-by")
+
+    pid = plant.children()["bridge"]
+    cluster.nodes[0].send_signal(signal.SIGSTOP)
+    spools(plant)
+    os.kill(pid, signal.SIGSTOP)  # with acknowledged records, and it is silent
+    cluster.nodes[0].send_signal(signal.SIGCONT)
+    for text in (on, off):
+        Other(plant, text).refuses("takes its place")
+    os.kill(pid, signal.SIGCONT)
+    goes_on(plant)
+    plant.stop()
+    judge(plant)
+
+    plant.write(off)  # the spool is given back, and a stand-by is one
+    plant.start(limit=180)
+    other = Other(plant, off)
+    try:
+        wait(lambda: "waiting for it to end" in other.text(), "the other one to be the stand-by")
+        os.kill(plant.children()["bridge"], signal.SIGSTOP)
+        wait(lambda: "taking over" in other.text(), "the stand-by to take over")
+        before = loop.stored(plant)
+        wait(lambda: loop.stored(plant) > before + 300, "its records", limit=180, pause=0.5)
+    finally:
+        os.kill(plant.children()["bridge"], signal.SIGCONT)
+        other.close()
+    plant.stop()
+    judge(plant)
+
+    plant.write(on)  # and given up
+    plant.start(limit=180)
+    wait(lambda: settled(plant), "the spool to be there", limit=60)
+    plant.stop()
+    identity = plant.state("bridge")["spool"]
+    plant.write(off)
+    os.rename(plant.path("spool"), plant.path("lost"))
+    plant.begin()
+    wait(lambda: identity in plant.text() and "takes its place" in plant.text(),
+         "the bridge to refuse without that spool", limit=120)
+    plant.stop()
+    plant.write(off.replace("spool: off", f'spool: off, spool_lost: "{identity}"'))
+    plant.start(limit=180)
+    check("given up" in plant.text(), "the log does not say so")
+    before = loop.stored(plant)
+    wait(lambda: loop.stored(plant) > before + 300, "records without it", limit=180, pause=0.5)
+    plant.stop()
+    judge(plant)
+    os.rename(plant.path("lost"), plant.path("spool"))  # it turns up again
+    plant.begin()
+    wait(lambda: "was given up as lost" in plant.text(), "the spool to be refused", limit=120)
+    plant.stop()
+    judge(plant)
+    cluster.close()
+
+
 if __name__ == "__main__":
-    main(shared, started_twice)
+    main(shared, started_twice, claimed)

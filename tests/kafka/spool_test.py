@@ -1,72 +1,17 @@
 #!/usr/bin/env python3
 """Kafka does not answer for a while: the bridge acknowledges from its spool, and drains it after."""
+import json
 import os
 import random
 import signal
-import sys
+import subprocess
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "loop"))
-from cluster import Cluster  # noqa: E402
-from kill_test import TEXT, kill  # noqa: E402
-from loop_test import ONE, judge, make_plant, stored  # noqa: E402
-from plant import account, check, main, say, wait  # noqa: E402
-
-SEED = 20
-
-
-def figure(plant, name):
-    return plant.state("bridge").get(name, 0)
-
-
-def settled(plant):
-    """The running bridge has said that Kafka is there and nothing waits."""
-    state = plant.state("bridge")
-    return state.get("pid") == plant.children().get("bridge") and \
-        not state.get("away") and state.get("spooled") == 0 and not state.get("paused")
-
-
-def acknowledged(plant):
-    """What the things have in their outboxes no more."""
-    devices = plant.state("thing").get("devices", {}).values()
-    return sum(device["published"] - device["waiting"] for device in devices)
-
-
-def spools(plant, more=300):
-    wait(lambda: figure(plant, "away"), "the bridge to notice", limit=60)
-    before = acknowledged(plant)
-    begin = time.monotonic()
-    wait(lambda: acknowledged(plant) > before + more, "acknowledgements from the spool", limit=60)
-    say(f"{more} acknowledged from the spool in {time.monotonic() - begin:.1f} s, "
-        f"{figure(plant, 'spooled')} items wait")
-    check(figure(plant, "away"), "Kafka was not away any more")
-
-
-def goes_on(plant):
-    wait(lambda: settled(plant), "the spool to be drained", limit=180, pause=0.1)
-    before = plant.ledger()["total"]["stored"]
-    wait(stored(plant, before + 300), "records in Kafka behind the spooled ones", limit=120,
-         pause=0.2)
-
-
-def judge_all(plant, cluster, name):
-    judge(plant, cluster, name)
-    last = {}
-    for record in plant.stream("telemetry"):
-        value = record["value"]
-        number = (value["boot"], value["seq"])
-        check(number > last.get(value["device"], (0, -1)),
-              f"{value['device']}: {number} comes behind {last.get(value['device'])}")
-        last[value["device"]] = number
-
-
-def begin(program, name):
-    cluster = Cluster()
-    plant = make_plant(program, cluster, name, ONE)
-    plant.start()
-    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
-    return cluster, plant
+from cluster import Cluster
+from kafka_plant import (ONE, SEED, acknowledged, begin, figure, goes_on, judge_all, make_plant,
+                         settled, spools, stored)
+from kill_test import kill
+from plant import account, check, main, say, wait
 
 
 def stopped(program):
@@ -107,8 +52,7 @@ def gone(program):
 def bridge_killed(program):
     """While it spools and while it drains, wherever that hits it."""
     cluster, plant = begin(program, "bridge-killed")
-    seed = int(os.environ.get("MW_SEED", SEED))
-    draw = random.Random(seed)
+    draw = random.Random(SEED)
     last = 0
     for turn in range(4):
         pid = plant.wait_role("bridge", old=last, said=True)
@@ -128,7 +72,7 @@ def bridge_killed(program):
             if kill(pid):
                 last = pid
         goes_on(plant)
-    say(f"seed {seed}")
+    say(f"seed {SEED}")
     plant.stop()
     judge_all(plant, cluster, "bridge-killed")
     cluster.close()
@@ -167,6 +111,62 @@ def started_without(program):
     check("into the spool from the start" in plant.text(), "the log does not say so")
     plant.stop()
     judge_all(plant, cluster, "without")
+    cluster.close()
+
+
+def all_without(program):
+    """The whole plant is started while there is no Kafka: it takes in and acknowledges all the same,
+    and the roles that can do nothing without it are there when it is."""
+    cluster, plant = begin(program, "all-without")
+    plant.stop()
+    cluster.kill(0)
+    until_ready = plant.begin()
+    plant.wait_role("thing", said=True, limit=120)
+    spools(plant, 1000)
+    wait(lambda: plant.text().count("score: ended, starting it again") +
+         plant.text().count("ended, starting it again") > 0, "the scorer to try again", limit=60)
+    cluster.start(0)
+    cluster.wait(0)
+    until_ready(180)
+    goes_on(plant)
+    plant.stop()
+    judge_all(plant, cluster, "all-without")
+    cluster.close()
+
+
+def leader_of(cluster, topic):
+    """The node, from 0, that has the first partition."""
+    done = subprocess.run(["kcat", "-b", cluster.bootstrap, "-L", "-J", "-t", topic], check=True,
+                          capture_output=True)
+    return json.loads(done.stdout)["topics"][0]["partitions"][0]["leader"] - 1
+
+
+def half_away(program):
+    """Kafka lets the bridge open its writer, and what the bridge has to read is not there: it goes
+    on from its spool. So that this is sure to happen, of three nodes one is killed that has the only
+    copy of the positions."""
+    cluster = Cluster(3)
+    plant = make_plant(program, cluster, "half", ONE + ", replication: 1")
+    plant.start(180)
+    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
+    node = leader_of(cluster, "mw.half.bridge.position")
+    cluster.kill(node)
+    spools(plant)
+    known = plant.path("spool", "bridge.known")
+    wait(lambda: os.path.exists(known), "what Kafka has to be noted", limit=60)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        pid = plant.children()["bridge"]
+        at = len(plant.text())
+        os.kill(pid, number)
+        plant.wait_role("bridge", old=pid, said=True, limit=180)
+        check("Kafka went away while it was read" in plant.text()[at:],
+              f"it did not come that far:\n{plant.text()[at:]}")
+        spools(plant)
+    cluster.start(node)
+    cluster.wait(node)
+    goes_on(plant)
+    plant.stop()
+    judge_all(plant, cluster, "half")
     cluster.close()
 
 
@@ -225,4 +225,4 @@ def bounded(program):
 
 
 if __name__ == "__main__":
-    main(stopped, gone, bridge_killed, started_without, bounded)
+    main(stopped, gone, bridge_killed, started_without, all_without, half_away, bounded)

@@ -114,6 +114,10 @@ class Plant:
 
     def start(self, limit=LIMIT):
         """`millwright up`, until it says READY."""
+        self.begin()(limit)
+
+    def begin(self):
+        """`millwright up`; returns what waits for its READY, with a limit."""
         read, write = os.pipe()
         with open(self.log, "ab") as log:
             self.up = subprocess.Popen([self.program, "up", "-c", self.config], stdout=log,
@@ -132,9 +136,12 @@ class Plant:
             check(self.up.poll() is None, f"up ended with {self.up.returncode}:\n{self.tail()}")
             return said.startswith(b"READY")
 
-        wait(ready, "READY from millwright up", limit)
-        os.close(read)
-        self.children()
+        def until_ready(limit=LIMIT):
+            wait(ready, "READY from millwright up", limit)
+            os.close(read)
+            self.children()
+
+        return until_ready
 
     def children(self):
         found = children(self.up.pid) if self.up else {}

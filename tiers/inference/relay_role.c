@@ -47,7 +47,8 @@ mw_err mw_relay_run(const struct mw_plant *plant, const char *path, struct mw_er
                              NULL, error);
     }
     if (err == MW_OK) {
-        err = mw_loop_add_timer(role.role.loop, TELL_EVERY, TELL_EVERY, on_tell, &role, NULL, error);
+        err =
+            mw_loop_add_timer(role.role.loop, TELL_EVERY, TELL_EVERY, on_tell, &role, NULL, error);
     }
     if (err == MW_OK) {
         mw_log(MW_LOG_INFO, NULL, "holds the stream for who connects", MW_KS("socket", path));

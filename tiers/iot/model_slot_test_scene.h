@@ -1,4 +1,5 @@
-/* model_slot_test_scene.h - a slot with an outbox, a registry of three bundles and who answers it. */
+/* model_slot_test_scene.h - a slot with an outbox, a registry of three bundles and who answers it.
+ */
 #ifndef MW_IOT_MODEL_SLOT_TEST_SCENE_H
 #define MW_IOT_MODEL_SLOT_TEST_SCENE_H
 
@@ -35,7 +36,8 @@ static inline void on_want(void *context, const char *digest, uint64_t offset)
     scene->wants++;
 }
 
-static inline mw_err on_commit(void *context, const struct mw_bundle *leaving, struct mw_error *error)
+static inline mw_err on_commit(void *context, const struct mw_bundle *leaving,
+                               struct mw_error *error)
 {
     struct scene *scene = context;
     if (scene->disk_full) {

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_internal.h"
 
 #include "lib/base/log.h"
+#include "tiers/platform/bridge_order.h"
 #include "tiers/platform/json_text.h"
 
 #include <malloc.h>
@@ -16,14 +17,33 @@ enum {
 
 /* ---- MQTT ---- */
 
+/* Its identity; empty: it has none. */
+static const char *spool_of(const struct mw_bridge *bridge)
+{
+    return bridge->spooling ? bridge->far.spool.mark.spool : "";
+}
+
 static void answer_presence(struct mw_bridge *bridge, struct mw_span payload)
 {
-    char text[128];
+    char text[MW_PRESENCE_ANSWER];
     if (mw_bridge_presence_asks(bridge->intake.parser, payload)) {
-        mw_bridge_presence_answer(text);
+        mw_bridge_presence_answer(spool_of(bridge), text);
         (void)mw_bridge_publish(bridge, bridge->presence, mw_span_of(text), 0, false);
         mw_mqtt_flush(bridge->mqtt); /* the round's end may wait for the disk */
     }
+}
+
+/* A command of another share's; at QoS 0, so nobody waits for a PUBACK. */
+static bool overhear(struct mw_bridge *bridge, const struct mw_mqtt_message *message)
+{
+    size_t size = strlen(bridge->overheard); /* with its '+' */
+    struct mw_span topic = message->topic;
+    if (size == 0 || topic.size < size || memcmp(topic.data, bridge->overheard, size - 1) != 0) {
+        return false;
+    }
+    struct mw_span device = {topic.data + size - 1, topic.size - size + 1};
+    mw_bridge_order_overhear(&bridge->foreign, device, message->payload);
+    return true;
 }
 
 static void on_message(void *context, const struct mw_mqtt_message *message)
@@ -31,6 +51,9 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
     struct mw_bridge *bridge = context;
     if (mw_span_is(message->topic, bridge->presence)) {
         answer_presence(bridge, message->payload);
+        return;
+    }
+    if (overhear(bridge, message)) {
         return;
     }
     if (bridge->paused) {
@@ -55,8 +78,8 @@ static void on_connect(void *context, bool session_present)
     struct mw_bridge *bridge = context;
     mw_log(MW_LOG_INFO, NULL, "connected to the broker",
            MW_KS("session", session_present ? "kept" : "new"));
-    char here[128];
-    mw_bridge_presence_answer(here);
+    char here[MW_PRESENCE_ANSWER];
+    mw_bridge_presence_answer(spool_of(bridge), here);
     (void)mw_bridge_publish(bridge, bridge->presence, mw_span_of(here), 1, true);
     mw_bridge_foreign_state(&bridge->foreign, true);
 }
@@ -105,6 +128,9 @@ mw_err mw_bridge_connect(struct mw_bridge *bridge, struct mw_error *error)
         err = mw_mqtt_subscribe(bridge->mqtt, bridge->filter[i], 1, error);
     }
     err = err == MW_OK ? mw_mqtt_subscribe(bridge->mqtt, bridge->presence, 0, error) : err;
+    if (err == MW_OK && bridge->overheard[0] != '\0') {
+        err = mw_mqtt_subscribe(bridge->mqtt, bridge->overheard, 0, error);
+    }
     return err == MW_OK ? mw_bridge_foreign_subscribe(&bridge->foreign, bridge->mqtt, error) : err;
 }
 
@@ -176,7 +202,7 @@ void mw_bridge_on_retain(void *context)
     struct mw_bridge *bridge = context;
     struct mw_error error = {0};
     bool more = false;
-    if (!bridge->paused && !bridge->spooling &&
+    if (!bridge->paused && !mw_bridge_in_kafka(bridge->plant) &&
         mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
                          bridge->plant->stream.retention_size, mw_clock_utc(), &more,
                          &error) != MW_OK) {
@@ -193,10 +219,16 @@ static mw_err wait_for_share(struct mw_bridge *bridge, bool *alone, struct mw_er
 {
     const struct mw_plant *plant = bridge->plant;
     mw_err err = mw_plant_broker(plant, &bridge->address, error);
-    if (err != MW_OK || plant->stream.url == NULL || strncmp(plant->stream.url, "kafka:", 6) != 0) {
+    if (err != MW_OK || !mw_bridge_in_kafka(plant)) {
         return err;
     }
-    return mw_bridge_presence_wait(plant, bridge->role.loop, &bridge->address, alone, error);
+    char spool[MW_BRIDGE_IDENTITY] = "";
+    if (plant->stream.spool >= 0) {
+        err = mw_bridge_claim_identify(plant, spool, error);
+    }
+    return err == MW_OK ? mw_bridge_presence_wait(plant, bridge->role.loop, &bridge->address, spool,
+                                                  alone, error)
+                        : err;
 }
 
 mw_err mw_bridge_run(const struct mw_plant *plant, struct mw_error *error)

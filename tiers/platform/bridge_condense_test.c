@@ -1,27 +1,13 @@
 /* A spool at its limit: sketches are added up before a record goes, and an account made from what
  * arrives - at any time while it arrives - misses nothing. */
+#include "lib/base/test.h"
 #include "tiers/platform/bridge_condense.h"
 
 #include "lib/stream/stream.h"
 #include "tiers/platform/bridge_intake.h"
 #include "tiers/platform/ledger.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 static struct mw_error why;
-
-#define assert_ok(call)                                         \
-    do {                                                        \
-        if ((call) != MW_OK) {                                  \
-            fail_msg("%s:%d %s", __FILE__, __LINE__, why.text); \
-        }                                                       \
-    } while (0)
 
 struct place {
     char folder[64], spool_folder[96];
@@ -42,8 +28,8 @@ static void open_spool(struct place *place, int64_t limit)
     struct mw_bridge_mark none = {0};
     uint64_t number;
     assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", limit,
-                                   &place->tried, &number, &why));
-    assert_ok(mw_bridge_spool_recover(&place->spool, &none, &why));
+                                   &place->tried, &number, error));
+    assert_ok(mw_bridge_spool_recover(&place->spool, &none, error));
 }
 
 static int set_up(void **state)
@@ -58,7 +44,7 @@ static int set_up(void **state)
     place->plant = (struct mw_plant){.plant = (char *)"p", .data = place->folder};
     place->plant.bridge.shares = 1;
     struct mw_stream_options options = {uri, "p", "bridge"};
-    assert_ok(mw_stream_open(&place->stream, &options, &why));
+    assert_ok(mw_stream_open(&place->stream, &options, error));
     assert_ok(mw_bridge_intake_init(&place->intake, "p", -1, mw_clock_system));
     open_spool(place, 64 << 10);
     *state = place;
@@ -127,14 +113,14 @@ static mw_err keep(struct place *place)
         mw_bridge_intake_stored(&place->intake, no_ack, NULL);
     }
     if (err == MW_OK && place->spool.limit >= 0 && place->spool.bytes > place->spool.limit) {
-        assert_ok(mw_bridge_spool_condense(&place->spool, &place->intake.devices, &why));
+        assert_ok(mw_bridge_spool_condense(&place->spool, &place->intake.devices, error));
     }
     return err;
 }
 
 static void expect_whole(struct place *place, struct mw_ledger_row *total)
 {
-    assert_ok(mw_ledger_read(&place->plant, NULL, NULL, total, &why));
+    assert_ok(mw_ledger_read(&place->plant, NULL, NULL, total, error));
     assert_int_equal(total->missing, 0);
     assert_int_equal(total->doubled, 0);
     assert_true(mw_ledger_balances(total));
@@ -147,18 +133,18 @@ static bool drain(struct place *place, size_t max)
         return false;
     }
     mw_bridge_round_clear(&place->piece);
-    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, max, &why));
-    assert_ok(mw_stream_begin(place->stream, &why));
+    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, max, error));
+    assert_ok(mw_stream_begin(place->stream, error));
     for (size_t i = 0; i < place->piece.n_items; i++) {
         const struct mw_bridge_item *item = &place->piece.item[i];
         struct mw_span key = mw_bridge_item_key(&place->piece, i);
         struct mw_span value = mw_bridge_item_value(&place->piece, i);
-        assert_ok(item->put ? mw_stream_put(place->stream, item->topic, key, value, &why)
-                            : mw_stream_append(place->stream, item->topic, key, value, &why));
+        assert_ok(item->put ? mw_stream_put(place->stream, item->topic, key, value, error)
+                            : mw_stream_append(place->stream, item->topic, key, value, error));
     }
-    assert_ok(mw_stream_commit(place->stream, NULL, &why));
-    assert_ok(mw_bridge_spool_settle(&place->spool, true, &why));
-    assert_ok(mw_bridge_spool_trim(&place->spool, &why));
+    assert_ok(mw_stream_commit(place->stream, NULL, error));
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
+    assert_ok(mw_bridge_spool_trim(&place->spool, error));
     return true;
 }
 
@@ -278,8 +264,8 @@ static void test_goes_on_after_a_restart(void **state)
         mw_bridge_spool_close(&place->spool);
         uint64_t number;
         assert_ok(mw_bridge_spool_open(&place->spool, place->spool_folder, "p", "bridge", 64 << 10,
-                                       &place->tried, &number, &why));
-        assert_ok(mw_bridge_spool_recover(&place->spool, &mark, &why));
+                                       &place->tried, &number, error));
+        assert_ok(mw_bridge_spool_recover(&place->spool, &mark, error));
         assert_int_equal(place->spool.bytes, bytes);
         assert_int_equal(mw_bridge_spool_waiting(&place->spool), waiting);
     }
@@ -298,19 +284,19 @@ static void test_piece_on_its_way_stays(void **state)
         assert_ok(keep(place));
     }
     mw_bridge_round_clear(&place->piece);
-    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, 150, &why));
+    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, 150, error));
     for (int i = 0; i < 1000; i++) {
         make_record(place, 0);
         assert_ok(keep(place));
     }
     assert_true(mw_bridge_spool_condensed(&place->spool).dropped > 300);
-    assert_ok(mw_bridge_spool_settle(&place->spool, false, &why)); /* it was not */
+    assert_ok(mw_bridge_spool_settle(&place->spool, false, error)); /* it was not */
     mw_bridge_round_clear(&place->piece);
-    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, 150, &why));
+    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, 150, error));
     for (size_t i = 0; i < 150; i++) {
         assert_string_equal(place->piece.item[i].topic, i % 2 == 0 ? "telemetry" : "position");
     }
-    assert_ok(mw_bridge_spool_settle(&place->spool, false, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, false, error));
     drain_all(place, 17, &total);
 }
 

@@ -41,6 +41,10 @@ void mw_bridge_far_write(void *context)
         err =
             mw_stream_put(far->stream, "spool", mw_span_of("mark"), mw_span_of(mark), &far->error);
     }
+    if (err == MW_OK && far->owner != NULL) {
+        err = mw_stream_put(far->stream, "spool", mw_span_of("owner"), mw_span_of(far->owner),
+                            &far->error);
+    }
     if (err == MW_OK) {
         err = mw_stream_commit(far->stream, far->with_reader ? far->outgoing->reader : NULL,
                                &far->error);
@@ -58,22 +62,6 @@ static void do_fetch(void *context)
     far->err = MW_OK;
 }
 
-mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far)
-{
-    struct mw_span value;
-    mw_err err = mw_stream_get(far->stream, NULL, "spool", mw_span_of("mark"), &value, &far->error);
-    if (err == MW_ERR_NOT_FOUND) {
-        far->mark = (struct mw_bridge_mark){0};
-        far->error = (struct mw_error){0};
-        return MW_OK;
-    }
-    err = err == MW_OK ? mw_bridge_mark_read(&far->mark, value) : err;
-    return err == MW_ERR_CORRUPT
-               ? mw_error_set(&far->error, err, "the spool's mark in Kafka cannot be read: %.*s",
-                              (int)value.size, value.data)
-               : err;
-}
-
 static void do_open(void *context)
 {
     struct mw_bridge_far *far = context;
@@ -82,7 +70,7 @@ static void do_open(void *context)
     mw_stream_close(far->stream);
     far->err = mw_stream_open(&far->stream, &options, &far->error);
     if (far->err == MW_OK) {
-        far->err = mw_bridge_far_read_mark(far);
+        far->err = mw_bridge_claim_read(far->stream, &far->mark, &far->error);
     }
     if (far->err == MW_OK) {
         far->err = mw_bridge_outgoing_attach(far->outgoing, far->stream, &far->error);
@@ -106,6 +94,7 @@ void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored)
         far->spool.tried_over |= far->kept;
         far->open = far->kept = false;
         far->reader_due &= !far->with_reader;
+        (void)mw_bridge_spool_renew(&far->spool, NULL); /* else it is no longer known */
         err = err == MW_OK ? mw_bridge_spool_trim(&far->spool, &error) : err;
     }
     if (err != MW_OK) {
@@ -168,14 +157,13 @@ static void end_open(struct mw_bridge_far *far)
         return;
     }
     bool ours = strcmp(far->mark.spool, far->spool.mark.spool) == 0;
-    uint64_t round = ours ? far->mark.round : 0;
-    if (round > far->spool.mark.round + (far->unknown ? 1 : 0) ||
-        (!ours && far->mark.spool[0] != '\0')) {
+    uint64_t round = far->mark.round;
+    if (!ours || round > far->spool.mark.round + (far->unknown ? 1 : 0)) {
         mw_log(MW_LOG_ERROR, NULL, "another bridge has written to this plant's Kafka");
         mw_loop_stop(far->loop); /* its positions are not known here: begin anew with them */
         return;
     }
-    if (far->blind && see_again(far, ours ? far->mark.drained : 0) != MW_OK) {
+    if (far->blind && see_again(far, far->mark.drained) != MW_OK) {
         mw_loop_stop(far->loop); /* the next run looks into Kafka first */
         return;
     }

@@ -16,6 +16,7 @@
 #include "lib/base/loop.h"
 #include "lib/plant/plant.h"
 #include "lib/plant/share.h"
+#include "tiers/platform/bridge_claim.h"
 #include "tiers/platform/bridge_outgoing.h"
 #include "tiers/platform/bridge_spool.h"
 
@@ -40,6 +41,7 @@ struct mw_bridge_far {
     struct mw_bridge_round direct, piece; /* what was given directly; what comes from the spool */
     struct mw_bridge_mark mark;           /* to be written, or as found */
     bool with_reader;
+    const char *owner; /* to be written with the mark, when that becomes this spool's; else NULL */
     mw_err err;
     struct mw_error error;
 
@@ -69,7 +71,10 @@ mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant 
                                struct mw_error *error);
 
 /* Takes the stream and the spool's folder and writes to Kafka what an earlier run has left; `put`
- * sees each compacted value among that. Blocks. Errors: those of either stream. */
+ * sees each compacted value among that. Blocks. With stream.spool off the claim is given back then
+ * (bridge_claim.h). What the spool knows of Kafka it knows until mw_bridge_far_start, so that
+ * mw_bridge_far_open_away can take over when Kafka goes away meanwhile. Errors: those of either
+ * stream and of mw_bridge_claim_settle. */
 typedef mw_err mw_bridge_put_fn(void *context, const char *topic, struct mw_span key,
                                 struct mw_span value);
 mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,
@@ -107,7 +112,6 @@ void mw_bridge_far_tend(struct mw_bridge_far *far);
 mw_err mw_bridge_far_compose(struct mw_bridge_far *far, struct mw_error *error);
 void mw_bridge_far_write(void *far); /* an errand; err and error say how it went */
 void mw_bridge_far_settle(struct mw_bridge_far *far, bool stored);
-mw_err mw_bridge_far_read_mark(struct mw_bridge_far *far);
 bool mw_bridge_far_collect(struct mw_bridge_far *far, int64_t wait);
 #define MW_BRIDGE_PIECE 2000 /* items of the spool in a transaction */
 

@@ -42,7 +42,10 @@ static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *cont
                     struct mw_error *error)
 {
     mw_err err = MW_OK;
-    bool ours = strcmp(far->mark.spool, far->spool.mark.spool) == 0;
+    char owner[MW_BRIDGE_OWNER];
+    bool ours = far->plant->stream.spool < 0 || strcmp(far->mark.spool, far->spool.mark.spool) == 0;
+    mw_bridge_claim_owner(far->plant, owner);
+    far->owner = ours ? NULL : owner;
     while (err == MW_OK && (!ours || far->open || mw_bridge_spool_waiting(&far->spool) > 0)) {
         ours = true;
         err = mw_bridge_far_compose(far, error);
@@ -60,8 +63,19 @@ static mw_err drain(struct mw_bridge_far *far, mw_bridge_put_fn *put, void *cont
         if (err == MW_OK) {
             mw_bridge_far_settle(far, true);
         }
+        far->owner = NULL;
     }
     return err;
+}
+
+/* Nothing of the spool may be left when another can take its place. */
+static mw_err give_back(struct mw_bridge_far *far, struct mw_error *error)
+{
+    far->spool.held = false;
+    mw_err err = mw_bridge_spool_disown(&far->spool, error);
+    err = err == MW_OK ? mw_bridge_spool_trim(&far->spool, error) : err;
+    return err == MW_OK && far->mark.spool[0] != '\0' ? mw_bridge_claim_release(far->stream, error)
+                                                      : err;
 }
 
 /* Opens the spool; *number is that of the transaction in `direct`, 0 when there is none. */
@@ -85,8 +99,10 @@ mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plan
     uint64_t number = 0;
     *far = (struct mw_bridge_far){.plant = plant, .stream = stream, .near = true};
     mw_err err = open_spool(far, &number, error);
-    if (err == MW_OK && (err = mw_bridge_far_read_mark(far)) != MW_OK && error != NULL) {
-        *error = far->error;
+    far->spool.held = far->spool.known;
+    err = err == MW_OK ? mw_bridge_claim_read(stream, &far->mark, error) : err;
+    if (err == MW_OK) {
+        err = mw_bridge_claim_settle(stream, plant, far->spool.mark.spool, &far->mark, error);
     }
     if (err == MW_OK) {
         err = mw_bridge_spool_recover(&far->spool, &far->mark, error);
@@ -100,7 +116,8 @@ mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plan
         mw_log(MW_LOG_INFO, NULL, "writing to Kafka what was spooled",
                MW_KI("items", mw_bridge_spool_waiting(&far->spool) + far->direct.n_items));
     }
-    return err == MW_OK ? drain(far, put, context, error) : err;
+    err = err == MW_OK ? drain(far, put, context, error) : err;
+    return err == MW_OK && plant->stream.spool < 0 ? give_back(far, error) : err;
 }
 
 mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant *plant,
@@ -115,7 +132,9 @@ mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant 
     }
     if (err == MW_OK) {
         struct mw_bridge_mark mark = far->spool.mark;
+        far->spool.held = true;
         err = mw_bridge_spool_recover(&far->spool, &mark, error);
+        far->spool.held = false;
     }
     if (err == MW_OK && number > far->spool.mark.round) {
         far->open = far->kept = true;
@@ -153,9 +172,9 @@ mw_err mw_bridge_far_start(struct mw_bridge_far *far, struct mw_bridge_outgoing 
     far->loop = loop;
     far->on_stream = on_stream;
     far->context = context;
+    far->spool.held = false;
     int fd = outgoing->reader == NULL ? -1 : mw_stream_reader_fd(outgoing->reader);
-    mw_err err = outgoing->reader == NULL ? MW_OK : mw_bridge_outgoing_warm(outgoing, error);
-    err = err == MW_OK ? mw_errand_new(&far->errand, error) : err;
+    mw_err err = mw_errand_new(&far->errand, error);
     if (err == MW_OK) {
         err = mw_loop_add_fd(loop, mw_errand_fd(far->errand), EPOLLIN, on_errand, far,
                              &far->errand_watch, error);

@@ -32,6 +32,7 @@ struct mw_bridge {
     struct mw_broker_address address;
     char client_id[MW_NAME_MAX + 32], filter[6][MW_NAME_MAX + 64];
     size_t n_filters;
+    char overheard[MW_NAME_MAX + 32]; /* commands of other shares (bridge_order.h); empty: none */
     char presence[MW_PRESENCE_TOPIC]; /* where another bridge may ask whether this one is there */
     struct mw_mqtt *mqtt;
 
@@ -57,6 +58,8 @@ void mw_bridge_on_after(void *bridge); /* a round of the loop is over */
 void mw_bridge_on_retry(void *bridge); /* the stream may be written again */
 
 /* --- bridge_open.c --- */
+
+bool mw_bridge_in_kafka(const struct mw_plant *plant); /* its stream */
 
 /* Opens everything, loads what is known, and connects. What was begun is for mw_bridge_run to end,
  * also after an error. */

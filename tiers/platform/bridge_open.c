@@ -1,6 +1,7 @@
 /* bridge_open.c - what the bridge knows from before, and what it watches. */
 #include "tiers/platform/bridge_internal.h"
 
+#include "lib/base/log.h"
 #include "lib/plant/share.h"
 #include "tiers/platform/bridge_order.h"
 #include "tiers/platform/bridge_share.h"
@@ -35,11 +36,25 @@ static mw_err load_put(void *context, const char *topic, struct mw_span key, str
                                                                                 : loading->err;
 }
 
+bool mw_bridge_in_kafka(const struct mw_plant *plant)
+{
+    return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
+}
+
+/* Without a spool of its own: whether another's may hold something. */
+static mw_err check_claim(struct mw_bridge *bridge, struct mw_error *error)
+{
+    struct mw_bridge_mark mark;
+    mw_err err = mw_bridge_claim_read(bridge->stream, &mark, error);
+    return err == MW_OK ? mw_bridge_claim_settle(bridge->stream, bridge->plant, NULL, &mark, error)
+                        : err;
+}
+
 static mw_err open_spool(struct mw_bridge *bridge, struct mw_error *error)
 {
     struct loading loading = {bridge, MW_OK};
     if (!mw_bridge_far_wanted(bridge->plant)) {
-        return MW_OK;
+        return mw_bridge_in_kafka(bridge->plant) ? check_claim(bridge, error) : MW_OK;
     }
     mw_err err =
         mw_bridge_far_open(&bridge->far, bridge->plant, bridge->stream, load_put, &loading, error);
@@ -72,27 +87,12 @@ static mw_err tell(void *context, const struct mw_bridge_device *device,
     return mw_bridge_order_send(&bridge->foreign, device, command, json, fault);
 }
 
-static mw_err open_stream(struct mw_bridge *bridge, struct mw_error *error)
+/* What is known from before, from the stream or the spool, whichever is `known`. */
+static mw_err load(struct mw_bridge *bridge, struct mw_stream *known, struct mw_error *error)
 {
-    char uri[4096 + 16], artifacts[4096], writer[MW_SHARE_NAME];
-    mw_err err = mw_plant_stream_uri(bridge->plant, uri, sizeof uri);
-    if (err != MW_OK) {
-        return mw_error_set(error, err, "stream.url is too long");
-    }
-    mw_share_name((size_t)bridge->plant->bridge.share, writer);
-    struct mw_stream_options options = {uri, bridge->plant->plant, writer};
-    err = mw_stream_open(&bridge->stream, &options, error);
-    if (err == MW_ERR_NET) {
-        err = open_away(bridge, error);
-    } else if (err == MW_OK) {
-        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
-    }
-    if (err != MW_OK) {
-        return err;
-    }
-    struct mw_stream *known = bridge->stream == NULL ? bridge->far.spool.stream : bridge->stream;
+    char artifacts[4096];
     struct loading loading = {bridge, MW_OK};
-    err = mw_stream_visit(known, NULL, "position", load_position, &loading, error);
+    mw_err err = mw_stream_visit(known, NULL, "position", load_position, &loading, error);
     if (err == MW_OK && loading.err != MW_OK) {
         err = mw_error_set(error, loading.err, "a position in the stream cannot be read: %s",
                            mw_err_text(loading.err));
@@ -116,7 +116,88 @@ static mw_err open_stream(struct mw_bridge *bridge, struct mw_error *error)
                                       sender, artifacts, error);
         bridge->outgoing.order = (struct mw_bridge_order){tell, bridge};
     }
+    if (err == MW_OK && bridge->spooling && bridge->stream != NULL) {
+        err = mw_bridge_outgoing_warm(&bridge->outgoing, error);
+    }
     return err;
+}
+
+static mw_err open_stream(struct mw_bridge *bridge, struct mw_error *error)
+{
+    char uri[4096 + 16], writer[MW_SHARE_NAME];
+    mw_err err = mw_plant_stream_uri(bridge->plant, uri, sizeof uri);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "stream.url is too long");
+    }
+    mw_share_name((size_t)bridge->plant->bridge.share, writer);
+    struct mw_stream_options options = {uri, bridge->plant->plant, writer};
+    err = mw_stream_open(&bridge->stream, &options, error);
+    if (err == MW_OK) {
+        err = mw_bridge_share_join(bridge->stream, uri, bridge->plant, &bridge->intake, error);
+    }
+    return err == MW_OK ? load(bridge, bridge->stream, error) : err;
+}
+
+/* To another bridge of the plant. At QoS 1, and before the PUBACK of what it is made of. */
+static void pass_on(void *context, const char *topic, struct mw_span payload)
+{
+    struct mw_bridge *bridge = context;
+    (void)mw_bridge_publish(bridge, topic, payload, 1, false);
+}
+
+static mw_err begin_intake(struct mw_bridge *bridge, struct mw_error *error)
+{
+    const struct mw_plant *plant = bridge->plant;
+    mw_err err = mw_bridge_intake_init(&bridge->intake, plant->plant, plant->time.tolerance,
+                                       mw_clock_system);
+    if (err != MW_OK) {
+        return mw_error_set(error, err, "bridge: %s", mw_err_text(err));
+    }
+    bridge->intake.share = (size_t)plant->bridge.share;
+    bridge->intake.shares = (size_t)plant->bridge.shares;
+    bridge->intake.pass.send = pass_on;
+    bridge->intake.pass.context = bridge;
+    return MW_OK;
+}
+
+/* Undoes what open_stream has done, however far it came. */
+static mw_err close_stream(struct mw_bridge *bridge, struct mw_error *error)
+{
+    mw_bridge_outgoing_clear(&bridge->outgoing);
+    mw_bridge_foreign_clear(&bridge->foreign);
+    bridge->foreign = (struct mw_bridge_foreign){0};
+    if (bridge->spooling) {
+        mw_bridge_far_close(&bridge->far);
+    }
+    bridge->far = (struct mw_bridge_far){0};
+    bridge->spooling = false;
+    mw_stream_close(bridge->stream);
+    bridge->stream = NULL;
+    mw_bridge_intake_clear(&bridge->intake);
+    return begin_intake(bridge, error);
+}
+
+/* From Kafka; when that does not answer, at once or in the middle, from what is on disk. */
+static mw_err open_or_go_on(struct mw_bridge *bridge, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    mw_err err = open_stream(bridge, &why);
+    if (err == MW_OK) {
+        return err;
+    }
+    if (mw_bridge_in_kafka(bridge->plant) && (err == MW_ERR_NET || err == MW_ERR_IO)) {
+        bool begun = bridge->stream != NULL;
+        mw_err away = close_stream(bridge, error);
+        away = away == MW_OK ? open_away(bridge, error) : away;
+        if (away == MW_OK && begun) {
+            mw_log(MW_LOG_WARN, NULL, "Kafka went away while it was read",
+                   MW_KS("reason", why.text));
+        }
+        if (away == MW_OK) {
+            return load(bridge, bridge->far.spool.stream, error);
+        }
+    }
+    return mw_error_set(error, err, "%s", why.text);
 }
 
 /* What another run would need to go on without asking Kafka. */
@@ -185,33 +266,22 @@ static void name_all(struct mw_bridge *bridge)
     }
 }
 
-/* To another bridge of the plant. At QoS 1, and before the PUBACK of what it is made of. */
-static void pass_on(void *context, const char *topic, struct mw_span payload)
-{
-    struct mw_bridge *bridge = context;
-    (void)mw_bridge_publish(bridge, topic, payload, 1, false);
-}
-
 mw_err mw_bridge_begin(struct mw_bridge *bridge, struct mw_error *error)
 {
     const struct mw_plant *plant = bridge->plant;
     char file[MW_SHARE_NAME + 8];
-    mw_err err = mw_bridge_intake_init(&bridge->intake, plant->plant, plant->time.tolerance,
-                                       mw_clock_system);
+    mw_err err = begin_intake(bridge, error);
     if (err != MW_OK) {
-        return mw_error_set(error, err, "bridge: %s", mw_err_text(err));
+        return err;
     }
-    bridge->intake.share = (size_t)plant->bridge.share;
-    bridge->intake.shares = (size_t)plant->bridge.shares;
-    bridge->intake.pass.send = pass_on;
-    bridge->intake.pass.context = bridge;
     name_all(bridge);
     mw_bridge_presence_topic(plant, bridge->presence);
+    mw_bridge_order_overheard(plant, bridge->overheard);
     mw_share_name(bridge->intake.share, file);
     strcat(file, ".json");
     err = mw_plant_path(plant, "run", file, bridge->stats_path, sizeof bridge->stats_path, error);
     if (err == MW_OK) {
-        err = open_stream(bridge, error);
+        err = open_or_go_on(bridge, error);
     }
     if (err == MW_OK) {
         err = add_watches(bridge, error);

@@ -1,6 +1,7 @@
 #include "tiers/platform/bridge_order.h"
 
 #include "core/wire/number.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/bridge_map.h"
 
 #include <stdio.h>
@@ -197,4 +198,41 @@ mw_err mw_bridge_order_send(const struct mw_bridge_foreign *foreign,
     return strncmp(held->origin, MW_SPARKPLUG "/", sizeof MW_SPARKPLUG) == 0
                ? send_sparkplug(foreign, held, command, fault)
                : send_mapped(foreign, held, command, json, fault);
+}
+
+/* ---- commands that another share has taken for a thing's ---- */
+
+void mw_bridge_order_overheard(const struct mw_plant *plant,
+                               char filter[static MW_BRIDGE_OVERHEARD])
+{
+    filter[0] = '\0';
+    if (plant->bridge.share == 0 && plant->bridge.shares > 1 &&
+        (plant->topics.n > 0 || plant->sparkplug.groups.n > 0)) {
+        snprintf(filter, MW_BRIDGE_OVERHEARD, "mw/%s/command/+", plant->plant);
+    }
+}
+
+void mw_bridge_order_overhear(const struct mw_bridge_foreign *foreign, struct mw_span device,
+                              struct mw_span command)
+{
+    const struct mw_bridge_intake *intake = foreign->holder.intake;
+    const struct mw_bridge_sender *sender = &foreign->sparkplug.sender;
+    const struct mw_bridge_device *known = mw_table_find(&intake->devices, device);
+    char topic[2 * MW_NAME_MAX + 64], text[MW_NAME_MAX + 2 * MW_ID_MAX + 128];
+    struct mw_command parsed;
+    struct mw_why why = {"", 0};
+    if (known == NULL || known->held == NULL || mw_bridge_owns(intake, device) ||
+        mw_wire_open(intake->parser, command, &why) != MW_OK ||
+        mw_wire_read_command(intake->parser, 0, &parsed, &why) != MW_OK) {
+        return;
+    }
+    snprintf(topic, sizeof topic, "%sstatus/%s/%zu", intake->prefix, known->name,
+             mw_share_of(device, intake->shares));
+    int n =
+        snprintf(text, sizeof text,
+                 "{\"v\":1,\"device\":\"%s\",\"answer\":{\"id\":\"%.*s\",\"result\":\"share 0\"}}",
+                 known->name, (int)parsed.id.size, parsed.id.data);
+    if (n > 0 && (size_t)n < sizeof text) {
+        (void)sender->publish(sender->context, topic, mw_span_of(text), 1, false);
+    }
 }

@@ -16,4 +16,16 @@ mw_err mw_bridge_order_send(const struct mw_bridge_foreign *foreign,
                             const struct mw_bridge_device *device, const struct mw_command *command,
                             struct mw_span json, const char **fault);
 
+/* Of several bridges only share 0 knows such a device, while the device's own bridge takes the
+ * command for one to a thing and sends it until it is answered. So share 0 listens to what the
+ * others send, and answers in the device's place that it sees to it: a status to that share. Of
+ * other devices, and of this share's own, nothing is said. */
+void mw_bridge_order_overhear(const struct mw_bridge_foreign *foreign, struct mw_span device,
+                              struct mw_span command);
+
+/* "mw/<plant>/command/+" for such a bridge; empty: it need not listen. */
+#define MW_BRIDGE_OVERHEARD (MW_NAME_MAX + 32)
+void mw_bridge_order_overheard(const struct mw_plant *plant,
+                               char filter[static MW_BRIDGE_OVERHEARD]);
+
 #endif

@@ -1,4 +1,5 @@
 #include "lib/base/test.h"
+#include "lib/plant/share.h"
 #include "tiers/platform/bridge_order.h"
 
 #define T 1000
@@ -208,6 +209,50 @@ static void test_who_is_gone_is_told_later(void **state)
     assert_int_equal(tell(place, "line-pump", "stop", &fault), MW_OK);
 }
 
+/* Of three shares this is the first; the command came from the device's own. */
+static void test_the_own_share_is_told_to_let_it_be(void **state)
+{
+    static const char command[] = "{\"v\":1,\"id\":\"c-7\",\"device\":\"%s\",\"time\":1000,"
+                                  "\"action\":\"stop\",\"expires\":2000,\"cause\":\"c\"}";
+    struct place *place = *state;
+    char filter[MW_BRIDGE_OVERHEARD], topic[64], text[256], expected[256];
+    unsigned others = 0;
+    place->intake.shares = 3;
+    for (int i = 0; i < 9; i++) {
+        char device[] = "esp-x";
+        device[4] = (char)('0' + i);
+        snprintf(text, sizeof text, "{\"deviceID\":\"%s\",\"current\":1,\"sound\":2}", device);
+        hear(place, "sensors/data", mw_span_of(text));
+        snprintf(text, sizeof text, command, device);
+        mw_bridge_order_overhear(&place->foreign, mw_span_of(device), mw_span_of(text));
+        size_t share = mw_share_of(mw_span_of(device), 3);
+        others += share != 0;
+        assert_int_equal(place->sent, others);
+        if (share != 0) {
+            snprintf(topic, sizeof topic, "mw/p/status/%s/%zu", device, share);
+            snprintf(
+                expected, sizeof expected,
+                "{\"v\":1,\"device\":\"%s\",\"answer\":{\"id\":\"c-7\",\"result\":\"share 0\"}}",
+                device);
+            assert_string_equal(place->topic, topic);
+            assert_string_equal(place->payload, expected);
+        }
+    }
+    assert_in_range(others, 1, 8);
+    mw_bridge_order_overhear(&place->foreign, mw_span_of("motor-1"), mw_span_of(text));
+    mw_bridge_order_overhear(&place->foreign, mw_span_of("esp-1"), mw_span_of("{}"));
+    assert_int_equal(place->sent, others);
+
+    mw_bridge_order_overheard(&place->plant, filter);
+    assert_string_equal(filter, ""); /* alone */
+    place->plant.bridge.shares = 3;
+    mw_bridge_order_overheard(&place->plant, filter);
+    assert_true(strncmp(filter, "mw/", 3) == 0 && strstr(filter, "/command/+") != NULL);
+    place->plant.bridge.share = 1;
+    mw_bridge_order_overheard(&place->plant, filter);
+    assert_string_equal(filter, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +260,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_others_are_not_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sparkplug_devices_get_a_metric, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_own_share_is_told_to_let_it_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_is_gone_is_told_later, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

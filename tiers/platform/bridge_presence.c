@@ -30,6 +30,10 @@ struct asking {
     bool suspected;    /* the broker has kept word of one that may be busy just now */
     int silent;
     bool alone;
+    const char *spool; /* ours; empty: none */
+    bool spools;       /* stream.spool is on */
+    mw_err err;        /* an answer that rules a stand-by out */
+    struct mw_error error;
 };
 
 static void name_self(char text[static 80])
@@ -55,11 +59,28 @@ bool mw_bridge_presence_asks(struct mw_wire_parser *parser, struct mw_span paylo
            mw_wire_has(parser, 0, "ask");
 }
 
-void mw_bridge_presence_answer(char text[static 128])
+void mw_bridge_presence_answer(const char *spool, char text[static MW_PRESENCE_ANSWER])
 {
     char self[80];
     name_self(self);
-    snprintf(text, 128, "{\"v\":1,\"here\":\"%s\"}", self);
+    snprintf(text, MW_PRESENCE_ANSWER, "{\"v\":1,\"here\":\"%s\",\"spool\":\"%s\"}", self, spool);
+}
+
+/* A stand-by sees only what is in Kafka. */
+static void check_spools(struct asking *asking, const char *who)
+{
+    struct mw_span theirs;
+    if (mw_wire_get(asking->parser, 0, "spool", &theirs) != MW_OK) {
+        return; /* of a version that does not say */
+    }
+    if ((theirs.size > 0 || asking->spools) && !mw_span_is(theirs, asking->spool)) {
+        asking->err = mw_error_set(
+            &asking->error, MW_ERR_STATE,
+            "%s is the bridge of this share, and this one cannot be its stand-by: with a spool one "
+            "of them acknowledges what the other cannot see. Set stream.spool: off for both",
+            who);
+        mw_loop_stop(asking->loop);
+    }
 }
 
 /* Said by a process that is over, or by this one. */
@@ -105,7 +126,8 @@ static void on_message(void *context, const struct mw_mqtt_message *message)
     }
     asking->heard = true;
     asking->silent = 0;
-    if (!asking->held) {
+    check_spools(asking, text);
+    if (!asking->held && asking->err == MW_OK) {
         mw_log(MW_LOG_WARN, NULL,
                "another process is the bridge of this share: waiting for it to end",
                MW_KS("process", text), MW_KS("topic", asking->topic));
@@ -155,10 +177,13 @@ static mw_err begin(struct asking *asking, const struct mw_broker_address *addre
 }
 
 mw_err mw_bridge_presence_wait(const struct mw_plant *plant, struct mw_loop *loop,
-                               const struct mw_broker_address *address, bool *alone,
-                               struct mw_error *error)
+                               const struct mw_broker_address *address, const char *spool,
+                               bool *alone, struct mw_error *error)
 {
-    struct asking asking = {.loop = loop, .begin = mw_clock_monotonic()};
+    struct asking asking = {.loop = loop,
+                            .begin = mw_clock_monotonic(),
+                            .spool = spool,
+                            .spools = plant->stream.spool >= 0};
     size_t bytes = mw_wire_parser_size(TOKENS);
     void *memory = malloc(bytes);
     name_self(asking.self);
@@ -175,6 +200,9 @@ mw_err mw_bridge_presence_wait(const struct mw_plant *plant, struct mw_loop *loo
     mw_loop_remove(loop, asking.timer);
     free(memory);
     *alone = asking.alone;
+    if (err == MW_OK && asking.err != MW_OK) {
+        err = mw_error_set(error, asking.err, "%s", asking.error.text);
+    }
     if (err == MW_OK && asking.alone && asking.held) {
         mw_log(MW_LOG_INFO, NULL, "the other bridge of this share is silent: taking over");
     }

@@ -281,9 +281,8 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
     size_t n = 0;
     mw_err err;
     if (strcmp(mark->spool, spool->mark.spool) == 0) {
-        bool gone = spool->known && mark->drained == spool->mark.drained;
         spool->mark = *mark;
-        spool->trim = gone ? 0 : mark->drained;
+        spool->trim = mark->drained;
     }
     err = mw_bridge_spool_trim(spool, error);
     do {
@@ -313,7 +312,7 @@ static bool trims(const struct mw_bridge_spool *spool)
 
 mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error)
 {
-    if (!spool->known) {
+    if (!spool->known || spool->held) {
         return MW_OK;
     }
     char folder[sizeof spool->known_path];
@@ -327,6 +326,21 @@ mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *er
         (void)close(fd);
     }
     spool->known = !done;
+    return err;
+}
+
+mw_err mw_bridge_spool_renew(struct mw_bridge_spool *spool, struct mw_error *error)
+{
+    char mark[96];
+    if (!spool->known || !spool->held) {
+        return MW_OK;
+    }
+    mw_bridge_mark_print(&spool->mark, mark);
+    mw_err err = mw_file_write(spool->known_path, mark, strlen(mark), 0600, error);
+    if (err != MW_OK) {
+        spool->held = false;
+        (void)mw_bridge_spool_disown(spool, NULL);
+    }
     return err;
 }
 
@@ -539,10 +553,14 @@ mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
     while (err == MW_OK && spool->mark.drained < drained) {
         mw_bridge_round_clear(round);
         err = mw_bridge_spool_fetch(spool, round, 1, error);
-        if (err != MW_OK || spool->piece_items == 0) {
-            break;
+        if (err != MW_OK || spool->piece_items == 0 || spool->piece_end > drained) {
+            break; /* what Kafka has is gone from here already */
         }
         err = mw_bridge_spool_settle(spool, true, error);
     }
-    return err;
+    mw_err rest = mw_bridge_spool_settle(spool, false, error);
+    if (err == MW_OK && spool->mark.drained < drained) {
+        spool->mark.drained = drained;
+    }
+    return err == MW_OK ? rest : err;
 }

@@ -46,8 +46,9 @@ struct mw_bridge_spool {
     uint64_t spooled, drained;           /* items, counted from the opening; drained: or given up */
     struct mw_table keys;                /* struct waiting (bridge_spool.c), owned */
     bool known;                          /* the compacted values here are the newest there are */
-    bool tried_over;                     /* the topic `tried` can be emptied */
-    int64_t trim;                        /* the offset before which `item` can be; 0: nothing */
+    bool held;       /* nothing is written to Kafka but what comes from here, so it stays known */
+    bool tried_over; /* the topic `tried` can be emptied */
+    int64_t trim;    /* the offset before which `item` can be; 0: nothing */
 
     /* The piece that was fetched last and is on its way to Kafka; end 0: none. It lies in `piece`
      * from item `piece_at` on. */
@@ -99,10 +100,13 @@ mw_err mw_bridge_spool_trim(struct mw_bridge_spool *spool, struct mw_error *erro
 
 /* Puts the compacted values of a round, which has to be all that there are, beside the items; each
  * keeping adds its own. So a bridge that starts without Kafka can go on from here, until _disown is
- * called: before each transaction in Kafka. Trimming disowns too. */
+ * called: before each transaction in Kafka. Trimming disowns too, except while `held`. */
 mw_err mw_bridge_spool_remember(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,
                                 struct mw_error *error);
 mw_err mw_bridge_spool_disown(struct mw_bridge_spool *spool, struct mw_error *error);
+/* While `held`: notes how far Kafka has come, before that is removed here. What is known stays so,
+ * unless this fails. Else does nothing. */
+mw_err mw_bridge_spool_renew(struct mw_bridge_spool *spool, struct mw_error *error);
 /* Passes over items up to where Kafka has them, after all; `round` is scratch. */
 mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
                             struct mw_bridge_round *round, struct mw_error *error);

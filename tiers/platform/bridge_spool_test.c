@@ -1,25 +1,9 @@
 /* The spool, with a stream of SQLite in place of Kafka: what waits, what is behind what, and what a
  * kill leaves. */
+#include "lib/base/test.h"
 #include "tiers/platform/bridge_spool.h"
 
 #include "lib/base/file.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct mw_error why;
-
-#define assert_ok(call)                                         \
-    do {                                                        \
-        if ((call) != MW_OK) {                                  \
-            fail_msg("%s:%d %s", __FILE__, __LINE__, why.text); \
-        }                                                       \
-    } while (0)
 
 struct place {
     char folder[64];
@@ -33,8 +17,8 @@ static void open_spool(struct place *place, int64_t limit, const struct mw_bridg
     struct mw_bridge_mark none = {0};
     mw_bridge_round_clear(&place->tried);
     assert_ok(mw_bridge_spool_open(&place->spool, place->folder, "p", "bridge", limit,
-                                   &place->tried, &place->number, &why));
-    assert_ok(mw_bridge_spool_recover(&place->spool, mark == NULL ? &none : mark, &why));
+                                   &place->tried, &place->number, error));
+    assert_ok(mw_bridge_spool_recover(&place->spool, mark == NULL ? &none : mark, error));
 }
 
 static int set_up(void **state)
@@ -78,7 +62,7 @@ static void add(struct place *place, const char *device, int seq, bool direct)
 
 static void keep(struct place *place, uint64_t tried)
 {
-    assert_ok(mw_bridge_spool_keep(&place->spool, &place->round, tried, &why));
+    assert_ok(mw_bridge_spool_keep(&place->spool, &place->round, tried, error));
     mw_bridge_round_clear(&place->round);
 }
 
@@ -86,7 +70,7 @@ static void keep(struct place *place, uint64_t tried)
 static void fetch(struct place *place, size_t max, size_t n, const char *first)
 {
     mw_bridge_round_clear(&place->piece);
-    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, max, &why));
+    assert_ok(mw_bridge_spool_fetch(&place->spool, &place->piece, max, error));
     assert_int_equal(place->piece.n_items, n);
     assert_string_equal(place->piece.item[0].topic, "telemetry");
     assert_false(place->piece.item[0].put);
@@ -114,14 +98,14 @@ static void test_drains_in_order(void **state)
     keep(place, 0);
     assert_int_equal(mw_bridge_spool_waiting(&place->spool), 2000);
     fetch(place, 600, 600, "0");
-    assert_ok(mw_bridge_spool_settle(&place->spool, false, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, false, error));
     fetch(place, 600, 600, "0"); /* Kafka did not have it */
-    assert_ok(mw_bridge_spool_settle(&place->spool, true, &why));
-    assert_ok(mw_bridge_spool_trim(&place->spool, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
+    assert_ok(mw_bridge_spool_trim(&place->spool, error));
     add(place, "a", 1000, false); /* behind the others */
     keep(place, 0);
     fetch(place, 5000, 1402, "300");
-    assert_ok(mw_bridge_spool_settle(&place->spool, true, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
     assert_int_equal(mw_bridge_spool_waiting(&place->spool), 0);
     assert_int_equal(place->spool.bytes, 0);
 }
@@ -140,7 +124,7 @@ static void test_only_keys_that_wait_are_waited_for(void **state)
     assert_false(behind(place, "desired", "a")); /* is not the device's own */
     fetch(place, 2, 2, "0");
     assert_true(behind(place, "telemetry", "a")); /* on its way */
-    assert_ok(mw_bridge_spool_settle(&place->spool, true, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
     assert_false(behind(place, "telemetry", "a"));
     assert_true(behind(place, "telemetry", "b"));
 }
@@ -198,7 +182,7 @@ static void test_tried_comes_back(void **state)
     assert_int_equal(place->tried.n_items, 2);
     assert_true(mw_span_is(mw_bridge_item_value(&place->tried, 0), "1"));
     place->spool.tried_over = true;
-    assert_ok(mw_bridge_spool_trim(&place->spool, &why));
+    assert_ok(mw_bridge_spool_trim(&place->spool, error));
     mw_bridge_spool_close(&place->spool);
     open_spool(place, -1, NULL);
     assert_int_equal(place->number, 0);
@@ -226,7 +210,7 @@ static void test_what_waits_is_counted(void **state)
     assert_int_equal(mw_bridge_spool_keep(&place->spool, &place->round, 0, NULL), MW_ERR_FULL);
     mw_bridge_round_clear(&place->round);
     fetch(place, 10, 10, "0");
-    assert_ok(mw_bridge_spool_settle(&place->spool, true, &why));
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
     add(place, "a", 20, false);
     keep(place, 0); /* there is room again */
 }

@@ -49,9 +49,10 @@ void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake
     if (err == MW_OK && far != NULL) {
         struct mw_bridge_condensed done = mw_bridge_spool_condensed(&far->spool);
         err = mw_buffer_printf(text,
-                               ",\"away\":%s,\"spooled\":%llu,\"spool_bytes\":%lld,"
+                               ",\"spool\":\"%s\",\"away\":%s,\"spooled\":%llu,"
+                               "\"spool_bytes\":%lld,"
                                "\"spool_merged\":%llu,\"spool_dropped\":%llu",
-                               far->near ? "false" : "true",
+                               far->spool.mark.spool, far->near ? "false" : "true",
                                (unsigned long long)mw_bridge_spool_waiting(&far->spool),
                                (long long)far->spool.bytes, (unsigned long long)done.merged,
                                (unsigned long long)done.dropped);

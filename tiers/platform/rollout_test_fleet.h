@@ -29,8 +29,8 @@ struct fleet {
     double expected; /* of the bundles that are rolled out */
 };
 
-static inline void on_update(void *context, const char *device, const char *bundle, const char *rollout,
-                      const char *stage)
+static inline void on_update(void *context, const char *device, const char *bundle,
+                             const char *rollout, const char *stage)
 {
     struct fleet *fleet = context;
     size_t at = strlen(fleet->sent);
@@ -104,7 +104,7 @@ static inline void scorer_serves_all(struct fleet *fleet, const char *bundle)
 }
 
 static inline void score(struct fleet *fleet, const char *device, const char *model, unsigned n,
-                  float value, double p)
+                         float value, double p)
 {
     for (unsigned i = 0; i < n; i++) {
         mw_rollout_score(&fleet->engine, mw_span_of(device), mw_span_of(model), value, p,

@@ -219,9 +219,14 @@ static void on_second(void *context)
 static void on_retain(void *context)
 {
     struct mw_serve *serve = context;
+    struct mw_error error = {0};
     bool more = false;
-    (void)mw_stream_retain(serve->stream, serve->plant->stream.retention_age,
-                           serve->plant->stream.retention_size, mw_clock_utc(), &more, NULL);
+    if (mw_stream_retain(serve->stream, serve->plant->stream.retention_age,
+                         serve->plant->stream.retention_size, mw_clock_utc(), &more,
+                         &error) == MW_ERR_EXISTS) {
+        mw_log(MW_LOG_WARN, NULL, "Kafka keeps records otherwise than plant.yaml says",
+               MW_KS("reason", error.text));
+    }
 }
 
 /* ---- beginning and end ---- */

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeros, and mean and squares (sums of weighted squared deviations), one a feature, which the caller
- * owns and sets to zero too. */
+/* Zeros, and mean and squares (sums of weighted squared deviations), one a feature, which the
+ * caller owns and sets to zero too. */
 struct mw_moments {
     uint64_t count; /* of records */
     double weight;  /* their sum */
