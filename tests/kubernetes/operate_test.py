@@ -25,6 +25,8 @@ def operator():
     atexit.register(kubectl, "delete", "namespace", "millwright", "--timeout=60s", status=None)
     atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "crds"), "--timeout=60s",
                     status=None)
+    atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "operator", "rbac.yaml"),
+                    "--ignore-not-found", "--timeout=60s", status=None)
     kubectl("apply", "--server-side", "-f", os.path.join(DEPLOY, "crds"))
     apply(read("operator", "namespace.yaml"), namespace="millwright")
     apply(read("operator", "rbac.yaml"), namespace="millwright")
