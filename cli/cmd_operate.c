@@ -5,6 +5,7 @@
 #include "lib/kube/yaml.h"
 #include "tiers/platform/operate.h"
 #include "tiers/platform/operate_schema.h"
+#include "tiers/training/pipeline_export.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,32 @@ static mw_err print_crds(struct mw_error *error)
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
 }
 
+/* The built-in pipeline. */
+static mw_err export(const struct mw_operate_export *with, char **text, struct mw_error *error)
+{
+    struct mw_pipeline pipeline = {0};
+    char claim[80];
+    const struct mw_operate_run *run = with->run;
+    snprintf(claim, sizeof claim, "%s-data", with->name);
+    const struct mw_pipeline_export_options how = {.plant = with->plant,
+                                                   .name = with->name,
+                                                   .image = with->image,
+                                                   .claim = claim,
+                                                   .config = with->name,
+                                                   .service_account = with->service_account,
+                                                   .cause = run->cause,
+                                                   .since = run->since,
+                                                   .machine = run->machine,
+                                                   .run = run->name};
+    mw_err err = mw_pipeline_read(&pipeline, NULL, error);
+    if (err == MW_OK) {
+        err = (with->argo ? mw_pipeline_export_argo : mw_pipeline_export_jobs)(&pipeline, &how,
+                                                                               text, error);
+    }
+    mw_pipeline_clear(&pipeline);
+    return err;
+}
+
 static int run(void *values, int n, char **argv, struct mw_error *error)
 {
     const struct values *v = values;
@@ -78,7 +105,8 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
                                      .image = v->image,
                                      .lease = v->lease,
                                      .lease_duration = v->lease_duration,
-                                     .roles = roles};
+                                     .roles = roles,
+                                     .export = export};
     return mw_operate_run(&run, error) == MW_OK ? 0 : 1;
 }
 

@@ -56,8 +56,8 @@ static const struct mw_option export_options[] = {
         "config map with the plant's plant.yaml; default the plant's name", config_map),
     ROW("service-account", STRING, NULL, "name", "of the pods; default the namespace's",
         service_account),
-    ROW("run", STRING, NULL, "name", "of the run and its Jobs; default from plant, cause and time",
-        run),
+    ROW("run", STRING, NULL, "name",
+        "of the run; default from plant, cause and time, or made by Argo", run),
     CAUSE,
     ROW("since", STRING, NULL, "time", "when the drift began", since),
     ROW("machine", STRING, NULL, "name", "only this machine's records", machine),
@@ -90,7 +90,8 @@ static mw_err export_plant(const struct values *v, const struct mw_pipeline *pip
                                                     .cause = causes[v->cause],
                                                     .since = v->since,
                                                     .machine = v->machine,
-                                                    .run = v->run == NULL ? run : v->run};
+                                                    .run =
+                                                        v->run == NULL && v->jobs ? run : v->run};
     snprintf(run, sizeof run, "%s-%s-%lld", plant->plant, causes[v->cause],
              (long long)(mw_clock_utc() / MW_SECOND));
     mw_err err = (v->argo ? mw_pipeline_export_argo : mw_pipeline_export_jobs)(pipeline, &with,

@@ -160,7 +160,12 @@ static mw_err read_plant(struct mw_plant *plant, uint64_t *devices, const char *
     if (err != MW_OK) {
         return err;
     }
-    err = mw_thing_check(plant, devices, error);
+    err = plant->retrain.where == MW_RETRAIN_PROCESS
+              ? mw_thing_check(plant, devices, error)
+              : mw_error_set(error, MW_ERR_PARSE,
+                             "%s: retrain.where: pipeline: nobody would run it, process was "
+                             "expected; pipeline is for the operator of a cluster",
+                             path);
     if (err != MW_OK) {
         mw_plant_clear(plant);
         return err;

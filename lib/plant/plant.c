@@ -194,6 +194,10 @@ const struct mw_option mw_plant_options[] = {
     {"watch.cooldown", MW_OPTION_INT, NULL, 0, 1e9, "400", NULL,
      "records of a machine after an alarm before the next", AT(watch.cooldown)},
 
+    {"retrain.where", MW_OPTION_ENUM, "process|pipeline", 0, 0, "process", NULL,
+     "process: the learner runs the pipeline itself; pipeline: it asks the operator of a cluster "
+     "for a run in pods",
+     AT(retrain.where)},
     {"retrain.on_drift", MW_OPTION_BOOL, NULL, 0, 0, "true", NULL,
      "retrain after a drift alarm; an autoencoder once an inspection without fault or a repair is "
      "in",

@@ -10,6 +10,8 @@
 #include "lib/plant/topic_map.h"
 
 enum mw_model_kind { MW_MODEL_LOGISTIC, MW_MODEL_MLP, MW_MODEL_AUTOENCODER };
+/* Who runs the pipeline: the learner, as a child; or the operator of a cluster, as pods. */
+enum mw_retrain_where { MW_RETRAIN_PROCESS, MW_RETRAIN_PIPELINE };
 enum mw_model_scope { MW_SCOPE_PLANT, MW_SCOPE_MACHINE };
 enum mw_time_unit { MW_UNIT_SECONDS, MW_UNIT_MINUTES, MW_UNIT_HOURS, MW_UNIT_DAYS, MW_UNIT_CYCLES };
 
@@ -135,6 +137,7 @@ struct mw_plant {
     } watch;
 
     struct {
+        int where;                 /* enum mw_retrain_where */
         bool on_drift;             /* retrain after a drift alarm */
         int64_t minimum_records;   /* labelled records that a first model needs */
         int64_t minimum_positives; /* positive ones among them */

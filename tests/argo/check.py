@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """check.py MILLWRIGHT [TEST ...]: what `pipeline export` prints, under Hera's models of Argo's objects
-and against the pipeline as a second YAML reader sees it. The last line reads
+and against the pipeline as a second YAML reader sees it; and by `argo lint --offline`, where Argo's own
+command line was built (tests/cluster/cluster build argo). The last line reads
 'N passed, N failed, N skipped'."""
 import json
 import os
@@ -11,6 +12,9 @@ import tempfile
 import yaml
 from hera.workflows.models import Workflow
 
+ARGO = os.path.join(os.environ.get("CLUSTER_HOME") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "millwright", "cluster"),
+    "bin", "argo")
 PLANT = "plant: hall\n"
 HOSTILE = """\
 steps:
@@ -20,9 +24,14 @@ steps:
 - {name: 0-9, needs: [main, dag], accept: [7], accelerator: gpu, run: ["--help"]}
 - {name: pipeline, accelerator: amd.com/gpu, run: [x]}
 """
+ODD = HOSTILE.replace("0-9", "o-9")  # Argo takes no step that begins with a digit
 
 
 class Failed(Exception):
+    pass
+
+
+class Skipped(Exception):
     pass
 
 
@@ -111,6 +120,35 @@ def is_argos(program):
     check(spec["serviceAccountName"] == "x", spec)
 
 
+def lint(workflow):
+    """(exit status, what was said) of Argo's own check, without a cluster."""
+    with tempfile.TemporaryDirectory(prefix="mw-argo-") as folder:
+        path = os.path.join(folder, "workflow.json")
+        with open(path, "w") as file:
+            json.dump(workflow, file)
+        done = subprocess.run([ARGO, "lint", "--offline", "--kinds=workflows", path], cwd=folder,
+                              capture_output=True, text=True, timeout=120,
+                              env={"HOME": folder, "PATH": "/usr/bin:/bin"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def passes_argos_own_check(program):
+    if not os.path.exists(ARGO):
+        raise Skipped(f"there is no {ARGO}: tests/cluster/cluster build argo")
+    exported = [export(program, "--argo", "--cause", "drift", "--since", "2026-01-01T00:00:00Z"),
+                export(program, "--argo", "--run", "hall-0123456789ab", "--service-account", "x"),
+                export(program, "--argo", "--machine", "motor-7",
+                       plant=PLANT + "stream: {url: 'kafka://k:9092'}\n"),
+                export(program, "--argo", steps=ODD)]
+    for one in exported:
+        status, said = lint(one)
+        check(status == 0 and "no linting errors" in said, f"{status}: {said}")
+    broken = json.loads(json.dumps(exported[0]))
+    broken["spec"]["templates"][0]["dag"]["tasks"][1]["dependencies"] = ["nobody"]
+    status, said = lint(broken)
+    check(status != 0 and "nobody" in said, f"a dependency on nobody was taken: {status}: {said}")
+
+
 def is_as_restricted(program):
     """The pod security standard of that name, in the Workflow and in the Jobs."""
     spec = export(program, "--argo")["spec"]
@@ -133,10 +171,10 @@ def is_as_restricted(program):
 
 
 def takes_odd_names(program):
-    _, templates = holds_workflow(program, HOSTILE, steps=HOSTILE)
+    _, templates = holds_workflow(program, ODD, steps=ODD)
     limits = {name: one["container"]["resources"].get("limits") for name, one in templates.items()}
     check(limits == {"dag": None, "main": {"millwright.dev/edgetpu": "1"},
-                     "0-9": {"nvidia.com/gpu": "1"}, "pipeline": {"amd.com/gpu": "1"}}, limits)
+                     "o-9": {"nvidia.com/gpu": "1"}, "pipeline": {"amd.com/gpu": "1"}}, limits)
 
 
 def is_jobs(program):
@@ -175,6 +213,7 @@ def refuses(program):
         refused(f"run '{name}'", "--jobs", "--run=" + name)
         refused(f"claim '{name}'", "--argo", "--claim=" + name)
         refused(f"service account '{name}'", "--argo", "--service-account=" + name)
+    refused("step '0-9': Argo takes none that begins with a digit", "--argo", steps=HOSTILE)
     refused("config map 'A/b'", "--argo", "--config-map=A/b")
     refused("longer than 63", "--jobs", "--run", "r" * 60, steps=step("s" * 10))
     refused("longer than 63", "--argo", "--claim", "c" * 64)
@@ -184,11 +223,11 @@ def refuses(program):
     refused("UTF-8", "--jobs", "--machine", b"\xff")
 
 
-TESTS = (is_argos, is_as_restricted, takes_odd_names, is_jobs, refuses)
+TESTS = (is_argos, passes_argos_own_check, is_as_restricted, takes_odd_names, is_jobs, refuses)
 
 
 def main():
-    passed = failed = 0
+    passed = failed = skipped = 0
     for test in TESTS:
         if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
             continue
@@ -196,10 +235,13 @@ def main():
         try:
             test(sys.argv[1])
             passed += 1
+        except Skipped as error:
+            print(f"skipped: {error}")
+            skipped += 1
         except Failed as error:
             print(f"FAILED: {test.__name__}: {error}")
             failed += 1
-    print(f"{passed} passed, {failed} failed, 0 skipped")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 0 if failed == 0 and passed > 0 else 1
 
 

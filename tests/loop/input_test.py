@@ -56,6 +56,9 @@ def plant_yaml(program):
         done = plant.run("up", "-c", "plant.yaml", status=2)
         for word in words:
             check(word in done.err, f"{script!r}: no '{word}' in: {done.err}")
+    plant.write("retrain: {where: pipeline}\n")
+    done = plant.run("up", "-c", "plant.yaml", status=2)
+    check("retrain.where" in done.err and "process was expected" in done.err, done.err)
     done = plant.run("up", "-c", "none.yaml", status=2)
     check("none.yaml" in done.err, done.err)
 

@@ -174,7 +174,7 @@ static json_t *define(struct definition d)
 
 static json_t *plant(void)
 {
-    static const char *const texts[] = {"accelerator", "roles", NULL};
+    static const char *const texts[] = {"accelerator", "roles", "run", NULL};
     json_t *rules_of_name = json_pack(
         "[{s:s,s:s}]", "rule", "self.metadata.name.matches('^[a-z0-9-]{1,40}$')", "message",
         "metadata.name: 1 to 40 of the characters a-z, 0-9 and - were expected");

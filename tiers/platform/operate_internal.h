@@ -7,6 +7,7 @@
 #include "lib/kube/elect.h"
 #include "lib/kube/watch.h"
 #include "tiers/platform/operate.h"
+#include "tiers/platform/operate_run.h"
 #include "tiers/platform/table.h"
 
 /* What is watched. Those from MW_OPERATE_OWNED on are made by the operator. */
@@ -40,6 +41,31 @@ struct mw_operate_place_of_kind {
     bool whole; /* the list has come and no new one is coming */
 };
 
+/* Where a run of the pipeline stands. */
+enum mw_operate_phase {
+    MW_OPERATE_NO_RUN,
+    MW_OPERATE_FINDS,   /* are there Jobs of it already? */
+    MW_OPERATE_CHOOSES, /* is there Argo? */
+    MW_OPERATE_MAKES,
+    MW_OPERATE_FOLLOWS,
+    MW_OPERATE_ASKS_WHY, /* it failed: the pods' last words */
+    MW_OPERATE_TELLS,    /* the page, that nothing came of it */
+    MW_OPERATE_CLEARS,   /* old ones away */
+    MW_OPERATE_RUN_OVER
+};
+
+struct mw_operate_running {
+    enum mw_operate_phase phase;
+    char name[64], id[16], cause[16], since[32], machine[64];
+    bool argo, made, asking; /* made: some of it by us; asking: an answer is still to come */
+    json_t *objects;         /* to make; NULL: not planned yet */
+    size_t at;
+    json_t *condition; /* Training; NULL: as in the Plant's status */
+    char step[256], message[512], reason[1024];
+    unsigned attempt, failures; /* failures: runs that failed in a row */
+    int64_t due, not_before;    /* monotonic: of the next request, of the next run */
+};
+
 /* A Plant, and what is known about its objects. */
 struct mw_operate_item {
     struct mw_table_key key; /* "namespace/name" */
@@ -61,7 +87,8 @@ struct mw_operate_item {
     unsigned avoid;    /* classes for which the scheduler found no place */
     int64_t avoid_end; /* monotonic */
     unsigned attempt;
-    int64_t due; /* monotonic time before which it is not tried again */
+    int64_t due;                   /* monotonic time before which it is not tried again */
+    struct mw_operate_running run; /* of the pipeline, the newest */
     /* the pass that is under way */
     json_t *objects;
     size_t at;
@@ -123,6 +150,15 @@ void mw_operate_pass_over(struct mw_operate_item *item);
 
 /* Asks those pages whose time has come. */
 void mw_operate_on_pages(void *context);
+
+/* ---- operate_pipeline.c: runs of the pipeline ---- */
+
+/* What the page says may ask for one. */
+void mw_operate_pipeline_page(struct mw_operate_item *item, const json_t *page);
+/* Goes on with it, when its time has come. */
+void mw_operate_pipeline_go(struct mw_operate_item *item);
+/* Forgets it. */
+void mw_operate_pipeline_drop(struct mw_operate_item *item);
 
 /* ---- operate_tell.c ---- */
 

@@ -156,6 +156,7 @@ static void on_page(void *context, const struct mw_kube_answer *answer)
         return;
     }
     write_bundles(item, answer->body);
+    mw_operate_pipeline_page(item, answer->body);
     item->asking = follow_rollouts(item, answer->body);
 }
 
@@ -189,6 +190,7 @@ void mw_operate_on_pages(void *context)
         return;
     }
     for (struct mw_operate_item *item; (item = mw_table_next(&operate->plants, &at)) != NULL;) {
+        mw_operate_pipeline_go(item);
         if (item->object == NULL || item->asking || item->ask_due > now || !serves(item)) {
             continue;
         }

@@ -53,6 +53,20 @@ static void set_retry(struct mw_operate_item *item, const struct mw_kube_answer 
     item->asked = answer->retry_after > item->asked ? answer->retry_after : item->asked;
 }
 
+/* A scorer begins when those of other classes are gone: two would score the same records. */
+static int class_to_run(const struct mw_operate_item *item)
+{
+    const char *name;
+    json_t *class;
+    json_object_foreach(item->pods, name, class)
+    {
+        if (json_integer_value(class) != item->class) {
+            return -1;
+        }
+    }
+    return item->class;
+}
+
 /* ---- the status ---- */
 
 static void on_status(void *context, const struct mw_kube_answer *answer)
@@ -70,13 +84,22 @@ static void on_status(void *context, const struct mw_kube_answer *answer)
 
 static void write_status(struct mw_operate_item *item)
 {
-    struct mw_operate_account account = {.plant = item->object,
-                                         .objects = item->objects,
-                                         .seen = item->seen,
-                                         .class = item->class,
-                                         .reason = item->reason[0] == '\0' ? NULL : item->reason,
-                                         .problem = item->problem,
-                                         .now = mw_clock_utc()};
+    const char *run =
+        item->run.condition == NULL
+            ? json_string_value(json_object_get(json_object_get(item->object, "status"), "run"))
+            : item->run.name;
+    struct mw_operate_account account = {
+        .run = run,
+        .pipeline = item->run.condition == NULL ? mw_operate_condition_of(item->object, "Training")
+                                                : item->run.condition,
+        .plant = item->object,
+        .objects = item->objects,
+        .seen = item->seen,
+        .class = item->class,
+        .moves = class_to_run(item) != item->class,
+        .reason = item->reason[0] == '\0' ? NULL : item->reason,
+        .problem = item->problem,
+        .now = mw_clock_utc()};
     json_t *status = item->object == NULL ? NULL : mw_operate_status(&account);
     if (status == NULL || json_equal(status, item->status) ||
         (item->status == NULL && json_equal(status, json_object_get(item->object, "status")))) {
@@ -291,20 +314,6 @@ static void proceed(struct mw_operate_item *item)
     if (item->objects == NULL || !delete_next(item)) {
         write_status(item);
     }
-}
-
-/* A scorer begins when those of other classes are gone: two would score the same records. */
-static int class_to_run(const struct mw_operate_item *item)
-{
-    const char *name;
-    json_t *class;
-    json_object_foreach(item->pods, name, class)
-    {
-        if (json_integer_value(class) != item->class) {
-            return -1;
-        }
-    }
-    return item->class;
 }
 
 void mw_operate_pass_begin(struct mw_operate_item *item)

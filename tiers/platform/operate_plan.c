@@ -141,12 +141,12 @@ static json_t *security_of_pod(void)
 }
 
 /* A volume and its mount for each name of a list. */
-static void add_named(const struct making *making, const char *list, const char *kind,
-                      const char *key, json_t *volumes, json_t *mounts)
+static void add_named(const json_t *plant, const char *list, const char *kind, const char *key,
+                      json_t *volumes, json_t *mounts)
 {
     size_t index;
     json_t *item;
-    json_array_foreach(mw_operate_plan_cluster(making->plan->plant, list), index, item)
+    json_array_foreach(mw_operate_plan_cluster(plant, list), index, item)
     {
         const char *name = json_string_value(item);
         json_t *volume_name = json_sprintf("%s-%d", list, (int)index);
@@ -165,8 +165,39 @@ static void volumes_and_mounts(const struct making *making, json_t **volumes, js
     *mounts = json_pack("[{s:s,s:s,s:b},{s:s,s:s},{s:s,s:s}]", "name", "config", "mountPath",
                         "/etc/millwright", "readOnly", 1, "name", "data", "mountPath",
                         "/var/lib/millwright", "name", "tmp", "mountPath", "/tmp");
-    add_named(making, "secrets", "secret", "secretName", *volumes, *mounts);
-    add_named(making, "files", "configMap", "name", *volumes, *mounts);
+}
+
+/* Takes the list. */
+static void set_unless_empty(json_t *object, const char *key, json_t *list)
+{
+    if (json_array_size(list) > 0) {
+        json_object_set(object, key, list);
+    }
+    json_decref(list);
+}
+
+void mw_operate_plan_dress(const json_t *plant, json_t *spec, json_t *mounts)
+{
+    size_t index;
+    json_t *item, *volumes = json_object_get(spec, "volumes");
+    add_named(plant, "secrets", "secret", "secretName", volumes, mounts);
+    add_named(plant, "files", "configMap", "name", volumes, mounts);
+    const json_t *nodes = mw_operate_plan_cluster(plant, "node_selector");
+    if (json_object_size(nodes) > 0) {
+        json_object_set_new(spec, "nodeSelector", json_deep_copy(nodes));
+    }
+    json_t *pull = json_array(), *tolerations = json_array();
+    json_array_foreach(mw_operate_plan_cluster(plant, "pull_secrets"), index, item)
+    {
+        json_array_append_new(pull, json_pack("{s:O}", "name", item));
+    }
+    json_array_foreach(mw_operate_plan_cluster(plant, "tolerations"), index, item)
+    {
+        json_array_append_new(tolerations,
+                              json_pack("{s:O,s:s}", "key", item, "operator", "Exists"));
+    }
+    set_unless_empty(spec, "imagePullSecrets", pull);
+    set_unless_empty(spec, "tolerations", tolerations);
 }
 
 static json_t *probe(const char *path, int period, int failures)
@@ -222,46 +253,21 @@ static json_t *affinity(const struct making *making)
                      MW_OPERATE_MANAGER);
 }
 
-/* Takes the list. */
-static void set_unless_empty(json_t *object, const char *key, json_t *list)
-{
-    if (json_array_size(list) > 0) {
-        json_object_set(object, key, list);
-    }
-    json_decref(list);
-}
-
 static json_t *pod_spec(const struct making *making, const char *role, const char *resource)
 {
     json_t *volumes, *mounts;
-    size_t index;
-    json_t *item;
     volumes_and_mounts(making, &volumes, &mounts);
     json_t *spec = json_pack("{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
                              "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30,
                              "securityContext", security_of_pod(), "initContainers",
                              container(making, "prepare", "prepare", mounts), "containers",
                              role_container(making, role, mounts, resource), "volumes", volumes);
-    json_decref(mounts);
     if (is_on_one_node(making)) {
         json_object_set_new(spec, "affinity", affinity(making));
     }
-    const json_t *nodes = mw_operate_plan_cluster(making->plan->plant, "node_selector");
-    if (json_object_size(nodes) > 0) {
-        json_object_set_new(spec, "nodeSelector", json_deep_copy(nodes));
-    }
-    json_t *pull = json_array(), *tolerations = json_array();
-    json_array_foreach(mw_operate_plan_cluster(making->plan->plant, "pull_secrets"), index, item)
-    {
-        json_array_append_new(pull, json_pack("{s:O}", "name", item));
-    }
-    json_array_foreach(mw_operate_plan_cluster(making->plan->plant, "tolerations"), index, item)
-    {
-        json_array_append_new(tolerations,
-                              json_pack("{s:O,s:s}", "key", item, "operator", "Exists"));
-    }
-    set_unless_empty(spec, "imagePullSecrets", pull);
-    set_unless_empty(spec, "tolerations", tolerations);
+    mw_operate_plan_dress(making->plan->plant, spec,
+                          mounts); /* both containers have these mounts */
+    json_decref(mounts);
     return spec;
 }
 

@@ -53,6 +53,10 @@ size_t mw_operate_plan_preference(const json_t *plant, int classes[MW_OPERATE_CL
 /* How many pods score. */
 int mw_operate_plan_scorers(const json_t *plant);
 
+/* What the section cluster says for all pods: volumes and node selector, tolerations, pull secrets
+ * into the spec of a pod (which has an array `volumes`), and mounts into the array. */
+void mw_operate_plan_dress(const json_t *plant, json_t *spec, json_t *mounts);
+
 /* A value of the section cluster, NULL when it is not given. Borrowed. */
 const json_t *mw_operate_plan_cluster(const json_t *plant, const char *key);
 

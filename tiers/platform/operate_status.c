@@ -43,9 +43,13 @@ static void count(const struct mw_operate_account *account, struct roles *roles)
             add_waiting(roles, name);
         }
     }
+    if (account->moves) {
+        roles->wanted++;
+        add_waiting(roles, "the scorer's move");
+    }
 }
 
-static const json_t *condition_before(const json_t *plant, const char *type)
+const json_t *mw_operate_condition_of(const json_t *plant, const char *type)
 {
     size_t index;
     json_t *condition;
@@ -63,7 +67,7 @@ static const json_t *condition_before(const json_t *plant, const char *type)
 json_t *mw_operate_condition(const json_t *object, const char *type, bool is, const char *reason,
                              const char *message, int64_t now)
 {
-    const json_t *before = condition_before(object, type);
+    const json_t *before = mw_operate_condition_of(object, type);
     const char *value = is ? "True" : "False";
     const char *was = json_string_value(json_object_get(before, "status"));
     const char *since = json_string_value(json_object_get(before, "lastTransitionTime"));
@@ -111,6 +115,9 @@ static json_t *make_conditions(const struct mw_operate_account *account, const s
     bool degraded = failed || !placed;
     add_condition(account, conditions, "Degraded", degraded, degraded ? reason : "AsWanted",
                   degraded ? message : "everything was applied");
+    if (account->pipeline != NULL) {
+        json_array_append_new(conditions, json_deep_copy(account->pipeline));
+    }
     return conditions;
 }
 
@@ -118,11 +125,12 @@ json_t *mw_operate_status(const struct mw_operate_account *account)
 {
     struct roles roles = {0};
     count(account, &roles);
-    return json_pack("{s:I,s:s,s:o,s:o}", "observedGeneration",
+    const char *run = account->run == NULL || account->run[0] == '\0' ? NULL : account->run;
+    return json_pack("{s:I,s:s,s:o,s:s*,s:o}", "observedGeneration",
                      json_integer_value(json_object_get(json_object_get(account->plant, "metadata"),
                                                         "generation")),
                      "accelerator",
                      account->class < 0 ? "" : mw_operate_classes[account->class].name, "roles",
-                     json_sprintf("%d/%d", roles.ready, roles.wanted), "conditions",
+                     json_sprintf("%d/%d", roles.ready, roles.wanted), "run", run, "conditions",
                      make_conditions(account, &roles));
 }

@@ -52,6 +52,13 @@ static void conditions_follow_the_deployments(void **state)
     assert_string_equal(of(second, "Degraded", "lastTransitionTime"), "1970-01-01T00:16:40Z");
     assert_string_equal(json_string_value(json_object_get(second, "accelerator")), "cpu");
 
+    account.moves = true; /* no scorer has a replica just now */
+    json_t *between = mw_operate_status(&account);
+    assert_string_equal(of(between, "Ready", "status"), "False");
+    assert_string_equal(of(between, "Ready", "message"), "waiting for the scorer's move");
+    json_decref(between);
+    account.moves = false;
+
     account.reason = "Conflict";
     account.problem = "Deployment/a: .spec.replicas";
     json_t *third = mw_operate_status(&account);

@@ -51,6 +51,7 @@ void mw_operate_item_free(void *entry)
     json_decref(item->rollouts);
     json_decref(item->bundles);
     json_decref(item->ask);
+    mw_operate_pipeline_drop(item);
     free((void *)(uintptr_t)item->key.name.data);
     free(item);
 }
@@ -96,6 +97,7 @@ static void drop_plant(struct mw_operate *operate, struct mw_operate_item *item)
     json_decref(item->object);
     json_decref(item->status);
     item->object = item->status = NULL;
+    mw_operate_pipeline_drop(item);
     json_object_clear(item->applied);
     json_object_clear(item->told);
     item->class = -1;

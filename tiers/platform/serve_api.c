@@ -246,15 +246,42 @@ static mw_err act(struct mw_serve *serve, const json_t *body, struct mw_error *e
                         : err;
 }
 
-static void post_rollout(struct mw_serve *serve, const struct mw_http_request *request,
-                         struct mw_http_response *response)
+/* The body, an object; NULL: it was none, which has been answered. */
+static json_t *body_of(const struct mw_http_request *request, struct mw_http_response *response)
 {
-    struct mw_error error = {0};
     json_t *body = json_loadb(request->body.data == NULL ? "" : request->body.data,
                               request->body.size, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(body)) {
         json_decref(body);
         mw_http_fail(response, MW_ERR_PARSE, "a JSON object was expected");
+        return NULL;
+    }
+    return body;
+}
+
+static void post_run(struct mw_serve *serve, const struct mw_http_request *request,
+                     struct mw_http_response *response)
+{
+    struct mw_error error = {0};
+    json_t *body = body_of(request, response);
+    if (body == NULL) {
+        return;
+    }
+    mw_err err = mw_serve_run_ended(serve, body, &error);
+    json_decref(body);
+    if (err == MW_OK) {
+        send_json(response, json_incref(serve->learn));
+    } else {
+        mw_http_fail(response, err, error.text);
+    }
+}
+
+static void post_rollout(struct mw_serve *serve, const struct mw_http_request *request,
+                         struct mw_http_response *response)
+{
+    struct mw_error error = {0};
+    json_t *body = body_of(request, response);
+    if (body == NULL) {
         return;
     }
     mw_err err = act(serve, body, &error);
@@ -313,6 +340,8 @@ bool mw_serve_handle(void *context, const struct mw_http_request *request,
         post_rollout(serve, request, response);
     } else if (serve->plant->reference.enabled && strcmp(request->path, "/provisionDevice") == 0) {
         mw_serve_provision(serve, request, response);
+    } else if (strcmp(request->path, "/api/run") == 0) {
+        post_run(serve, request, response);
     } else {
         return false;
     }

@@ -277,6 +277,7 @@ static void take_model(struct mw_serve *serve, const struct mw_stream_record *re
     snprintf(digest, sizeof digest, "%.*s", (int)bundle.size, bundle.data);
     snprintf(name, sizeof name, "%.*s", (int)machine.size, machine.size > 0 ? machine.data : "");
     keep(serve, &serve->model, "model", record->value);
+    mw_serve_run_published(serve, digest, name);
     mw_err err = mw_rollout_start(&serve->engine, digest, name,
                                   mw_serve_expected_alarms(serve, digest), mw_clock_utc(), &error);
     if (err != MW_OK && err != MW_ERR_EXISTS) {

@@ -98,6 +98,14 @@ mw_err mw_serve_commit(struct mw_serve *serve, struct mw_error *error);
 /* serve_offer.c: offers the model that should be. */
 void mw_serve_offer(struct mw_serve *serve);
 
+/* serve_run.c: does the learner wait for a run of the pipeline? */
+bool mw_serve_run_waits(const struct mw_serve *serve);
+/* A model was published; machine "": of the plant. */
+void mw_serve_run_published(struct mw_serve *serve, const char *digest, const char *machine);
+/* Nothing came of the run: {"run":its name,"refused":why}. Tells the learner. PARSE; NOT_FOUND: it
+ * is not waited for; errors of the stream. */
+mw_err mw_serve_run_ended(struct mw_serve *serve, const json_t *body, struct mw_error *error);
+
 /* serve_account.c: the ledger, read on in small steps while somebody looks. */
 void mw_serve_account(struct mw_serve *serve, int64_t microseconds);
 

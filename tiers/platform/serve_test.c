@@ -352,6 +352,40 @@ static void one_without_numbers_goes_first(void **state)
     wait_for(place, "rollout", "state", "all");
 }
 
+#define ASKED \
+    "{\"v\":1,\"time\":1,\"started\":true,\"run\":\"ab12\",\"cause\":\"drift\",\"records\":7}"
+
+static void what_came_of_a_run_is_told_once(void **state)
+{
+    struct place *place = *state;
+    char last[1024];
+    static const char refused[] = "{\"run\":\"ab12\",\"refused\":\"train failed: no data\"}";
+    json_decref(ask(place, "/api/run", refused, 404)); /* nobody asked for it */
+    append(place->publish, "model", "learn", ASKED);
+    wait_for(place, "learn", "run", "ab12");
+    json_decref(ask(place, "/api/run", "[]", 400));
+    json_decref(ask(place, "/api/run", "{\"run\":\"ab12\"}", 400));
+    json_decref(ask(place, "/api/run", "{\"run\":\"cd\",\"refused\":\"x\"}", 404));
+    json_t *learn = ask(place, "/api/run", refused, 200);
+    assert_null(json_object_get(learn, "started"));
+    json_decref(learn);
+    assert_int_equal(count(place, "model", last, sizeof last), 2);
+    assert_non_null(strstr(last, "\"refused\":\"train failed: no data\""));
+    assert_non_null(strstr(last, "\"records\":7"));
+    json_decref(ask(place, "/api/run", refused, 404));
+}
+
+static void a_published_model_ends_the_run(void **state)
+{
+    struct place *place = *state;
+    append(place->publish, "model", "learn", ASKED);
+    wait_for(place, "learn", "run", "ab12");
+    append(place->publish, "model", A,
+           "{\"v\":1,\"time\":2,\"bundle\":\"" A "\",\"version\":1,\"cause\":\"drift\"}");
+    wait_for(place, "learn", "bundle", A);
+    json_decref(ask(place, "/api/run", "{\"run\":\"ab12\",\"refused\":\"late\"}", 404));
+}
+
 static void page_health_and_metrics(void **state)
 {
     struct place *place = *state;
@@ -379,8 +413,12 @@ static void page_health_and_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(state_shows_things),      TEST(events_are_checked_and_stored),
-        TEST(model_is_rolled_out),     TEST(one_without_numbers_goes_first),
+        TEST(state_shows_things),
+        TEST(events_are_checked_and_stored),
+        TEST(model_is_rolled_out),
+        TEST(one_without_numbers_goes_first),
+        TEST(what_came_of_a_run_is_told_once),
+        TEST(a_published_model_ends_the_run),
         TEST(page_health_and_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

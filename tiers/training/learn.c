@@ -80,7 +80,7 @@ static void decide_for_machine(struct mw_learn *learn)
 
 static void decide(struct mw_learn *learn)
 {
-    if (learn->child != 0 || learn->plant->file == NULL) {
+    if (mw_learn_trains(learn) || learn->plant->file == NULL) {
         return;
     }
     if (learn->plant->model.scope == MW_SCOPE_MACHINE) {
@@ -156,7 +156,7 @@ static void on_second(void *context)
         "\"asked\":%s,\"asked_needs\":%lld}\n",
         (int)getpid(), (double)mw_clock_utc() / 1e6, (unsigned long long)learn->counts.labelled,
         (unsigned long long)learn->counts.positives, mw_commission_pending(learn->commission),
-        learn->child != 0 ? "true" : "false",
+        mw_learn_trains(learn) ? "true" : "false",
         learn->plant->model.scope == MW_SCOPE_MACHINE ? "machine" : "plant", sum.models,
         sum.drifted, sum.waiting, sum.waiting > 0 ? MW_LEARN_WAITS_FOR : "",
         sum.models > 0 ? "true" : "false", mw_policy_is_asked(&learn->policy) ? "true" : "false",

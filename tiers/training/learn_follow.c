@@ -196,6 +196,29 @@ static mw_err take_model_of_machine(struct mw_learn *learn, const json_t *root,
                : mw_own_models_refused(learn->own, machine, counts_of(root), error);
 }
 
+/* A run that was asked for is over when it was refused, or when a model of its machine has come,
+ * which Kafka's partitions may tell before the asking. */
+static void follow_run(struct mw_learn *learn, const json_t *root, const char *machine)
+{
+    const char *run = json_string_value(json_object_get(root, "run"));
+    bool begins = json_object_get(root, "started") != NULL;
+    double time = json_number_value(json_object_get(root, "time"));
+    learn->news = true;
+    if (!begins && time > learn->run_over) {
+        learn->run_over = time;
+    }
+    if (json_object_get(root, "bundle") != NULL) {
+        bool its = strcmp(machine == NULL ? "" : machine, learn->run_machine) == 0;
+        learn->run[0] = its ? '\0' : learn->run[0];
+    } else if (run != NULL && begins && time >= learn->run_over) {
+        snprintf(learn->run, sizeof learn->run, "%s", run);
+        snprintf(learn->run_machine, sizeof learn->run_machine, "%s",
+                 machine == NULL ? "" : machine);
+    } else if (run != NULL && strcmp(run, learn->run) == 0) {
+        learn->run[0] = '\0';
+    }
+}
+
 static mw_err take_model(struct mw_learn *learn, struct mw_span value, struct mw_error *error)
 {
     json_error_t why;
@@ -204,6 +227,7 @@ static mw_err take_model(struct mw_learn *learn, struct mw_span value, struct mw
     const char *bundle = json_string_value(json_object_get(root, "bundle"));
     const char *machine = json_string_value(json_object_get(root, "machine"));
     learn->told |= bundle != NULL;
+    follow_run(learn, root, machine);
     if (machine != NULL) {
         err = take_model_of_machine(learn, root, mw_span_of(machine), error);
     } else if (bundle != NULL) {

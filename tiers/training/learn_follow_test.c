@@ -214,6 +214,52 @@ static void test_so_does_a_plant_of_autoencoders(void **state)
     assert_int_equal(mw_policy_since(&s->learn.policy), 95 * INT64_C(1000000));
 }
 
+static void test_a_run_that_was_asked_for_is_waited_for(void **state)
+{
+    struct scene *s = *state;
+    take(s, "model", "{\"v\":1,\"time\":5,\"started\":true,\"run\":\"ab\"}");
+    assert_false(mw_learn_trains(&s->learn)); /* the learner runs it itself now */
+    s->plant.retrain.where = MW_RETRAIN_PIPELINE;
+    assert_true(mw_learn_trains(&s->learn));
+    take(s, "model", "{\"v\":1,\"time\":6,\"refused\":\"chance\",\"run\":\"other\"}");
+    assert_true(mw_learn_trains(&s->learn));
+    take(s, "model",
+         "{\"v\":1,\"time\":7,\"refused\":\"chance\",\"run\":\"ab\",\"records\":110,"
+         "\"positives\":10}");
+    assert_false(mw_learn_trains(&s->learn));
+    assert_int_equal(decide(s, 129), MW_POLICY_NOTHING); /* as after a refusal of our own */
+    assert_int_equal(decide(s, 130), MW_POLICY_FIRST);
+}
+
+static void test_a_model_ends_the_run_of_its_machine(void **state)
+{
+    struct scene *s = *state;
+    s->plant.retrain.where = MW_RETRAIN_PIPELINE;
+    take(s, "model", "{\"v\":1,\"time\":5,\"started\":true,\"run\":\"ab\",\"machine\":\"p-1\"}");
+    take(s, "model", "{\"v\":1,\"time\":6,\"bundle\":\"" A "\",\"machine\":\"p-2\"}");
+    assert_true(mw_learn_trains(&s->learn));
+    take(s, "model", "{\"v\":1,\"time\":7,\"bundle\":\"" A "\",\"machine\":\"p-1\"}");
+    assert_false(mw_learn_trains(&s->learn));
+    /* Kafka may tell of the asking later. */
+    take(s, "model", "{\"v\":1,\"time\":6.5,\"started\":true,\"run\":\"cd\"}");
+    assert_false(mw_learn_trains(&s->learn));
+}
+
+static void test_the_same_alarm_asks_for_the_same_run(void **state)
+{
+    struct scene *s = *state;
+    char first[MW_LEARN_RUN], second[MW_LEARN_RUN];
+    s->learn.cause = MW_POLICY_DRIFT;
+    s->learn.since = 90;
+    mw_learn_name_run(&s->learn, first);
+    mw_learn_name_run(&s->learn, second);
+    assert_string_equal(first, second);
+    assert_int_equal(strlen(first), MW_LEARN_RUN - 1);
+    s->learn.begun.labelled = 7;
+    mw_learn_name_run(&s->learn, second);
+    assert_string_not_equal(first, second);
+}
+
 static void test_what_is_no_json_changes_nothing(void **state)
 {
     struct scene *s = *state;
@@ -248,6 +294,9 @@ int main(void)
         ROW(test_machines_with_models_of_their_own),
         ROW(test_a_machine_that_drifted_waits_for_what_is_found),
         ROW(test_so_does_a_plant_of_autoencoders),
+        ROW(test_a_run_that_was_asked_for_is_waited_for),
+        ROW(test_a_model_ends_the_run_of_its_machine),
+        ROW(test_the_same_alarm_asks_for_the_same_run),
         ROW(test_what_is_no_json_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

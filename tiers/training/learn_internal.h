@@ -16,6 +16,10 @@
 #include <limits.h>
 #include <sys/types.h>
 
+/* Of a run that was asked for: hex digits. With the longest name of a Plant before it and the
+ * longest step behind, it still makes a name of Kubernetes. */
+#define MW_LEARN_RUN 13
+
 struct mw_learn {
     const struct mw_plant *plant;
     struct mw_role role;
@@ -44,6 +48,9 @@ struct mw_learn {
     int64_t since;                 /* judged, or trained, by the records from then on */
     char machine[MW_NAME_MAX + 1]; /* with model.scope machine; else empty */
     char work[PATH_MAX];
+    /* What was asked for of a cluster, and nothing has come of it yet; "": nothing. */
+    char run[MW_LEARN_RUN], run_machine[MW_NAME_MAX + 1];
+    double run_over; /* seconds UTC, when the newest training came to an end */
     struct mw_loop_watch *look, *second;
 };
 
@@ -55,6 +62,10 @@ mw_err mw_learn_append(struct mw_learn *learn, const char *topic, struct mw_span
 void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw_policy *policy,
                     enum mw_policy_cause cause);
 void mw_learn_ended(struct mw_learn *learn, int status);
+/* Is a training under way, by ourselves or by whoever runs the pipeline of a cluster? */
+bool mw_learn_trains(const struct mw_learn *learn);
+/* The name of a run: of what it is asked for, so that the same alarm asks for the same run. */
+void mw_learn_name_run(const struct mw_learn *learn, char run[MW_LEARN_RUN]);
 
 /* What is waited for where an autoencoder has drifted. */
 #define MW_LEARN_WAITS_FOR "an inspection that finds no fault, or a repair"

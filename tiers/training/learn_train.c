@@ -38,17 +38,19 @@ mw_err mw_learn_append(struct mw_learn *learn, const char *topic, struct mw_span
     return err;
 }
 
-/* Tells the topic `model` what is being done about models; `root` is taken. */
-static void tell(struct mw_learn *learn, json_t *root)
+/* Tells the topic `model` what is being done about models; `root` is taken. False: it could not. */
+static bool tell(struct mw_learn *learn, json_t *root)
 {
     struct mw_error error = {0};
     char *json = root == NULL ? NULL : json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(root);
-    if (json == NULL || mw_learn_append(learn, "model", mw_span_of("learn"), mw_span_of(json),
-                                        false, &error) != MW_OK) {
+    bool told = json != NULL && mw_learn_append(learn, "model", mw_span_of("learn"),
+                                                mw_span_of(json), false, &error) == MW_OK;
+    if (!told) {
         mw_log(MW_LOG_ERROR, NULL, "cannot tell about a model", MW_KS("reason", error.text));
     }
     free(json);
+    return told;
 }
 
 /* What a record says of a training, so that a process that starts anew knows of it. `value` is
@@ -136,6 +138,50 @@ static int64_t since_of(const struct mw_learn *learn, const struct mw_policy *po
     return some ? mw_policy_since(policy) : INT64_MIN;
 }
 
+/* --- the pipeline in a cluster --- */
+
+bool mw_learn_trains(const struct mw_learn *learn)
+{
+    return learn->child != 0 ||
+           (learn->plant->retrain.where == MW_RETRAIN_PIPELINE && learn->run[0] != '\0');
+}
+
+/* FNV-1a, of which 48 bits are kept. What was counted tells one attempt from the next. */
+void mw_learn_name_run(const struct mw_learn *learn, char run[MW_LEARN_RUN])
+{
+    char text[256];
+    uint64_t hash = UINT64_C(14695981039346656037);
+    snprintf(text, sizeof text, "%s %s %lld %llu %llu", mw_policy_cause_name(learn->cause),
+             learn->machine, (long long)learn->since, (unsigned long long)learn->begun.labelled,
+             (unsigned long long)learn->begun.positives);
+    for (const char *at = text; *at != '\0'; at++) {
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+    }
+    snprintf(run, MW_LEARN_RUN, "%012llx", (unsigned long long)(hash >> 16));
+}
+
+/* The operator reads what is asked for on the page, and tells there what has come of it. A run
+ * that could not be written down has not been asked for: the next look does. */
+static void ask_for_run(struct mw_learn *learn)
+{
+    char run[MW_LEARN_RUN];
+    mw_learn_name_run(learn, run);
+    json_t *about = about_training(learn, "started", json_true());
+    if (about != NULL) {
+        json_object_set_new(about, "run", json_string(run));
+    }
+    if (tell(learn, about)) {
+        memcpy(learn->run, run, sizeof run);
+        memcpy(learn->run_machine, learn->machine, sizeof learn->machine);
+        mw_log(MW_LOG_INFO, learn->machine[0] == '\0' ? NULL : learn->machine,
+               "a run of the pipeline is asked for",
+               MW_KS("cause", mw_policy_cause_name(learn->cause)), MW_KS("run", run),
+               MW_KI("records", learn->begun.labelled), MW_KI("positives", learn->begun.positives));
+    } else {
+        learn->news = true;
+    }
+}
+
 void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw_policy *policy,
                     enum mw_policy_cause cause)
 {
@@ -145,6 +191,10 @@ void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw
     learn->since = since_of(learn, policy, cause);
     learn->begun = learn->counts;
     learn->told = false;
+    if (learn->plant->retrain.where == MW_RETRAIN_PIPELINE) {
+        ask_for_run(learn);
+        return;
+    }
     mw_err err = make_work(learn, &error);
     if (err == MW_OK) {
         err = start_child(learn, &error);
@@ -158,7 +208,7 @@ void mw_learn_start(struct mw_learn *learn, const char *machine, const struct mw
     mw_log(MW_LOG_INFO, learn->machine[0] == '\0' ? NULL : learn->machine, "training",
            MW_KS("cause", mw_policy_cause_name(cause)), MW_KI("records", learn->counts.labelled),
            MW_KI("positives", learn->counts.positives), MW_KS("folder", learn->work));
-    tell(learn, about_training(learn, "started", json_true()));
+    (void)tell(learn, about_training(learn, "started", json_true()));
 }
 
 /* The last line of the pipeline's output says why it refused or failed. */
@@ -203,5 +253,5 @@ void mw_learn_ended(struct mw_learn *learn, int status)
     mw_log(refused ? MW_LOG_WARN : MW_LOG_ERROR, machine,
            refused ? "the candidate was refused, the model in use stays" : "training failed",
            MW_KS("reason", reason));
-    tell(learn, about_training(learn, "refused", json_string(reason)));
+    (void)tell(learn, about_training(learn, "refused", json_string(reason)));
 }

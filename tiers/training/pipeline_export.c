@@ -62,6 +62,12 @@ static mw_err check_step(const struct exporting *e, const struct mw_pipeline_ste
 {
     char name[2 * NAME_MAX_LABEL + 2];
     mw_err err = check_name("step", step->name, error);
+    if (err == MW_OK && e->argo && step->name[0] >= '0' && step->name[0] <= '9') {
+        err = mw_error_set(error, MW_ERR_ARGUMENT,
+                           "step '%s': Argo takes none that begins with a "
+                           "digit",
+                           step->name);
+    }
     for (size_t i = 0; err == MW_OK && i < step->run.n; i++) {
         err = check_text(e, step->name, step->run.item[i], error);
     }
@@ -76,8 +82,8 @@ static mw_err begin(struct exporting *e, const struct mw_pipeline *pipeline,
                     const struct mw_pipeline_export_options *options, bool argo,
                     struct mw_error *error)
 {
-    *e = (struct exporting){
-        .pipeline = pipeline, .options = options, .plant = options->plant->plant, .argo = argo};
+    const char *name = or_empty(options->name)[0] == '\0' ? options->plant->plant : options->name;
+    *e = (struct exporting){.pipeline = pipeline, .options = options, .plant = name, .argo = argo};
     const char *claim = or_empty(options->claim), *config = or_empty(options->config);
     mw_err err = check_name("plant", e->plant, error);
     if (err == MW_OK) {
@@ -90,7 +96,9 @@ static mw_err begin(struct exporting *e, const struct mw_pipeline *pipeline,
     if (err == MW_OK && *or_empty(options->service_account) != '\0') {
         err = check_name("service account", options->service_account, error);
     }
-    err = err == MW_OK && !argo ? check_name("run", or_empty(options->run), error) : err;
+    if (err == MW_OK && (!argo || options->run != NULL)) {
+        err = check_name("run", or_empty(options->run), error);
+    }
     err = err == MW_OK ? check_text(e, "image", options->image, error) : err;
     err = err == MW_OK ? check_text(e, "since", options->since, error) : err;
     err = err == MW_OK ? check_text(e, "machine", options->machine, error) : err;
@@ -184,13 +192,15 @@ static json_t *resources_of(const struct mw_pipeline_step *step)
 static json_t *container_of(const struct exporting *e, const struct mw_pipeline_step *step)
 {
     return json_pack(
-        "{s:s,s:s,s:s,s:[s],s:o,s:o,s:{s:b,s:b,s:{s:[s]}},s:[{s:s,s:s,s:b},{s:s,s:s},{s:s,s:s}]}",
+        "{s:s,s:s,s:s,s:[s],s:o,s:o,s:s,s:{s:b,s:b,s:{s:[s]}},s:[{s:s,s:s,s:b},{s:s,s:s},{s:s,s:s}]"
+        "}",
         "name", e->argo ? "main" : "step", "image", e->options->image, "imagePullPolicy",
         "IfNotPresent", "command", "/usr/bin/millwright", "args", arguments_of(e, step),
-        "resources", resources_of(step), "securityContext", "allowPrivilegeEscalation", 0,
-        "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL", "volumeMounts", "name",
-        "config", "mountPath", "/etc/millwright", "readOnly", 1, "name", "data", "mountPath",
-        "/var/lib/millwright", "name", "tmp", "mountPath", "/tmp");
+        "resources", resources_of(step), "terminationMessagePolicy", "FallbackToLogsOnError",
+        "securityContext", "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
+        "capabilities", "drop", "ALL", "volumeMounts", "name", "config", "mountPath",
+        "/etc/millwright", "readOnly", 1, "name", "data", "mountPath", "/var/lib/millwright",
+        "name", "tmp", "mountPath", "/tmp");
 }
 
 /* --- what all pods have --- */
@@ -200,6 +210,16 @@ static json_t *labels_of(const struct exporting *e)
     return json_pack("{s:s,s:s,s:s,s:s}", "app.kubernetes.io/name", "millwright",
                      "app.kubernetes.io/instance", e->plant, "app.kubernetes.io/component",
                      "pipeline", "app.kubernetes.io/managed-by", "millwright");
+}
+
+/* Those of all that belongs to the run; of one that Argo names, only Argo's own label tells. */
+static json_t *labels_of_run(const struct exporting *e)
+{
+    json_t *labels = labels_of(e);
+    if (e->options->run != NULL) {
+        json_object_set_new(labels, MW_PIPELINE_RUN, json_string(e->options->run));
+    }
+    return labels;
 }
 
 static json_t *volumes_of(const struct exporting *e)
@@ -253,10 +273,18 @@ static mw_err print(json_t *root, char **text, struct mw_error *error)
 
 /* --- Argo --- */
 
+/* What Argo adds to each pod has no security context of its own, and the standard wants one. */
+#define OF_ARGO                                          \
+    "\"securityContext\":{\"allowPrivilegeEscalation\":" \
+    "false,\"capabilities\":{\"drop\":[\"ALL\"]}}"
+static const char patch_of_pod[] = "{\"initContainers\":[{\"name\":\"init\"," OF_ARGO
+                                   "}],\"containers\":[{\"name\":\"wait\"," OF_ARGO "}]}";
+
 static json_t *template_of(const struct exporting *e, const struct mw_pipeline_step *step)
 {
     json_t *made =
-        json_pack("{s:s,s:o,s:{s:s,s:s,s:s,s:{s:s,s:s}}}", "name", step->name, "container",
+        json_pack("{s:s,s:{s:{s:s}},s:o,s:{s:s,s:s,s:s,s:{s:s,s:s}}}", "name", step->name,
+                  "metadata", "labels", MW_PIPELINE_STEP, step->name, "container",
                   container_of(e, step), "retryStrategy", "limit", "2", "retryPolicy", "Always",
                   "expression", "asInt(lastRetry.exitCode) != 2 && asInt(lastRetry.exitCode) != 3",
                   "backoff", "duration", "10s", "factor", "2");
@@ -284,16 +312,19 @@ mw_err mw_pipeline_export_argo(const struct mw_pipeline *pipeline,
         json_array_append_new(tasks, task);
         json_array_append_new(templates, template_of(&e, step));
     }
-    json_t *spec =
-        json_pack("{s:s,s:{s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]},s:{s:i},s:{s:o},s:o}", "entrypoint",
-                  DAG, "arguments", "parameters", "name", "cause", "value", options->cause, "name",
-                  "since", "value", or_empty(options->since), "name", "machine", "value",
-                  or_empty(options->machine), "ttlStrategy", "secondsAfterCompletion", KEEP_SECONDS,
-                  "podMetadata", "labels", labels_of(&e), "templates", templates);
+    json_t *spec = json_pack("{s:s,s:{s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]},s:{s:i},s:s,s:{s:o},s:o}",
+                             "entrypoint", DAG, "arguments", "parameters", "name", "cause", "value",
+                             options->cause, "name", "since", "value", or_empty(options->since),
+                             "name", "machine", "value", or_empty(options->machine), "ttlStrategy",
+                             "secondsAfterCompletion", KEEP_SECONDS, "podSpecPatch", patch_of_pod,
+                             "podMetadata", "labels", labels_of_run(&e), "templates", templates);
     set_shared(&e, spec);
-    return print(json_pack("{s:s,s:s,s:{s:s+,s:o},s:o}", "apiVersion", "argoproj.io/v1alpha1",
-                           "kind", "Workflow", "metadata", "generateName", e.plant, "-learn-",
-                           "labels", labels_of(&e), "spec", spec),
+    json_t *metadata =
+        options->run != NULL
+            ? json_pack("{s:s,s:o}", "name", options->run, "labels", labels_of_run(&e))
+            : json_pack("{s:s+,s:o}", "generateName", e.plant, "-learn-", "labels", labels_of(&e));
+    return print(json_pack("{s:s,s:s,s:o,s:o}", "apiVersion", "argoproj.io/v1alpha1", "kind",
+                           "Workflow", "metadata", metadata, "spec", spec),
                  text, error);
 }
 
@@ -310,8 +341,7 @@ static json_t *pod_of(const struct exporting *e, const struct mw_pipeline_step *
 
 static json_t *labels_of_step(const struct exporting *e, const struct mw_pipeline_step *step)
 {
-    json_t *labels = labels_of(e);
-    json_object_set_new(labels, MW_PIPELINE_RUN, json_string(e->options->run));
+    json_t *labels = labels_of_run(e);
     json_object_set_new(labels, MW_PIPELINE_STEP, json_string(step->name));
     return labels;
 }

@@ -23,11 +23,12 @@
 struct mw_pipeline_export_options {
     const struct mw_plant *plant;
     const char *image;
+    const char *name;            /* of the Plant, when it is not the plant's; may be NULL */
     const char *claim, *config;  /* names; NULL or empty: <plant>-data and <plant> */
     const char *service_account; /* of the pods; NULL or empty: the namespace's default */
     const char *cause;           /* these three: Argo's parameters start with them */
     const char *since, *machine; /* may be NULL */
-    const char *run;             /* Jobs only: the run's name, and what theirs start with */
+    const char *run; /* the run's name, and what those of Jobs start with; NULL: Argo makes one */
 };
 
 /* The Workflow as JSON, which is YAML too. *text is the caller's (free). Errors: ARGUMENT (a name

@@ -37,7 +37,19 @@ image_file() { echo "$RUN/images/${1//[\/:]/_}.tar"; }
 images_import() {
     local node=$1 file
     shift
-    for file; do ctr_on "$node" images import "$file" >/dev/null; done
+    mkdir -p "$RUN/nodes/$node/imported"
+    for file; do
+        ctr_on "$node" images import "$file" >/dev/null
+        touch "$RUN/nodes/$node/imported/${file##*/}"
+    done
+}
+
+# images_import_new NODE: what it has never been given. A machine that boots has its disk, and no more.
+images_import_new() {
+    local file
+    for file in "$RUN"/images/*.tar; do
+        [[ -e $RUN/nodes/$1/imported/${file##*/} ]] || images_import "$1" "$file"
+    done
 }
 
 # The pause image keeps a pod's namespaces; the box image is busybox, for pods that try things.
