@@ -69,9 +69,9 @@ def wait_event(space, name, reason, text):
          f"an event {reason} of {name} with '{text}'", pause=0.2)
 
 
-def disk(space, name, size="64Mi"):
+def disk(space, name, size="64Mi", node=NODE):
     """A local disk of a node for the claim of the plant `name`."""
-    folder = os.path.join(HOME, "run", "nodes", NODE, "disk", "kubelet", f"disk-{space}")
+    folder = os.path.join(HOME, "run", "nodes", node, "disk", "kubelet", f"disk-{space}")
     os.makedirs(folder)
     apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space}, "spec": {
         "capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"],
@@ -79,7 +79,7 @@ def disk(space, name, size="64Mi"):
         "claimRef": {"namespace": space, "name": f"{name}-data"},
         "local": {"path": f"/var/lib/kubelet/disk-{space}"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
-            {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}]}]}}}})
+            {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}}}})
     atexit.register(kubectl, "delete", "pv", space, "--wait=false", status=None)
     return {"storage_class": space, "storage_size": "64MiB", "storage_retain": False}
 

@@ -16,6 +16,8 @@ const struct mw_option mw_operate_cluster_options[] = {
      "secrets whose files every role sees in /secrets/<name>", AT(secrets)},
     {"cluster.files", MW_OPTION_LIST, NULL, 0, 0, NULL, NULL,
      "config maps whose files every role sees in /files/<name>", AT(files)},
+    {"cluster.models", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "image of models (model push --image) that a new plant begins with; empty: none", AT(models)},
     {"cluster.storage_class", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "class of the volume with the data folder; empty: the cluster's default", AT(storage_class)},
     {"cluster.storage_size", MW_OPTION_SIZE, NULL, 1048576, 1e15, "8GiB", NULL,
