@@ -241,8 +241,7 @@ static mw_err make_manifest(struct mw_image *image, struct mw_error *error)
 mw_err mw_image_pack(struct mw_store *store, char *const *names, size_t n, struct mw_image *image,
                      struct mw_error *error)
 {
-    struct packing packing = {
-        .store = store, .blobs = json_object(), .manifests = json_array()};
+    struct packing packing = {.store = store, .blobs = json_object(), .manifests = json_array()};
     *image = (struct mw_image){0};
     mw_err err = gather(&packing, names, n, error);
     err = err == MW_OK ? make_layer(&packing, &image->layer, error) : err;

@@ -47,8 +47,8 @@ static mw_err copy_part(void *context, const char *digest, struct mw_error *erro
     struct mw_buffer bytes = {0};
     mw_err err = mw_store_get(copying->from, digest, &bytes, error);
     if (err == MW_OK) {
-        err = mw_store_put(copying->to, bytes.data == NULL ? "" : bytes.data, bytes.size, put,
-                           error);
+        err =
+            mw_store_put(copying->to, bytes.data == NULL ? "" : bytes.data, bytes.size, put, error);
     }
     mw_buffer_free(&bytes);
     return err;

@@ -81,9 +81,8 @@ static void the_same_bundles_give_the_same_image(void **state)
     assert_string_equal(layer, found);
     assert_string_equal(config, one.config_digest);
     json_t *text = json_loadb(one.config.data, one.config.size, 0, NULL);
-    assert_int_equal(json_unpack(text, "{s:s, s:{s:[s]}}", "os", &machine, "rootfs", "diff_ids",
-                                 &diff_id),
-                     0);
+    assert_int_equal(
+        json_unpack(text, "{s:s, s:{s:[s]}}", "os", &machine, "rootfs", "diff_ids", &diff_id), 0);
     assert_string_equal(diff_id, found);
     json_decref(text);
     json_decref(manifest);
@@ -188,8 +187,8 @@ static void a_bundle_must_be_listed(void **state)
     test_bundle_build(&bundle, 2.0F);
     assert_ok(mw_bundle_put(from, &bundle, &length, error));
     assert_ok(mw_image_take_metadata(from, other->store, error));
-    assert_refused(mw_image_take_bundle(from, other->store, bundle.digest, error),
-                   MW_ERR_SIGNATURE, "not among the signed targets");
+    assert_refused(mw_image_take_bundle(from, other->store, bundle.digest, error), MW_ERR_SIGNATURE,
+                   "not among the signed targets");
     mw_store_close(from);
     mw_bundle_clear(&bundle);
     free_place(other);

@@ -17,8 +17,9 @@ static inline void test_unpack(const struct mw_buffer *tar, const char *folder)
     while (tar->data[at] != '\0') {
         const char *header = tar->data + at;
         size_t size = strtoul(header + 124, NULL, 8);
-        assert_memory_equal(header + 257, "ustar\0"
-                                          "00",
+        assert_memory_equal(header + 257,
+                            "ustar\0"
+                            "00",
                             8);
         (void)snprintf(path, sizeof path, "%s/%.100s", folder, header);
         at += 512;
@@ -43,8 +44,7 @@ static inline void test_sign_bundle(struct place *place, const char *name, float
     test_bundle_build(&bundle, weight);
     assert_ok(mw_trust_init(place->store, place->keys, error));
     assert_ok(mw_bundle_put(place->store, &bundle, &length, error));
-    assert_ok(
-        mw_trust_sign(place->store, place->keys, name, bundle.digest, length, NULL, error));
+    assert_ok(mw_trust_sign(place->store, place->keys, name, bundle.digest, length, NULL, error));
     assert_ok(mw_store_tag(place->store, "plant", bundle.digest, error));
     memcpy(digest, bundle.digest, MW_DIGEST_TEXT);
     mw_bundle_clear(&bundle);

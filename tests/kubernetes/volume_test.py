@@ -109,5 +109,22 @@ def a_node_without_image_volumes_is_told_of(program):
     check(condition(get("plant", "saw", space), "Degraded")["status"] == "False", "still degraded")
 
 
+def a_plant_with_keys_of_its_own_goes_on(program):
+    add_node()
+    operator()
+    make_models(program)
+    space = make_namespace("ownkeys")
+    storage = disk(space, "press", node=NODE)
+    apply(plant("press", {"broker": broker(space)}, **{**on(NODE), "models": ""}, **storage),
+          namespace=space)
+    wait_condition("press", space, "Ready", "True")
+    kubectl("patch", "plant", "press", "-n", space, "--type=merge", "-p",
+            json.dumps({"spec": {"cluster": {"models": MODELS}}}))
+    wait_event(space, "press", "ModelsRefused", "1.root.json is not the one seen before")
+    found = wait_condition("press", space, "Ready", "True")
+    check(condition(found, "Degraded")["status"] == "False", f"{found['status']}")
+
+
 if __name__ == "__main__":
-    main(a_new_plant_begins_with_the_model, a_node_without_image_volumes_is_told_of)
+    main(a_new_plant_begins_with_the_model, a_plant_with_keys_of_its_own_goes_on,
+         a_node_without_image_volumes_is_told_of)

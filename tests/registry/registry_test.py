@@ -118,8 +118,11 @@ def an_image_of_models_starts_a_plant(program):
 
     other = Plant(program, TEXT)  # has keys of its own, and refuses it with the reason
     other.run("prepare", "-c", other.config)
-    done = other.run("prepare", "-c", other.config, "--models", mounted)
+    refused = os.path.join(other.folder, "refused")
+    done = other.run("prepare", "-c", other.config, "--models", mounted, "--refused", refused)
     check("refused" in done.err and "1.root.json is not the one seen before" in done.err, done.err)
+    with open(refused) as file:
+        check("1.root.json is not the one seen before" in file.read(), "the reason is not in its file")
     with open(os.path.join(mounted, "blobs", *digest.split(":")), "w") as file:
         file.write("{}")
     new = Plant(program, TEXT)  # has none, and must not make some that the image's would not fit

@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/lines.h"
+#include "tiers/platform/operate_given.h"
 #include "tiers/platform/operate_internal.h"
 #include "tiers/platform/operate_schema.h"
 #include "tiers/platform/operate_status.h"
@@ -68,8 +69,28 @@ static void on_status(void *context, const struct mw_kube_answer *answer)
     mw_operate_pass_over(item);
 }
 
+/* Pods whose models did not come; they try again by themselves. A plant that goes on with its own
+ * is none the worse for it. */
+static void look_at_models(struct mw_operate_item *item)
+{
+    const json_t *lacks = json_object_iter_value(json_object_iter(item->lacks));
+    const char *models = json_string_value(mw_operate_plan_cluster(item->object, "models"));
+    if (lacks == NULL || models == NULL || models[0] == '\0' || item->reason[0] != '\0') {
+        return; /* pods of before may still be there */
+    }
+    const char *reason = json_string_value(json_object_get(lacks, "reason"));
+    const char *text = json_string_value(json_object_get(lacks, "text"));
+    if (!json_is_true(json_object_get(lacks, "goes_on"))) {
+        set_problem(item, reason, text);
+    }
+    mw_operate_tell(item, "Warning", reason, "%s", text);
+}
+
 static void write_status(struct mw_operate_item *item)
 {
+    if (item->object != NULL) {
+        look_at_models(item);
+    }
     struct mw_operate_account account = {.plant = item->object,
                                          .objects = item->objects,
                                          .seen = item->seen,
@@ -226,10 +247,17 @@ static void on_applied(void *context, const struct mw_kube_answer *answer)
     } else {
         char problem[MW_ERROR_TEXT];
         snprintf(problem, sizeof problem, "%.100s: %.380s", key, answer->text);
-        set_problem(item, "ApplyFailed", problem);
+        const char *reason = "ApplyFailed";
+        if (mw_operate_given_unknown(object, answer->text)) {
+            reason = "ModelsNotMounted";
+            snprintf(problem, sizeof problem,
+                     "cluster.models: this API server has no image volumes. %.100s: %.320s", key,
+                     answer->text);
+        }
+        set_problem(item, reason, problem);
         set_retry(item, answer);
         if (!mw_kube_may_retry(answer)) {
-            mw_operate_tell(item, "Warning", "ApplyFailed", "%s", problem);
+            mw_operate_tell(item, "Warning", reason, "%s", problem);
         }
     }
     item->at++;

@@ -186,7 +186,9 @@ static void add_models(const struct making *making, json_t *volumes, json_t *pre
     json_object_set_new(prepare, "volumeMounts", mounts);
     json_array_append_new(args, json_string("--models"));
     json_array_append_new(args, json_string("/models"));
-    /* Why models were refused is then in the pod's status. */
+    /* Why models were refused is then in the pod's status, whether or not the plant goes on. */
+    json_array_append_new(args, json_string("--refused"));
+    json_array_append_new(args, json_string("/dev/termination-log"));
     json_object_set_new(prepare, "terminationMessagePolicy", json_string("FallbackToLogsOnError"));
 }
 

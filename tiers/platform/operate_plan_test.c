@@ -145,8 +145,8 @@ static void models_are_mounted_for_prepare(void **state)
             json_pack("{s:s,s:s,s:b}", "name", "models", "mountPath", "/models", "readOnly", 1);
         assert_true(json_equal(mount, expected));
         json_decref(expected);
-        expected = json_pack("[s,s,s,s,s]", "prepare", "-c", "/etc/millwright/plant.yaml",
-                             "--models", "/models");
+        expected = json_pack("[s,s,s,s,s,s,s]", "prepare", "-c", "/etc/millwright/plant.yaml",
+                             "--models", "/models", "--refused", "/dev/termination-log");
         assert_true(json_equal(args, expected));
         json_decref(expected);
         assert_int_equal(json_array_size(json_object_get(role, "volumeMounts")) + 1,

@@ -148,11 +148,11 @@ static void strangers_are_refused(void **state)
     assert_int_equal(place_set_up(&other), 0);
     test_sign_bundle(scene->origin, "bundle/plant/0", 1.0F, digest);
     test_sign_bundle(other, "bundle/plant/0", 2.0F, strange);
-    assert_ok(mw_take_models(&scene->plant.plant, test_mount(scene->origin, "mounted"), &changed,
-                             error));
-    assert_refused(mw_take_models(&scene->plant.plant, test_mount(other, "mounted"), &changed,
-                                  error),
-                   MW_ERR_SIGNATURE, "1.root.json is not the one seen before");
+    assert_ok(
+        mw_take_models(&scene->plant.plant, test_mount(scene->origin, "mounted"), &changed, error));
+    assert_refused(
+        mw_take_models(&scene->plant.plant, test_mount(other, "mounted"), &changed, error),
+        MW_ERR_SIGNATURE, "1.root.json is not the one seen before");
     assert_tagged(scene, digest);
     assert_int_equal(published(scene, found), 1);
     assert_refused(mw_take_models(&scene->plant.plant, scene->plant.folder, &changed, error),
