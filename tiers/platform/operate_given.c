@@ -31,7 +31,7 @@ static const char *reference_in(const json_t *pod_spec)
 }
 
 __attribute__((format(printf, 3, 4))) static json_t *say(const char *reason, const char *reference,
-                                                        const char *format, ...)
+                                                         const char *format, ...)
 {
     char text[480];
     va_list values;
@@ -89,16 +89,20 @@ json_t *mw_operate_given_lacks(const json_t *pod)
     if (ended == NULL || (!failed && text_at(ended, "message")[0] == '\0')) {
         return NULL;
     }
-    json_t *lacks = say("ModelsRefused", reference, "%s%s", last_line(text_at(ended, "message"), line),
-                        failed ? "" : "; the plant goes on with its own");
+    json_t *lacks =
+        say("ModelsRefused", reference, "%s%s", last_line(text_at(ended, "message"), line),
+            failed ? "" : "; the plant goes on with its own");
     json_object_set_new(lacks, "goes_on", json_boolean(!failed));
     return lacks;
 }
 
-bool mw_operate_given_unknown(const json_t *deployment, const char *refusal)
+static const char *reference_of(const json_t *deployment)
 {
-    const json_t *template =
-        json_object_get(json_object_get(deployment, "spec"), "template");
-    return reference_in(json_object_get(template, "spec"))[0] != '\0' &&
-           strstr(refusal, "volumes[") != NULL;
+    const json_t *template = json_object_get(json_object_get(deployment, "spec"), "template");
+    return reference_in(json_object_get(template, "spec"));
+}
+
+bool mw_operate_given_dropped(const json_t *sent, const json_t *answer)
+{
+    return strcmp(reference_of(sent), reference_of(answer)) != 0;
 }

@@ -12,8 +12,8 @@
  * and said why; goes_on: the plant has others and runs). */
 json_t *mw_operate_given_lacks(const json_t *pod);
 
-/* The API server's answer to a Deployment that it did not take: true when that is because it has no
- * image volumes. `refusal` are its words. */
-bool mw_operate_given_unknown(const json_t *deployment, const char *refusal);
+/* Whether the Deployment that an API server answers with lacks the models that it was sent with:
+ * one without image volumes drops the volume and its mounts, and says nothing. */
+bool mw_operate_given_dropped(const json_t *sent, const json_t *answer);
 
 #endif

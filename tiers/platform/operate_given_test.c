@@ -55,9 +55,10 @@ static void a_pod_tells_what_it_lacks(void **state)
                 "ModelsNotMounted", "needs a container runtime with image volumes");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"first\\nthe reason\\n\"}}",
                 "ModelsRefused", ": the reason");
-    assert_says("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}},"
-                "\"lastState\":{\"terminated\":{\"exitCode\":1,\"message\":\"the reason\"}}",
-                "ModelsRefused", ": the reason");
+    assert_says(
+        "\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}},"
+        "\"lastState\":{\"terminated\":{\"exitCode\":1,\"message\":\"the reason\"}}",
+        "ModelsRefused", ": the reason");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":1}}", "ModelsRefused", ": ");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"\\u201cx\\u201d\"}}",
                 "ModelsRefused", ": ???x???");
@@ -76,18 +77,22 @@ static void a_pod_without_models_lacks_none(void **state)
     json_decref(pod);
 }
 
-static void a_refusal_of_the_volume_is_known(void **state)
+static void a_dropped_volume_is_seen(void **state)
 {
     (void)state;
     json_t *pod = pod_with("\"state\":{}");
-    json_t *deployment =
+    json_t *sent =
         json_pack("{s:{s:{s:O}}}", "spec", "template", "spec", json_object_get(pod, "spec"));
-    const char *refusal = "spec.template.spec.volumes[3]: Required value: must specify a volume type";
-    assert_true(mw_operate_given_unknown(deployment, refusal));
-    assert_false(mw_operate_given_unknown(deployment, "exceeded quota"));
-    json_object_del(json_object_get(pod, "spec"), "volumes");
-    assert_false(mw_operate_given_unknown(deployment, refusal));
-    json_decref(deployment);
+    json_t *answer = json_deep_copy(sent);
+    assert_false(mw_operate_given_dropped(sent, answer));
+    json_t *spec = json_object_get(json_object_get(answer, "spec"), "template");
+    json_object_del(json_object_get(spec, "spec"), "volumes");
+    assert_true(mw_operate_given_dropped(sent, answer));
+    json_t *other = json_pack("{s:s}", "kind", "Service"); /* has no pods */
+    assert_false(mw_operate_given_dropped(other, other));
+    json_decref(other);
+    json_decref(answer);
+    json_decref(sent);
     json_decref(pod);
 }
 
@@ -96,7 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pod_tells_what_it_lacks),
         cmocka_unit_test(a_pod_without_models_lacks_none),
-        cmocka_unit_test(a_refusal_of_the_volume_is_known),
+        cmocka_unit_test(a_dropped_volume_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

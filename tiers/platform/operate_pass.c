@@ -234,7 +234,13 @@ static void on_applied(void *context, const struct mw_kube_answer *answer)
     const json_t *object = json_array_get(item->objects, item->at);
     char key[384];
     key_of(object, key);
-    if (answer->status == 200 || answer->status == 201) {
+    bool taken = answer->status == 200 || answer->status == 201;
+    if (taken && mw_operate_given_dropped(object, answer->body)) {
+        const char *text = "cluster.models: this API server has no image volumes (Kubernetes 1.35)";
+        set_problem(item, "ModelsNotMounted", text);
+        mw_operate_tell(item, "Warning", "ModelsNotMounted", "%s", text);
+        item->again = true; /* it may learn to */
+    } else if (taken) {
         json_object_set_new(item->applied, key,
                             json_pack("{s:o,s:o}", "hash", hash_of(object), "version",
                                       mw_operate_version_of(answer->body)));
@@ -247,17 +253,10 @@ static void on_applied(void *context, const struct mw_kube_answer *answer)
     } else {
         char problem[MW_ERROR_TEXT];
         snprintf(problem, sizeof problem, "%.100s: %.380s", key, answer->text);
-        const char *reason = "ApplyFailed";
-        if (mw_operate_given_unknown(object, answer->text)) {
-            reason = "ModelsNotMounted";
-            snprintf(problem, sizeof problem,
-                     "cluster.models: this API server has no image volumes. %.100s: %.320s", key,
-                     answer->text);
-        }
-        set_problem(item, reason, problem);
+        set_problem(item, "ApplyFailed", problem);
         set_retry(item, answer);
         if (!mw_kube_may_retry(answer)) {
-            mw_operate_tell(item, "Warning", reason, "%s", problem);
+            mw_operate_tell(item, "Warning", "ApplyFailed", "%s", problem);
         }
     }
     item->at++;
