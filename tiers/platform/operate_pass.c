@@ -236,7 +236,7 @@ static void on_applied(void *context, const struct mw_kube_answer *answer)
     key_of(object, key);
     bool taken = answer->status == 200 || answer->status == 201;
     if (taken && mw_operate_given_dropped(object, answer->body)) {
-        const char *text = "cluster.models: this API server has no image volumes (Kubernetes 1.35)";
+        const char *text = "cluster.models: this API server has no image volumes";
         set_problem(item, "ModelsNotMounted", text);
         mw_operate_tell(item, "Warning", "ModelsNotMounted", "%s", text);
         item->again = true; /* it may learn to */
