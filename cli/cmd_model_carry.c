@@ -1,6 +1,7 @@
 /* cmd_model_carry.c - bundles to the plant's registry and from it, by hand. */
 #include "cli/command.h"
 #include "cli/open_plant.h"
+#include "lib/artifact/image.h"
 #include "lib/artifact/trust.h"
 #include "tiers/training/in_use.h"
 
@@ -8,13 +9,27 @@
 #include <string.h>
 
 struct values {
-    char *config;
+    char *config, *image;
 };
 
-static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL,
-     "description of the plant; its artifacts.registry is used", offsetof(struct values, config)},
-    {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
+#define CONFIG                                                          \
+    {                                                                   \
+        "config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL,     \
+            "description of the plant; its artifacts.registry is used", \
+            offsetof(struct values, config)                             \
+    }
+#define END                                                   \
+    {                                                         \
+        NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0 \
+    }
+
+static const struct mw_option pull_options[] = {CONFIG, END};
+static const struct mw_option push_options[] = {
+    CONFIG,
+    {"image", MW_OPTION_STRING, NULL, 0, 0, NULL, "tag",
+     "send these models as one image with that tag, for Kubernetes to mount",
+     offsetof(struct values, image)},
+    END,
 };
 
 static bool is_digest(const char *what)
@@ -55,6 +70,32 @@ static mw_err pull(struct mw_registry *registry, struct mw_store *store, const c
     return err;
 }
 
+/* A tag of bundles or metadata would be lost to those who follow it. */
+static mw_err check_image_tag(struct mw_store *store, const char *tag, struct mw_error *error)
+{
+    char digest[MW_DIGEST_TEXT];
+    if (is_digest(tag) || strcmp(tag, MW_REGISTRY_METADATA) == 0 ||
+        mw_store_resolve(store, tag, digest, NULL) == MW_OK) {
+        return mw_error_set(error, MW_ERR_ARGUMENT,
+                            "--image %.80s: a tag was expected that no model has", tag);
+    }
+    return MW_OK;
+}
+
+static mw_err push_image(struct mw_registry *registry, struct mw_store *store, const char *tag,
+                         char **names, size_t n, struct mw_error *error)
+{
+    struct mw_image image = {0};
+    mw_err err = check_image_tag(store, tag, error);
+    err = err == MW_OK ? mw_image_pack(store, names, n, &image, error) : err;
+    err = err == MW_OK ? mw_registry_push_image(registry, &image, tag, error) : err;
+    if (err == MW_OK) {
+        printf("pushed %s\n", image.digest);
+    }
+    mw_image_clear(&image);
+    return err;
+}
+
 typedef mw_err carry_fn(struct mw_registry *registry, struct mw_store *store, const char *what,
                         struct mw_error *error);
 
@@ -64,7 +105,7 @@ static int carry(const struct values *v, int n, char **argv, carry_fn *fn, bool 
     struct mw_plant plant;
     struct mw_registry *registry = NULL;
     struct mw_store *store = NULL;
-    if (n != 1) {
+    if (n != 1 && (v->image == NULL || n == 0)) {
         return mw_error_exit_status(
             mw_error_set(error, MW_ERR_ARGUMENT, "one tag or digest is needed"));
     }
@@ -74,7 +115,10 @@ static int carry(const struct values *v, int n, char **argv, carry_fn *fn, bool 
     }
     err = mw_open_registry(&registry, &plant, error);
     err = err == MW_OK ? mw_in_use_store(&store, &plant, create, error) : err;
-    err = err == MW_OK ? fn(registry, store, argv[0], error) : err;
+    if (err == MW_OK) {
+        err = v->image == NULL ? fn(registry, store, argv[0], error)
+                               : push_image(registry, store, v->image, argv, (size_t)n, error);
+    }
     mw_store_close(store);
     mw_registry_close(registry);
     mw_plant_clear(&plant);
@@ -93,10 +137,10 @@ static int run_pull(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_model_push = {
     .name = "model push",
-    .synopsis = "-c plant.yaml TAG|DIGEST",
+    .synopsis = "-c plant.yaml [--image TAG] TAG|DIGEST ...",
     .summary = "send a model and who signed it to the plant's registry",
     .shorts = "c=config",
-    .options = options,
+    .options = push_options,
     .values_size = sizeof(struct values),
     .run = run_push,
     .positional = true,
@@ -107,7 +151,7 @@ const struct mw_subcommand mw_command_model_pull = {
     .synopsis = "-c plant.yaml TAG|DIGEST",
     .summary = "bring a model from the plant's registry, if it is signed",
     .shorts = "c=config",
-    .options = options,
+    .options = pull_options,
     .values_size = sizeof(struct values),
     .run = run_pull,
     .positional = true,

@@ -24,6 +24,7 @@
     X(model_verify)    \
     X(model_push)      \
     X(model_pull)      \
+    X(model_pack)      \
     X(pipeline_run)    \
     X(pipeline_show)   \
     X(pipeline_export) \

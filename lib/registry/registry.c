@@ -183,6 +183,17 @@ mw_err mw_registry_push(struct mw_registry *registry, struct mw_store *store, co
     return err;
 }
 
+mw_err mw_registry_push_image(struct mw_registry *registry, const struct mw_image *image,
+                              const char *tag, struct mw_error *error)
+{
+    struct mw_span layer = {image->layer.data, image->layer.size};
+    struct mw_span config = {image->config.data, image->config.size};
+    struct mw_span manifest = {image->manifest.data, image->manifest.size};
+    mw_err err = mw_registry_push_blob(registry, layer, image->layer_digest, error);
+    err = err == MW_OK ? mw_registry_push_blob(registry, config, image->config_digest, error) : err;
+    return err == MW_OK ? mw_registry_push_manifest(registry, manifest, tag, error) : err;
+}
+
 /* ---- bringing ---- */
 
 /* Appends to `out` what the URL of that kind and name gives. */

@@ -11,6 +11,7 @@
 #ifndef MW_REGISTRY_REGISTRY_H
 #define MW_REGISTRY_REGISTRY_H
 
+#include "lib/artifact/image.h"
 #include "lib/artifact/store.h"
 #include "lib/base/file.h"
 
@@ -35,6 +36,9 @@ void mw_registry_close(struct mw_registry *registry);
  * at it (NULL: only its digest names it). */
 mw_err mw_registry_push(struct mw_registry *registry, struct mw_store *store, const char *digest,
                         const char *tag, struct mw_error *error);
+/* Sends an image of bundles (image.h) under that tag. */
+mw_err mw_registry_push_image(struct mw_registry *registry, const struct mw_image *image,
+                              const char *tag, struct mw_error *error);
 /* Brings the manifest that a tag or digest names, and its parts, into the store. */
 mw_err mw_registry_pull(struct mw_registry *registry, struct mw_store *store,
                         const char *tag_or_digest, char digest[MW_DIGEST_TEXT],

@@ -46,7 +46,7 @@ def wrong_usage_is_2(program):
         check(f"millwright {name}: " in done.err and "--no-such-option" in done.err,
               f"{name}: {done.err}")
         check(len(done.err.splitlines()) == 1, f"{name}: more than one line: {done.err}")
-        if re.fullmatch("replay|rollout|predict|features|discover|stream cat|pipeline step|model (show|verify|push|pull)", name):
+        if re.fullmatch("replay|rollout|predict|features|discover|stream cat|pipeline step|model (show|verify|push|pull|pack)", name):
             continue
         done = plant.run(*words, "stray", status=2)
         check("unexpected argument stray" in done.err, f"{name} stray: {done.err}")

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Models go to a real registry and come from it: signed, whole, and through its bad days."""
 import glob
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 
 from registry import Proxy, Registry
 
@@ -78,6 +80,55 @@ def push_sends_it_to_another(program):
     plant.write(old)
     third = Plant(program, text(registry.url("other/repository")))
     check(digest in third.run("model", "pull", "-c", third.config, digest).out, "by its digest")
+
+
+def an_image_of_models_starts_a_plant(program):
+    """Pushed, unpacked as a container runtime does it, and taken over by a plant without a registry."""
+    registry, plant = first(program)
+    digest = listed(plant)
+    words = ("model", "push", "-c", plant.config, "--image", "site-1", digest)
+    said = plant.run(*words).out
+    check(plant.run(*words).out == said, "the same model gives another image")
+    text_of_manifest = registry.get("plants/first/manifests/site-1", OCI)
+    check(said == f"pushed sha256:{hashlib.sha256(text_of_manifest).hexdigest()}\n", said)
+    layers = json.loads(text_of_manifest)["layers"]
+    check([one["mediaType"] for one in layers] == ["application/vnd.oci.image.layer.v1.tar"], layers)
+    done = plant.run("model", "push", "-c", plant.config, "--image", "plant", digest, status=None)
+    check(done.returncode != 0 and "a tag was expected that no model has" in done.err, done.err)
+
+    site = Plant(program, TEXT)
+    mounted = os.path.join(site.folder, "mounted")
+    with tarfile.open(registry.blob_file(layers[0]["digest"])) as tar:
+        check(all(one.mtime == one.uid == 0 for one in tar), tar.getnames())
+        tar.extractall(mounted)
+    for folder, _, files in os.walk(mounted):  # read-only, as it is mounted; not that root cared
+        for name in files:
+            os.chmod(os.path.join(folder, name), 0o444)
+    site.run("prepare", "-c", site.config, "--models", mounted)
+    check(listed(site) == digest, "another model is tagged")
+    site.run("prepare", "-c", site.config, "--models", mounted)
+    check(sorted(os.listdir(mounted)) == ["blobs", "index.json", "oci-layout"], "it was written to")
+    site.start()
+    wait(lambda: site.ledger()["total"]["scored"] > 50, "scores by the model that came", 180, 0.2)
+    site.stop()
+    models = {json.loads(one["value"])["model"] if isinstance(one["value"], str)
+              else one["value"]["model"] for one in site.stream("score")}
+    check(models == {digest}, f"{models} scored, and {digest} came")
+    check(len(site.stream("model")) == 1, "the model was published again")
+
+    other = Plant(program, TEXT)  # has keys of its own, and refuses it with the reason
+    other.run("prepare", "-c", other.config)
+    refused = os.path.join(other.folder, "refused")
+    done = other.run("prepare", "-c", other.config, "--models", mounted, "--refused", refused)
+    check("refused" in done.err and "1.root.json is not the one seen before" in done.err, done.err)
+    with open(refused) as file:
+        check("1.root.json is not the one seen before" in file.read(), "the reason is not in its file")
+    with open(os.path.join(mounted, "blobs", *digest.split(":")), "w") as file:
+        file.write("{}")
+    new = Plant(program, TEXT)  # has none, and must not make some that the image's would not fit
+    done = new.run("prepare", "-c", new.config, "--models", mounted, status=1)
+    check("the bytes have another hash" in done.err, done.err)
+    check(not os.path.exists(new.path("keys", "root.pem")), "keys were made all the same")
 
 
 def damage_is_refused(program):
@@ -215,5 +266,6 @@ def wrong_addresses_are_told(program):
 
 if __name__ == "__main__":
     main(a_published_model_is_in_the_registry, pull_brings_what_is_signed,
-         push_sends_it_to_another, damage_is_refused, other_keys_are_refused,
-         a_role_brings_what_it_lacks, a_password_over_tls, bad_days_pass, wrong_addresses_are_told)
+         push_sends_it_to_another, an_image_of_models_starts_a_plant, damage_is_refused,
+         other_keys_are_refused, a_role_brings_what_it_lacks, a_password_over_tls, bad_days_pass,
+         wrong_addresses_are_told)

@@ -24,6 +24,8 @@ const struct mw_option mw_operate_cluster_options[] = {
      "service account of the pods of the pipeline, which Argo's executor needs; empty: the "
      "namespace's default",
      AT(pipeline_account)},
+    {"cluster.models", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
+     "image of models (model push --image) that a new plant begins with; empty: none", AT(models)},
     {"cluster.storage_class", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "class of the volume with the data folder; empty: the cluster's default", AT(storage_class)},
     {"cluster.storage_size", MW_OPTION_SIZE, NULL, 1048576, 1e15, "8GiB", NULL,

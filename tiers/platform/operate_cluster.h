@@ -15,6 +15,7 @@ struct mw_operate_cluster {
     struct mw_list tolerations; /* keys of taints */
     struct mw_list secrets, files;
     char *pipeline_account; /* service account of the pipeline's pods */
+    char *models;           /* an image of models; empty: none */
     char *storage_class;
     int64_t storage_size;
     int storage_access; /* enum mw_operate_access */

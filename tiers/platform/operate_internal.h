@@ -74,6 +74,7 @@ struct mw_operate_item {
     json_t *seen;               /* "Kind/name": {"version":..,"ready":n,"current":bool} */
     json_t *applied;            /* "Kind/name": {"hash":..,"version":..} */
     json_t *pods;               /* of scorers, by name: the number of their class */
+    json_t *lacks;              /* of pods, by name: why they have no models (operate_given.h) */
     json_t *told;               /* the last note by reason */
     json_t *status;             /* as last written */
     json_t *rollouts, *bundles; /* of this plant, by name */

@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/lines.h"
+#include "tiers/platform/operate_given.h"
 #include "tiers/platform/operate_internal.h"
 #include "tiers/platform/operate_schema.h"
 #include "tiers/platform/operate_status.h"
@@ -82,8 +83,28 @@ static void on_status(void *context, const struct mw_kube_answer *answer)
     mw_operate_pass_over(item);
 }
 
+/* Pods whose models did not come; they try again by themselves. A plant that goes on with its own
+ * is none the worse for it. */
+static void look_at_models(struct mw_operate_item *item)
+{
+    const json_t *lacks = json_object_iter_value(json_object_iter(item->lacks));
+    const char *models = json_string_value(mw_operate_plan_cluster(item->object, "models"));
+    if (lacks == NULL || models == NULL || models[0] == '\0' || item->reason[0] != '\0') {
+        return; /* pods of before may still be there */
+    }
+    const char *reason = json_string_value(json_object_get(lacks, "reason"));
+    const char *text = json_string_value(json_object_get(lacks, "text"));
+    if (!json_is_true(json_object_get(lacks, "goes_on"))) {
+        set_problem(item, reason, text);
+    }
+    mw_operate_tell(item, "Warning", reason, "%s", text);
+}
+
 static void write_status(struct mw_operate_item *item)
 {
+    if (item->object != NULL) {
+        look_at_models(item);
+    }
     const char *run =
         item->run.condition == NULL
             ? json_string_value(json_object_get(json_object_get(item->object, "status"), "run"))
@@ -236,7 +257,13 @@ static void on_applied(void *context, const struct mw_kube_answer *answer)
     const json_t *object = json_array_get(item->objects, item->at);
     char key[384];
     key_of(object, key);
-    if (answer->status == 200 || answer->status == 201) {
+    bool taken = answer->status == 200 || answer->status == 201;
+    if (taken && mw_operate_given_dropped(object, answer->body)) {
+        const char *text = "cluster.models: this API server has no image volumes";
+        set_problem(item, "ModelsNotMounted", text);
+        mw_operate_tell(item, "Warning", "ModelsNotMounted", "%s", text);
+        item->again = true; /* it may learn to */
+    } else if (taken) {
         json_object_set_new(item->applied, key,
                             json_pack("{s:o,s:o}", "hash", hash_of(object), "version",
                                       mw_operate_version_of(answer->body)));

@@ -200,6 +200,29 @@ void mw_operate_plan_dress(const json_t *plant, json_t *spec, json_t *mounts)
     set_unless_empty(spec, "tolerations", tolerations);
 }
 
+/* The image of models as a volume that `prepare` reads: the nodes bring it, as they do all images.
+ */
+static void add_models(const struct making *making, json_t *volumes, json_t *prepare)
+{
+    const char *models = cluster_text(making, "models", NULL);
+    if (models == NULL) {
+        return;
+    }
+    json_t *args = json_object_get(prepare, "args");
+    json_array_append_new(volumes, json_pack("{s:s,s:{s:s,s:s}}", "name", "models", "image",
+                                             "reference", models, "pullPolicy", "IfNotPresent"));
+    json_t *mounts = json_copy(json_object_get(prepare, "volumeMounts"));
+    json_array_append_new(mounts, json_pack("{s:s,s:s,s:b}", "name", "models", "mountPath",
+                                            "/models", "readOnly", 1));
+    json_object_set_new(prepare, "volumeMounts", mounts);
+    json_array_append_new(args, json_string("--models"));
+    json_array_append_new(args, json_string("/models"));
+    /* Why models were refused is then in the pod's status, whether or not the plant goes on. */
+    json_array_append_new(args, json_string("--refused"));
+    json_array_append_new(args, json_string("/dev/termination-log"));
+    json_object_set_new(prepare, "terminationMessagePolicy", json_string("FallbackToLogsOnError"));
+}
+
 static json_t *probe(const char *path, int period, int failures)
 {
     return json_pack("{s:{s:s,s:s},s:i,s:i,s:i}", "httpGet", "path", path, "port", "health",
@@ -257,11 +280,13 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
 {
     json_t *volumes, *mounts;
     volumes_and_mounts(making, &volumes, &mounts);
-    json_t *spec = json_pack("{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
-                             "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30,
-                             "securityContext", security_of_pod(), "initContainers",
-                             container(making, "prepare", "prepare", mounts), "containers",
-                             role_container(making, role, mounts, resource), "volumes", volumes);
+    json_t *prepare = container(making, "prepare", "prepare", mounts);
+    add_models(making, volumes, prepare);
+    json_t *spec =
+        json_pack("{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
+                  "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30, "securityContext",
+                  security_of_pod(), "initContainers", prepare, "containers",
+                  role_container(making, role, mounts, resource), "volumes", volumes);
     if (is_on_one_node(making)) {
         json_object_set_new(spec, "affinity", affinity(making));
     }

@@ -137,6 +137,43 @@ static void several_scorers_share_the_stream(void **state)
     json_decref(plant);
 }
 
+/* The models are for `prepare`, in every pod: whichever is first makes the data folder. */
+static void models_are_mounted_for_prepare(void **state)
+{
+    (void)state;
+    json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+    json_t *cluster = json_object_get(json_object_get(plant, "spec"), "cluster");
+    json_object_set_new(cluster, "models", json_string("registry:5000/models:1"));
+    json_t *objects = plan_of(plant, MW_OPERATE_CPU);
+    const char *names[] = {"hall-bridge", "hall-watch", "hall-serve", "hall-score-cpu"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *pod = json_object_get(template_of(objects, names[i]), "spec");
+        const json_t *volumes = json_object_get(pod, "volumes");
+        const json_t *volume = json_array_get(volumes, json_array_size(volumes) - 1);
+        const json_t *prepare = json_array_get(json_object_get(pod, "initContainers"), 0);
+        const json_t *role = json_array_get(json_object_get(pod, "containers"), 0);
+        const json_t *mounts = json_object_get(prepare, "volumeMounts");
+        const json_t *mount = json_array_get(mounts, json_array_size(mounts) - 1);
+        const json_t *args = json_object_get(prepare, "args");
+        json_t *expected = json_pack("{s:s,s:{s:s,s:s}}", "name", "models", "image", "reference",
+                                     "registry:5000/models:1", "pullPolicy", "IfNotPresent");
+        assert_true(json_equal(volume, expected));
+        json_decref(expected);
+        expected =
+            json_pack("{s:s,s:s,s:b}", "name", "models", "mountPath", "/models", "readOnly", 1);
+        assert_true(json_equal(mount, expected));
+        json_decref(expected);
+        expected = json_pack("[s,s,s,s,s,s,s]", "prepare", "-c", "/etc/millwright/plant.yaml",
+                             "--models", "/models", "--refused", "/dev/termination-log");
+        assert_true(json_equal(args, expected));
+        json_decref(expected);
+        assert_int_equal(json_array_size(json_object_get(role, "volumeMounts")) + 1,
+                         json_array_size(mounts));
+    }
+    json_decref(objects);
+    json_decref(plant);
+}
+
 static void what_no_role_could_read_is_refused(void **state)
 {
     char *text = NULL;
@@ -157,6 +194,7 @@ int main(void)
         cmocka_unit_test(only_roles_that_read_a_section_restart_for_it),
         cmocka_unit_test(one_scorer_has_a_replica),
         cmocka_unit_test(several_scorers_share_the_stream),
+        cmocka_unit_test(models_are_mounted_for_prepare),
         cmocka_unit_test(what_no_role_could_read_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/lines.h"
+#include "tiers/platform/operate_given.h"
 #include "tiers/platform/operate_internal.h"
 #include "tiers/platform/operate_schema.h"
 
@@ -45,6 +46,7 @@ void mw_operate_item_free(void *entry)
     json_decref(item->seen);
     json_decref(item->applied);
     json_decref(item->pods);
+    json_decref(item->lacks);
     json_decref(item->told);
     json_decref(item->status);
     json_decref(item->objects);
@@ -73,6 +75,7 @@ static struct mw_operate_item *item_of(struct mw_operate *operate, const char *s
                                      .seen = json_object(),
                                      .applied = json_object(),
                                      .pods = json_object(),
+                                     .lacks = json_object(),
                                      .told = json_object(),
                                      .rollouts = json_object(),
                                      .bundles = json_object(),
@@ -263,6 +266,23 @@ static struct mw_operate_item *owner_of(struct mw_operate *operate, const json_t
                    json_string_value(json_object_get(labels, "app.kubernetes.io/instance")), make);
 }
 
+/* `lacks` is taken; NULL: nothing. */
+static void set_lacks(struct mw_operate *operate, struct mw_operate_item *item, const char *pod,
+                      json_t *lacks)
+{
+    if (lacks == NULL ? json_object_get(item->lacks, pod) == NULL
+                      : json_equal(lacks, json_object_get(item->lacks, pod))) {
+        json_decref(lacks);
+        return;
+    }
+    if (lacks == NULL) {
+        json_object_del(item->lacks, pod);
+    } else {
+        json_object_set_new(item->lacks, pod, lacks);
+    }
+    mw_operate_touch(operate, item);
+}
+
 static void put_pod(struct mw_operate *operate, const json_t *pod)
 {
     struct mw_operate_item *item = owner_of(operate, pod, true);
@@ -274,6 +294,7 @@ static void put_pod(struct mw_operate *operate, const json_t *pod)
     }
     const char *why = mw_operate_pod_lacks(pod, class);
     json_object_set_new(item->pods, mw_kube_meta(pod, "name"), json_integer(class));
+    set_lacks(operate, item, mw_kube_meta(pod, "name"), mw_operate_given_lacks(pod));
     if (why != NULL && class == item->class && mw_kube_meta(pod, "deletionTimestamp") == NULL) {
         item->avoid |= 1u << class;
         item->avoid_end = mw_clock_monotonic() + AVOID_FOR;
@@ -293,11 +314,13 @@ static void on_pod(struct mw_operate *operate, enum mw_kube_change change, json_
         struct mw_operate_item *item = owner_of(operate, pod, false);
         if (item != NULL) {
             json_object_del(item->pods, mw_kube_meta(pod, "name"));
+            json_object_del(item->lacks, mw_kube_meta(pod, "name"));
             mw_operate_touch(operate, item);
         }
     } else if (change == MW_KUBE_RELIST) {
         for (struct mw_operate_item *item; (item = mw_table_next(&operate->plants, &at)) != NULL;) {
             json_object_clear(item->pods);
+            json_object_clear(item->lacks);
         }
     } else {
         mw_operate_touch(operate, NULL);

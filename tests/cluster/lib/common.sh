@@ -6,6 +6,7 @@ BIN=$CLUSTER_HOME/bin # programs that were built; survives 'down'
 LOG=$CLUSTER_HOME/log # <sandbox>.<process>.log of the last cluster; survives 'down'
 RUN=$CLUSTER_HOME/run # all else; exists exactly as long as the cluster does
 export PATH=$BIN:$PATH
+BUILT_CONTAINERD=$BIN/containerd-built # a folder: containerd and its shim
 
 CONTROL_PLANE=control-plane
 CONTROL_PLANE_IP=10.90.0.1
