@@ -281,7 +281,6 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
     json_t *volumes, *mounts;
     volumes_and_mounts(making, &volumes, &mounts);
     json_t *prepare = container(making, "prepare", "prepare", mounts);
-    add_models(making, volumes, prepare);
     json_t *spec =
         json_pack("{s:b,s:b,s:i,s:o,s:[o],s:[o],s:o}", "automountServiceAccountToken", 0,
                   "enableServiceLinks", 0, "terminationGracePeriodSeconds", 30, "securityContext",
@@ -290,8 +289,9 @@ static json_t *pod_spec(const struct making *making, const char *role, const cha
     if (is_on_one_node(making)) {
         json_object_set_new(spec, "affinity", affinity(making));
     }
-    mw_operate_plan_dress(making->plan->plant, spec,
-                          mounts); /* both containers have these mounts */
+    /* Both containers have these mounts; the models are for one. */
+    mw_operate_plan_dress(making->plan->plant, spec, mounts);
+    add_models(making, volumes, prepare);
     json_decref(mounts);
     return spec;
 }
