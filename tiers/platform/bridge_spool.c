@@ -300,7 +300,7 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
         }
     } while (err == MW_OK && n > 0);
     mw_bridge_round_free(&one);
-    return err == MW_OK ? mw_stream_reader_rewind(spool->reader, error) : err;
+    return err == MW_OK ? mw_stream_reader_seek(spool->reader, spool->mark.drained, error) : err;
 }
 
 /* ---- keeping ---- */
@@ -543,7 +543,9 @@ mw_err mw_bridge_spool_settle(struct mw_bridge_spool *spool, bool stored, struct
     }
     spool->piece_items = 0;
     spool->piece_bytes = spool->piece_end = 0;
-    return any && !stored ? mw_stream_reader_rewind(spool->reader, error) : MW_OK;
+    /* Not to the beginning: what Kafka has may still be there. */
+    return any && !stored ? mw_stream_reader_seek(spool->reader, spool->mark.drained, error)
+                          : MW_OK;
 }
 
 mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,

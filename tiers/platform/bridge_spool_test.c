@@ -110,6 +110,25 @@ static void test_drains_in_order(void **state)
     assert_int_equal(place->spool.bytes, 0);
 }
 
+/* What Kafka has is removed later: until then it must not come a second time. */
+static void test_what_kafka_has_does_not_come_again(void **state)
+{
+    struct place *place = *state;
+    for (int i = 0; i < 10; i++) {
+        add(place, "a", i, false);
+    }
+    keep(place, 0);
+    assert_ok(mw_bridge_spool_pass(&place->spool, 6, &place->piece, error));
+    assert_int_equal(place->spool.mark.drained, 6);
+    assert_int_equal(mw_bridge_spool_waiting(&place->spool), 14);
+    fetch(place, 4, 4, "3");
+    assert_ok(mw_bridge_spool_settle(&place->spool, false, error));
+    fetch(place, 14, 14, "3");
+    assert_ok(mw_bridge_spool_settle(&place->spool, true, error));
+    assert_int_equal(mw_bridge_spool_waiting(&place->spool), 0);
+    assert_int_equal(place->spool.bytes, 0);
+}
+
 static void test_only_keys_that_wait_are_waited_for(void **state)
 {
     struct place *place = *state;
@@ -232,9 +251,13 @@ static void test_marks_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_drains_in_order),           TEST(test_only_keys_that_wait_are_waited_for),
-        TEST(test_mark_tells_what_kafka_has), TEST(test_tried_comes_back),
-        TEST(test_what_waits_is_counted),     cmocka_unit_test(test_marks_that_are_none),
+        TEST(test_what_kafka_has_does_not_come_again),
+        TEST(test_drains_in_order),
+        TEST(test_only_keys_that_wait_are_waited_for),
+        TEST(test_mark_tells_what_kafka_has),
+        TEST(test_tried_comes_back),
+        TEST(test_what_waits_is_counted),
+        cmocka_unit_test(test_marks_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
