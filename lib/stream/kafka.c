@@ -23,7 +23,7 @@ static const struct option common_first[] = {
 };
 
 static const struct option client_first[] = {
-    {"linger.ms", "2"},
+    {"linger.ms", "0"}, /* what a transaction has gathers while its partitions are registered */
     {"socket.timeout.ms", "3000"}, /* a node that is gone is asked no longer than that */
     {"queue.buffering.max.kbytes", "65536"},
     {"transaction.timeout.ms", "15000"}, /* how long a writer that died may hold up readers */
@@ -334,6 +334,7 @@ const struct mw_stream_backend mw_stream_kafka = {
     .put = mw_kafka_put,
     .commit = mw_kafka_commit,
     .rollback = mw_kafka_rollback,
+    .gap = mw_kafka_gap,
     .get = mw_kafka_get,
     .visit = mw_kafka_visit,
     .reader_open = mw_kafka_reader_open,
