@@ -1,11 +1,11 @@
 /* bench_kafka_floor BROKERS TOPIC RECORDS TIMES GAP: transactions of RECORDS records of about 150
  * bytes, one after the other, with librdkafka alone: what a transaction costs whoever makes it.
  *
- * The options are those of the bridge's producer. GAP milliseconds are rested between two; with a
- * GAP it also looks by itself every 0.4 ms whether all is delivered, as lib/stream/kafka_writer.c
- * does, because a commit looks every 10 ms only. Prints JSON: records a second, CPU seconds a
- * million records, milliseconds of CPU a transaction, and how long one took from its first record
- * to the end of its commit. */
+ * The options are those of the bridge's producer, but without linger. GAP milliseconds are rested
+ * between two; with a GAP it also looks by itself every 0.4 ms whether all is delivered, as
+ * lib/stream/kafka_writer.c does, because a commit looks every 10 ms only. Prints JSON: records a
+ * second, CPU seconds a million records, milliseconds of CPU a transaction, and how long one took
+ * from its first record to the end of its commit. */
 #include "bench/clock.h"
 
 #include <librdkafka/rdkafka.h>

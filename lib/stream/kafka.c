@@ -23,7 +23,9 @@ static const struct option common_first[] = {
 };
 
 static const struct option client_first[] = {
-    {"linger.ms", "0"}, /* what a transaction has gathers while its partitions are registered */
+    /* Not 0: a partition then gets several batches of a transaction, and while leaders and writers
+     * changed records were lost and doubled. */
+    {"linger.ms", "2"},
     {"socket.timeout.ms", "3000"}, /* a node that is gone is asked no longer than that */
     {"queue.buffering.max.kbytes", "65536"},
     {"transaction.timeout.ms", "15000"}, /* how long a writer that died may hold up readers */
