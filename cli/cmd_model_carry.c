@@ -10,6 +10,7 @@
 
 struct values {
     char *config, *image;
+    bool json;
 };
 
 #define CONFIG                                                          \
@@ -18,17 +19,23 @@ struct values {
             "description of the plant; its artifacts.registry is used", \
             offsetof(struct values, config)                             \
     }
+#define JSON                                                                         \
+    {                                                                                \
+        "json", MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, "say it as one JSON object", \
+            offsetof(struct values, json)                                            \
+    }
 #define END                                                   \
     {                                                         \
         NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0 \
     }
 
-static const struct mw_option pull_options[] = {CONFIG, END};
+static const struct mw_option pull_options[] = {CONFIG, JSON, END};
 static const struct mw_option push_options[] = {
     CONFIG,
     {"image", MW_OPTION_STRING, NULL, 0, 0, NULL, "tag",
      "send these models as one image with that tag, for Kubernetes to mount",
      offsetof(struct values, image)},
+    JSON,
     END,
 };
 
@@ -37,9 +44,14 @@ static bool is_digest(const char *what)
     return mw_digest_valid(mw_span_of(what));
 }
 
+static void tell(const struct values *v, const char *done, const char *digest)
+{
+    printf(v->json ? "{\"%s\":\"%s\"}\n" : "%s %s\n", done, digest);
+}
+
 /* The metadata go first: who sees the tag can check what it names. */
-static mw_err push(struct mw_registry *registry, struct mw_store *store, const char *what,
-                   struct mw_error *error)
+static mw_err push(const struct values *v, struct mw_registry *registry, struct mw_store *store,
+                   const char *what, struct mw_error *error)
 {
     char digest[MW_DIGEST_TEXT];
     mw_err err = mw_store_resolve(store, what, digest, error);
@@ -49,13 +61,13 @@ static mw_err push(struct mw_registry *registry, struct mw_store *store, const c
         err = mw_registry_push(registry, store, digest, is_digest(what) ? NULL : what, error);
     }
     if (err == MW_OK) {
-        printf("pushed %s\n", digest);
+        tell(v, "pushed", digest);
     }
     return err;
 }
 
-static mw_err pull(struct mw_registry *registry, struct mw_store *store, const char *what,
-                   struct mw_error *error)
+static mw_err pull(const struct values *v, struct mw_registry *registry, struct mw_store *store,
+                   const char *what, struct mw_error *error)
 {
     char digest[MW_DIGEST_TEXT];
     mw_err err = mw_registry_pull_metadata(registry, store, error);
@@ -65,7 +77,7 @@ static mw_err pull(struct mw_registry *registry, struct mw_store *store, const c
         err = mw_store_tag(store, what, digest, error);
     }
     if (err == MW_OK) {
-        printf("pulled %s\n", digest);
+        tell(v, "pulled", digest);
     }
     return err;
 }
@@ -82,22 +94,22 @@ static mw_err check_image_tag(struct mw_store *store, const char *tag, struct mw
     return MW_OK;
 }
 
-static mw_err push_image(struct mw_registry *registry, struct mw_store *store, const char *tag,
-                         char **names, size_t n, struct mw_error *error)
+static mw_err push_image(const struct values *v, struct mw_registry *registry,
+                         struct mw_store *store, char **names, size_t n, struct mw_error *error)
 {
     struct mw_image image = {0};
-    mw_err err = check_image_tag(store, tag, error);
+    mw_err err = check_image_tag(store, v->image, error);
     err = err == MW_OK ? mw_image_pack(store, names, n, &image, error) : err;
-    err = err == MW_OK ? mw_registry_push_image(registry, &image, tag, error) : err;
+    err = err == MW_OK ? mw_registry_push_image(registry, &image, v->image, error) : err;
     if (err == MW_OK) {
-        printf("pushed %s\n", image.digest);
+        tell(v, "pushed", image.digest);
     }
     mw_image_clear(&image);
     return err;
 }
 
-typedef mw_err carry_fn(struct mw_registry *registry, struct mw_store *store, const char *what,
-                        struct mw_error *error);
+typedef mw_err carry_fn(const struct values *v, struct mw_registry *registry,
+                        struct mw_store *store, const char *what, struct mw_error *error);
 
 static int carry(const struct values *v, int n, char **argv, carry_fn *fn, bool create,
                  struct mw_error *error)
@@ -116,8 +128,8 @@ static int carry(const struct values *v, int n, char **argv, carry_fn *fn, bool 
     err = mw_open_registry(&registry, &plant, error);
     err = err == MW_OK ? mw_in_use_store(&store, &plant, create, error) : err;
     if (err == MW_OK) {
-        err = v->image == NULL ? fn(registry, store, argv[0], error)
-                               : push_image(registry, store, v->image, argv, (size_t)n, error);
+        err = v->image == NULL ? fn(v, registry, store, argv[0], error)
+                               : push_image(v, registry, store, argv, (size_t)n, error);
     }
     mw_store_close(store);
     mw_registry_close(registry);
@@ -137,7 +149,7 @@ static int run_pull(void *values, int n, char **argv, struct mw_error *error)
 
 const struct mw_subcommand mw_command_model_push = {
     .name = "model push",
-    .synopsis = "-c plant.yaml [--image TAG] TAG|DIGEST ...",
+    .synopsis = "-c plant.yaml [--image TAG] TAG|DIGEST ... [--json]",
     .summary = "send a model and who signed it to the plant's registry",
     .shorts = "c=config",
     .options = push_options,
@@ -148,7 +160,7 @@ const struct mw_subcommand mw_command_model_push = {
 
 const struct mw_subcommand mw_command_model_pull = {
     .name = "model pull",
-    .synopsis = "-c plant.yaml TAG|DIGEST",
+    .synopsis = "-c plant.yaml TAG|DIGEST [--json]",
     .summary = "bring a model from the plant's registry, if it is signed",
     .shorts = "c=config",
     .options = pull_options,

@@ -76,7 +76,8 @@ def push_sends_it_to_another(program):
     with open(plant.config) as file:
         old = file.read()
     plant.write(text(registry.url("other/repository")))
-    check(plant.run("model", "push", "-c", plant.config, "plant").out == f"pushed {digest}\n", "")
+    done = plant.run("model", "push", "-c", plant.config, "plant", "--json").out
+    check(done == f"{{\"pushed\":\"{digest}\"}}\n", done)
     plant.write(old)
     third = Plant(program, text(registry.url("other/repository")))
     check(digest in third.run("model", "pull", "-c", third.config, digest).out, "by its digest")
