@@ -216,10 +216,9 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
         mw_kafka.error_destroy(failed);
     }
     if (failed != NULL) {
-        /* The request may have got there: neither committed nor aborted for sure. */
-        bool unknown = mw_kafka.error_is_retriable(failed) != 0;
-        err = fail_call(stream, failed, "cannot commit", error);
-        return unknown ? end(stream, err) : err;
+        /* The request may have got there: neither committed nor aborted for sure. And when it has
+         * not, some of the messages may have: only another client numbers them anew. */
+        return end(stream, fail_call(stream, failed, "cannot commit", error));
     }
     stream->gap.committed = mw_clock_monotonic();
     mw_kafka_state_apply(stream);

@@ -141,35 +141,6 @@ def leader_of(cluster, topic):
     return json.loads(done.stdout)["topics"][0]["partitions"][0]["leader"] - 1
 
 
-def half_away(program):
-    """Kafka lets the bridge open its writer, and what the bridge has to read is not there: it goes
-    on from its spool. So that this is sure to happen, of three nodes one is killed that has the only
-    copy of the positions."""
-    cluster = Cluster(3)
-    plant = make_plant(program, cluster, "half", ONE + ", replication: 1")
-    plant.start(180)
-    wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
-    node = leader_of(cluster, "mw.half.bridge.position")
-    cluster.kill(node)
-    spools(plant)
-    known = plant.path("spool", "bridge.known")
-    wait(lambda: os.path.exists(known), "what Kafka has to be noted", limit=60)
-    for number in (signal.SIGKILL, signal.SIGTERM):
-        pid = plant.children()["bridge"]
-        at = len(plant.text())
-        os.kill(pid, number)
-        plant.wait_role("bridge", old=pid, said=True, limit=180)
-        check("Kafka went away while it was read" in plant.text()[at:],
-              f"it did not come that far:\n{plant.text()[at:]}")
-        spools(plant)
-    cluster.start(node)
-    cluster.wait(node)
-    goes_on(plant)
-    plant.stop()
-    judge_all(plant, cluster, "half")
-    cluster.close()
-
-
 def check_gaps(plant, ledger):
     """Without the ledger's help: what a device lacks is as much as was merged and dropped."""
     numbers = {}
@@ -225,4 +196,4 @@ def bounded(program):
 
 
 if __name__ == "__main__":
-    main(stopped, gone, bridge_killed, started_without, all_without, half_away, bounded)
+    main(stopped, gone, bridge_killed, started_without, all_without, bounded)

@@ -177,7 +177,9 @@ static mw_err close_stream(struct mw_bridge *bridge, struct mw_error *error)
     return begin_intake(bridge, error);
 }
 
-/* From Kafka; when that does not answer, at once or in the middle, from what is on disk. */
+/* From Kafka, or, when that does not answer at all, from what is on disk. Kafka that opens the
+ * writer and then does not let all be read is waited for, by starting again: what a transaction in
+ * doubt has left may then be in Kafka and not to be seen. */
 static mw_err open_or_go_on(struct mw_bridge *bridge, struct mw_error *error)
 {
     struct mw_error why = {0};
@@ -185,14 +187,10 @@ static mw_err open_or_go_on(struct mw_bridge *bridge, struct mw_error *error)
     if (err == MW_OK) {
         return err;
     }
-    if (mw_bridge_in_kafka(bridge->plant) && (err == MW_ERR_NET || err == MW_ERR_IO)) {
-        bool begun = bridge->stream != NULL;
+    if (mw_bridge_in_kafka(bridge->plant) && bridge->stream == NULL &&
+        (err == MW_ERR_NET || err == MW_ERR_IO)) {
         mw_err away = close_stream(bridge, error);
         away = away == MW_OK ? open_away(bridge, error) : away;
-        if (away == MW_OK && begun) {
-            mw_log(MW_LOG_WARN, NULL, "Kafka went away while it was read",
-                   MW_KS("reason", why.text));
-        }
         if (away == MW_OK) {
             return load(bridge, bridge->far.spool.stream, error);
         }

@@ -283,6 +283,7 @@ mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_br
     if (strcmp(mark->spool, spool->mark.spool) == 0) {
         spool->mark = *mark;
         spool->trim = mark->drained;
+        (void)mw_bridge_spool_renew(spool, NULL); /* Kafka may have more than was known */
     }
     err = mw_bridge_spool_trim(spool, error);
     do {
