@@ -23,8 +23,8 @@ static const struct option common_first[] = {
 };
 
 static const struct option client_first[] = {
-    /* Not 0: a partition then gets several batches of a transaction, and while leaders and writers
-     * changed records were lost and doubled. */
+    /* Not 0: a partition then gets several batches of a transaction, and with that records were
+     * lost and doubled while writers were killed; why is not known. */
     {"linger.ms", "2"},
     {"socket.timeout.ms", "3000"}, /* a node that is gone is asked no longer than that */
     {"queue.buffering.max.kbytes", "65536"},
