@@ -214,7 +214,7 @@ def wanted():
 
 
 def kafka_version():
-    return next(pathlib.Path(jars()).glob("kafka-clients-*.jar")).stem.rpartition("-")[2]
+    return next(pathlib.Path(jars(True)).glob("kafka-clients-*.jar")).stem.rpartition("-")[2]
 
 
 def measure(bench):
@@ -224,7 +224,7 @@ def measure(bench):
     rows, extra, floors = [], [], []
     with tempfile.TemporaryDirectory(dir=bench.work) as place, \
             replay.plain_broker(bench.work, INFLIGHT) as (_, port, _, _):
-        cluster = Cluster()
+        cluster = Cluster(fetch=True)
         bench.versions["Kafka"] = kafka_version()
         run = Run(bench, port, cluster)
         for kind in kinds:

@@ -62,7 +62,7 @@ def make_image():
     with tempfile.TemporaryDirectory(prefix="mw-kafka-image-") as folder:
         root = make.Root(folder, os.path.join(home, "bin", "java"))
         add_java(root, home)
-        shutil.copytree(jars(), root.path("usr/kafka"))
+        shutil.copytree(jars(True), root.path("usr/kafka"))
         for name, text in make.TEXTS.items():
             with open(root.path(name), "w") as file:
                 file.write(text)

@@ -179,8 +179,9 @@ def runs_a_plant(program):
              f"the end of every {kind} of the plant", pause=0.3)
 
 
-def tells_metrics(space):
-    """Every role of the plant, and the operators, as Prometheus would ask them."""
+def all_metrics(space):
+    """{role: {sample: figure}}, of every role of the plant and of the operators, as Prometheus would
+    ask them."""
     roles = {}
     for one in get("pod", None, space) + get("pod", None, "millwright"):
         if one["metadata"]["name"] == "broker" or "podIP" not in one["status"]:
@@ -191,11 +192,18 @@ def tells_metrics(space):
                          f"http://{one['status']['podIP']}:{port}/metrics")
         for key, figure in metrics.read(text).items():
             roles.setdefault(container["args"][0], {})[key] = figure
+    return roles
+
+
+def tells_metrics(space):
+    roles = all_metrics(space)
     check(set(roles) == {"bridge", "score", "watch", "learn", "serve", "thing", "operate"}, roles)
     for role, samples in roles.items():
         check(any(key[0].startswith(f"millwright_{role}_") for key in samples), f"{role}: {samples}")
-    check(roles["score"][("millwright_score_scored_total",)] > 100, roles["score"])
     check(roles["operate"][("millwright_operate_plants",)] >= 1, roles["operate"])
+    # A scorer renews its figures every two seconds, and the ledger is ahead of them.
+    wait(lambda: all_metrics(space)["score"][("millwright_score_scored_total",)] > 100,
+         "the scorer to tell of 100 scores", 30, 0.5)
     say(f"metrics: {({role: len(samples) for role, samples in roles.items()})}")
 
 

@@ -157,5 +157,4 @@ def models_reach_running_roles(program):
 
 
 if __name__ == "__main__":
-    # The pull last: containerd 1.6 was seen to forget the name of an image that it pulled by another.
-    main(models_reach_running_roles, nodes_pull_the_image)
+    main(nodes_pull_the_image, models_reach_running_roles)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Three scorers of a Plant with Kafka share its stream. One is killed, and stays away as if its node
-had gone: the others take over what it had, nothing is missing and nothing doubled."""
+"""Scorers of a Plant with Kafka share its stream. Three speak to Kafka themselves; one is killed, and
+stays away as if its node had gone: the others take over what it had. Two have a streaming sidecar,
+which is killed. Nothing is missing and nothing doubled."""
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from kube import HOME, check, cluster, get, kubectl, main, make_namespace, say, 
 from operate_test import NODE, apply, broker, disk, operator, plant, wait_condition
 
 SHARES = 3
+SIDECARS = 2
+SOCKET = "relay:/run/millwright/stream.sock"
 TAKEN_OVER = 60  # seconds; what it took is printed
 
 
@@ -26,12 +29,12 @@ def state(space, share):
         return {}
 
 
-def hosts(space):
-    return [state(space, share).get("host") for share in range(SHARES)]
+def hosts(space, shares=SHARES):
+    return [state(space, share).get("host") for share in range(shares)]
 
 
-def process_of(pod):
-    """The scorer's process, as this machine numbers it."""
+def process_of(pod, role="score"):
+    """The role's process in the pod, as this machine numbers it."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
@@ -40,7 +43,7 @@ def process_of(pod):
                 words = file.read().split(b"\0")
         except OSError:
             continue
-        if ours and words[:2] == [b"/usr/bin/millwright", b"score"]:
+        if ours and words[:2] == [b"/usr/bin/millwright", role.encode()]:
             return int(name)
     return 0
 
@@ -56,24 +59,30 @@ def scored(space):
     return ledger(space).get("total", {}).get("scored", 0)
 
 
-def takes_over(program):
-    operator()
-    space = make_namespace("score")
+def hall(space, scorers, **more):
+    """A Plant whose stream so many scorers share; it has scores, and each of them has a share."""
     storage = disk(space, "hall")
     spec = {
         "broker": broker(space), "stream": {"url": kafka(space), "partitions": 6},
-        "score": {"shares": SHARES}, "time": {"tolerance": "off"},
+        "score": {"shares": scorers}, "time": {"tolerance": "off"},
         "model": {"kind": "logistic", "horizon": "4h"}, "commission": {"records": 40},
         "level2": {"enabled": False}, "action": {"immediate": "stop", "expires": "1h"},
         "retrain": {"minimum_records": 600, "minimum_positives": 30, "on_drift": False},
         "rollout": {"canary": 1, "records": 2},
         "simulate": {"machines": 12, "seed": 3, "interval": "10m", "speed": 6000,
                      "fault_every": "12h", "growth": "12h"}}
-    apply(plant("hall", spec, scorers=SHARES, storage_access="one-node", **storage), namespace=space)
+    apply(plant("hall", spec, scorers=scorers, storage_access="one-node", **storage, **more),
+          namespace=space)
     wait_condition("hall", space, "Ready", "True", 240)
     wait(lambda: scored(space) > 100, "the first model to score", 240, 1)
-    wait(lambda: len(set(hosts(space)) - {None}) == SHARES, "each scorer to have a share", 120, 0.5)
+    wait(lambda: len(set(hosts(space, scorers)) - {None}) == scorers, "each scorer to have a share",
+         120, 0.5)
 
+
+def takes_over(program):
+    operator()
+    space = make_namespace("score")
+    hall(space, SHARES)
     before = hosts(space)
     pid = process_of(before[1])
     check(pid, f"no process of {before[1]}")
@@ -94,24 +103,74 @@ def takes_over(program):
     finally:
         cluster("node", "start", NODE)
     wait_condition("hall", space, "Ready", "True", 240)
-    now = wait(lambda: scored(space), "the ledger", 60, 1)
-    wait(lambda: scored(space) > now + 500, "scores after the kill", 120, 1)
-    judge(space)
+    judge(space, SHARES)
     kubectl("delete", "plant", "hall", "-n", space, "--wait=true")
 
 
-def judge(space):
+def judge(space, scorers):
     """While it runs: what is on its way is pending, nothing is missing or doubled."""
+    now = wait(lambda: scored(space), "the ledger", 60, 1)
+    wait(lambda: scored(space) > now + 500, "scores after the kill", 120, 1)
     found = ledger(space)
     total = found["total"]
     say("ledger: " + ", ".join(f"{key} {total[key]}" for key in (
         "published", "stored", "pending", "dead", "dropped", "missing", "doubled", "scored")))
     check(total["missing"] == 0 and total["doubled"] == 0, found)
-    late = wait(lambda: ledger(space)["total"]["scored"] >= total["scored"] + 200, "more scores", 60, 1)
-    check(late, "it has stopped")
-    names = [one["metadata"]["name"] for one in get("pod", None, space)]
-    check(sum("-score-" in name for name in names) == SHARES, names)
+    wait(lambda: scored(space) >= total["scored"] + 200, "more scores", 60, 1)
+    check(len(pods(space)) == scorers, list(pods(space)))
+
+
+def pods(space):
+    """{name: pod} of the scorers."""
+    return {one["metadata"]["name"]: one for one in get("pod", None, space)
+            if "-score-" in one["metadata"]["name"]}
+
+
+def speaks_to_kafka(process):
+    """Whether it has loaded the client."""
+    with open(f"/proc/{process}/maps") as file:
+        return "librdkafka" in file.read()
+
+
+def running(pod):
+    """Names of its containers that run."""
+    status = pod["status"]
+    return {one["name"] for one in status["initContainerStatuses"] + status["containerStatuses"]
+            if "running" in one["state"]}
+
+
+def restarts(space, name):
+    status = pods(space)[name]["status"]
+    return {one["name"]: one["restartCount"]
+            for one in status["initContainerStatuses"] + status["containerStatuses"]}
+
+
+def through_a_sidecar(program):
+    """cluster.sidecar: each scorer has its stream from the relay beside it, which alone speaks to
+    Kafka. When the relay is killed, both begin again."""
+    operator()
+    space = make_namespace("sidecar")
+    hall(space, SIDECARS, sidecar=True)
+    found = pods(space)
+    check(len(found) == SIDECARS, list(found))
+    for name, pod in found.items():
+        check(running(pod) == {"relay", "score"}, pod["status"])
+        check(SOCKET in pod["spec"]["containers"][0]["args"], pod["spec"]["containers"])
+        relay, score = process_of(name, "relay"), process_of(name)
+        check(relay and score, f"{name}: no process of relay ({relay}) or score ({score})")
+        check(speaks_to_kafka(relay) and not speaks_to_kafka(score), f"{name}: the wrong one does")
+
+    name = hosts(space, SIDECARS)[1]
+    before, count = restarts(space, name), scored(space)
+    os.kill(process_of(name, "relay"), signal.SIGKILL)
+    wait(lambda: all(restarts(space, name)[it] > before[it] for it in ("relay", "score")),
+         "relay and scorer to begin again", 120, 0.2)
+    say(f"{SIDECARS} scorers with a sidecar have scored {count}; then {name} lost its relay: "
+        f"restarts {restarts(space, name)}")
+    wait_condition("hall", space, "Ready", "True", 240)
+    judge(space, SIDECARS)
+    kubectl("delete", "plant", "hall", "-n", space, "--wait=true")
 
 
 if __name__ == "__main__":
-    main(takes_over)
+    main(takes_over, through_a_sidecar)
