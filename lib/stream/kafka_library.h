@@ -26,7 +26,6 @@
     X(destroy_flags)                    \
     X(opaque)                           \
     X(poll)                             \
-    X(outq_len)                         \
     X(error_code)                       \
     X(error_string)                     \
     X(error_is_fatal)                   \
