@@ -11,8 +11,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"reference", MW_OPTION_STRING, NULL, 0, 0, NULL, "host/name:tag", "the image's name",
      offsetof(struct values, reference)},
     {"out", MW_OPTION_STRING, NULL, 0, 0, NULL, "file.tar", "where to write the OCI archive",

@@ -17,8 +17,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"models", MW_OPTION_STRING, NULL, 0, 0, NULL, "folder",
      "an image of `model pack` that is mounted there: its models are taken over",
      offsetof(struct values, models)},

@@ -18,8 +18,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"speed", MW_OPTION_STRING, NULL, 0, 0, "max", NULL,
      "times faster than the recording's own times, or max: as fast as acknowledged",
      offsetof(struct values, speed)},

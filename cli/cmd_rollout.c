@@ -11,8 +11,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"machine", MW_OPTION_NAME, NULL, 0, 0, NULL, NULL, "start: only for this machine",
      offsetof(struct values, machine)},
     {"id", MW_OPTION_STRING, NULL, 0, 0, NULL, NULL,

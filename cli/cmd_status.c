@@ -10,8 +10,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"json", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL, "print the whole state as JSON",
      offsetof(struct values, json)},
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},

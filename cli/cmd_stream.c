@@ -20,8 +20,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"from", MW_OPTION_INT, NULL, 0, 9e15, "0", "offset",
      "first offset that is printed, in each partition", offsetof(struct values, from)},
     {"json", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL,

@@ -15,8 +15,7 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"interval", MW_OPTION_DURATION, NULL, 1e5, 3600e6, "1s", NULL, "between two looks",
      offsetof(struct values, interval)},
     {"once", MW_OPTION_BOOL, NULL, 0, 0, "false", NULL, "one look, then end",

@@ -7,8 +7,16 @@
 #include "lib/base/options.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define MW_EXIT_ANSWER_NO 3 /* "yes, drifted" or "no, not verified" */
+
+/* The row of -c plant.yaml in the options of a command whose values have `char *config`. */
+#define MW_OPTION_CONFIG(values)                                                                \
+    {                                                                                           \
+        "config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant", \
+            offsetof(values, config)                                                            \
+    }
 
 struct mw_subcommand {
     const char *name;                /* "train"; two words for a second level: "model show" */

@@ -41,22 +41,19 @@ struct values {
 };
 
 static const struct mw_option options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
 static const struct mw_option bridge_options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"share", MW_OPTION_INT, NULL, 0, MW_SHARES_MAX - 1, "0", NULL,
      "which of the bridge.shares bridges this one is, from 0", offsetof(struct values, share)},
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
 static const struct mw_option score_options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"stream", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "relay:PATH: read and write through the millwright relay at that socket, not stream.url",
      offsetof(struct values, stream)},
@@ -64,8 +61,7 @@ static const struct mw_option score_options[] = {
 };
 
 static const struct mw_option relay_options[] = {
-    {"config", MW_OPTION_STRING, NULL, 0, 0, "plant.yaml", NULL, "description of the plant",
-     offsetof(struct values, config)},
+    MW_OPTION_CONFIG(struct values),
     {"socket", MW_OPTION_STRING, NULL, 0, 0, "", NULL,
      "where to listen; run/stream.sock in the data folder when empty",
      offsetof(struct values, socket)},
@@ -102,6 +98,25 @@ static mw_err take_stream(struct mw_plant *plant, const char *stream, struct mw_
     return MW_OK;
 }
 
+/* What every role begins with: its plant, and its name in the log. Not 0: the exit status. */
+static int begin(struct mw_plant *plant, const char *name, const struct values *values,
+                 struct mw_error *error)
+{
+    char title[MW_SHARE_NAME];
+    if (mw_open_plant(plant, values->config, error) != MW_OK) {
+        return 1;
+    }
+    if (take_share(plant, values->share, error) != MW_OK ||
+        take_stream(plant, values->stream, error) != MW_OK) {
+        mw_plant_clear(plant);
+        return 2;
+    }
+    mw_share_name((size_t)values->share, title);
+    mw_log_init(values->share > 0 ? title : name, (enum mw_log_level)plant->log.level,
+                (enum mw_log_format)plant->log.format);
+    return 0;
+}
+
 static int run_role(const char *name, const struct values *values, struct mw_error *error)
 {
     const struct mw_role_entry *role = mw_roles;
@@ -109,21 +124,12 @@ static int run_role(const char *name, const struct values *values, struct mw_err
         role++;
     }
     struct mw_plant plant;
-    if (mw_open_plant(&plant, values->config, error) != MW_OK) {
-        return 1;
-    }
-    if (take_share(&plant, values->share, error) != MW_OK ||
-        take_stream(&plant, values->stream, error) != MW_OK) {
+    int status = begin(&plant, name, values, error);
+    if (status == 0) {
+        status = role->run(&plant, error) == MW_OK ? 0 : 1;
         mw_plant_clear(&plant);
-        return 2;
     }
-    char title[MW_SHARE_NAME];
-    mw_share_name((size_t)values->share, title);
-    mw_log_init(values->share > 0 ? title : name, (enum mw_log_level)plant.log.level,
-                (enum mw_log_format)plant.log.format);
-    mw_err err = role->run(&plant, error);
-    mw_plant_clear(&plant);
-    return err == MW_OK ? 0 : 1;
+    return status;
 }
 
 /* One command a role: what a pod runs, and what `up` starts. */
@@ -154,21 +160,22 @@ ROLE_COMMAND(serve, "role: serve the page and the API, roll models out", "-c pla
 ROLE_COMMAND(thing, "role: run the things of the plant, simulated ones or gateways",
              "-c plant.yaml", options)
 
+/* Not in mw_roles: `up` starts none. */
 static int run_relay(void *context, int n, char **argv, struct mw_error *error)
 {
     (void)n;
     (void)argv;
     const struct values *values = context;
     struct mw_plant plant;
-    char path[4096];
-    if (mw_open_plant(&plant, values->config, error) != MW_OK) {
-        return 1;
+    int status = begin(&plant, "relay", values, error);
+    if (status == 0) {
+        char path[4096];
+        (void)snprintf(path, sizeof path, "%s/run/stream.sock", plant.data);
+        mw_err err = mw_relay_run(&plant, values->socket[0] == '\0' ? path : values->socket, error);
+        mw_plant_clear(&plant);
+        status = mw_error_exit_status(err);
     }
-    mw_log_init("relay", (enum mw_log_level)plant.log.level, (enum mw_log_format)plant.log.format);
-    (void)snprintf(path, sizeof path, "%s/run/stream.sock", plant.data);
-    mw_err err = mw_relay_run(&plant, values->socket[0] == '\0' ? path : values->socket, error);
-    mw_plant_clear(&plant);
-    return mw_error_exit_status(err);
+    return status;
 }
 
 const struct mw_subcommand mw_command_relay = {

@@ -28,6 +28,7 @@ PLANTS = (
     ("columns: {features: [a, b], names: [c]}\n", ("columns.names", "columns.features")),
     ("columns: {features: [a, b, a]}\n", ("plant.yaml", "columns.features", "a twice")),
     ("columns: {features: [a, b], device: b}\n", ("columns.features", "b", "columns.device")),
+    ("data: ''\n", ("plant.yaml", "data: a folder was expected")),
     ("stream: {url: 'redis://x'}\n", ("plant.yaml", "stream.url", "redis://x", "kafka:")),
     ("topics:\n  uns: a/+/{device}\n", ("plant.yaml:2", "topics.uns", "+ and #")),
     ("topics:\n  a: x/{device}\n  b: x/{machine}\n", ("plant.yaml:3", "topics.b", "topics.a")),
