@@ -35,6 +35,14 @@ static void a_run_has_the_name_of_what_asked_for_it(void **state)
                        &run));
     assert_string_equal(run.name, "hall-0123456789ab");
     assert_string_equal(run.since, "1767225600.500000");
+    static const char *const causes[] = {"first", "drift", "schedule", "asked"};
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        char learn[96];
+        snprintf(learn, sizeof learn, "{\"started\":true,\"run\":\"ab\",\"cause\":\"%s\"}",
+                 causes[i]);
+        assert_true(wanted(learn, &run));
+        assert_string_equal(run.since, "");
+    }
 }
 
 static void what_is_over_or_odd_asks_for_nothing(void **state)
