@@ -338,7 +338,8 @@ static void on_why(void *context, const struct mw_kube_answer *answer)
     mw_operate_run_reason(json_object_get(answer->body, "items"), run->step, run->message, why,
                           sizeof why, &refused);
     if (run->step[0] == '\0') {
-        snprintf(run->reason, sizeof run->reason, "it is not there any more, or never ran");
+        snprintf(run->reason, sizeof run->reason, "%s",
+                 run->message[0] == '\0' ? "it is not there any more, or never ran" : run->message);
     } else {
         snprintf(run->reason, sizeof run->reason, "step %s: %s", run->step, why);
     }

@@ -159,7 +159,7 @@ static const char *end_of(const json_t *job)
     return "";
 }
 
-/* Is the step among the names, which commas separate? */
+/* Are all the steps complete that are needed, which commas separate? */
 static bool are_complete(const json_t *complete, const char *needs)
 {
     char name[64];
@@ -230,28 +230,47 @@ void mw_operate_run_look_at_jobs(const json_t *jobs, struct mw_operate_run_look 
     json_decref(complete);
 }
 
+/* A step is tried again: an attempt that failed is no failure once another one has succeeded. */
+static bool has_succeeded(json_t *nodes, const char *step)
+{
+    const char *id;
+    json_t *node;
+    json_object_foreach(nodes, id, node)
+    {
+        if (is_text(node, "type", "Pod") && is_text(node, "templateName", step) &&
+            is_text(node, "phase", "Succeeded")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mw_operate_run_look_at_workflow(const json_t *workflow, struct mw_operate_run_look *look)
 {
     const json_t *status = json_object_get(workflow, "status");
     const char *phase = text_at(status, "phase"), *id;
-    json_t *node;
+    json_t *node, *nodes = json_object_get(status, "nodes");
     bool failed = strcmp(phase, "Failed") == 0 || strcmp(phase, "Error") == 0;
     *look = (struct mw_operate_run_look){.state = failed ? MW_OPERATE_FAILED
                                                   : strcmp(phase, "Succeeded") == 0
                                                       ? MW_OPERATE_SUCCEEDED
                                                       : MW_OPERATE_RUNNING};
-    json_object_foreach(json_object_get(status, "nodes"), id, node)
+    if (failed) { /* one that its controller does not take has no steps */
+        snprintf(look->message, sizeof look->message, "%s", text_at(status, "message"));
+    }
+    json_object_foreach(nodes, id, node)
     {
+        const char *step = text_at(node, "templateName");
         bool its_end = is_text(node, "phase", "Failed") || is_text(node, "phase", "Error");
         bool runs = is_text(node, "phase", "Running") || is_text(node, "phase", "Pending");
         if (!is_text(node, "type", "Pod")) {
             continue;
         }
-        if (failed && its_end) {
-            snprintf(look->steps, sizeof look->steps, "%s", text_at(node, "templateName"));
+        if (failed && its_end && !has_succeeded(nodes, step)) {
+            snprintf(look->steps, sizeof look->steps, "%s", step);
             snprintf(look->message, sizeof look->message, "%s", text_at(node, "message"));
         } else if (!failed && runs) {
-            add_step(look, text_at(node, "templateName"));
+            add_step(look, step);
         }
     }
 }

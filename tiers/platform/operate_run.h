@@ -60,7 +60,7 @@ enum mw_operate_run_state {
 struct mw_operate_run_look {
     enum mw_operate_run_state state;
     char steps[256];   /* RUNNING: those that do, or wait for a place; else the one that ended it */
-    char message[512]; /* of a Workflow: what its controller says of that step */
+    char message[512]; /* of a Workflow: what its controller says of that step, or of it all */
     json_t *free;      /* names of Jobs to let run; the caller's */
 };
 
