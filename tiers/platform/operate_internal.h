@@ -61,6 +61,7 @@ struct mw_operate_running {
     json_t *objects;         /* to make; NULL: not planned yet */
     size_t at;
     json_t *condition; /* Training; NULL: as in the Plant's status */
+    char told[64];     /* the name of the run that it is of */
     char step[256], message[512], reason[1024];
     unsigned attempt, failures; /* failures: runs that failed in a row */
     int64_t due, not_before;    /* monotonic: of the next request, of the next run */

@@ -108,7 +108,7 @@ static void write_status(struct mw_operate_item *item)
     const char *run =
         item->run.condition == NULL
             ? json_string_value(json_object_get(json_object_get(item->object, "status"), "run"))
-            : item->run.name;
+            : item->run.told;
     struct mw_operate_account account = {
         .run = run,
         .pipeline = item->run.condition == NULL ? mw_operate_condition_of(item->object, "Training")

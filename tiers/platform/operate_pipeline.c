@@ -99,6 +99,7 @@ static char *list_path(const struct mw_operate_item *item, const char *group, co
 static void set_condition(struct mw_operate_item *item, bool is, const char *reason,
                           const char *message)
 {
+    snprintf(item->run.told, sizeof item->run.told, "%s", item->run.name);
     json_decref(item->run.condition);
     item->run.condition =
         mw_operate_condition(item->object, "Training", is, reason, message, mw_clock_utc());
