@@ -135,10 +135,11 @@ static void tell_end(struct mw_operate_item *item, enum mw_operate_run_state sta
     mw_operate_tell(item, state == MW_OPERATE_FAILED ? "Warning" : "Normal", reason, "%s", message);
     set_condition(item, false, reasons[state], message);
     run->failures = state == MW_OPERATE_FAILED ? run->failures + 1 : 0;
-    int64_t wait = FAILED_FIRST << (run->failures > 6 ? 6 : run->failures);
-    run->not_before = run->failures == 0
-                          ? 0
-                          : mw_clock_monotonic() + (wait > FAILED_MOST ? FAILED_MOST : wait / 2);
+    run->not_before = 0;
+    if (run->failures > 0) {
+        int64_t wait = FAILED_FIRST << (run->failures > 7 ? 6 : run->failures - 1);
+        run->not_before = mw_clock_monotonic() + (wait > FAILED_MOST ? FAILED_MOST : wait);
+    }
 }
 
 /* ---- found or made ---- */
