@@ -192,6 +192,8 @@ static void on_made(void *context, const struct mw_kube_answer *answer)
             mw_operate_tell(item, "Warning", "PipelineNotTaken", "run %s: %s", run->name,
                             answer->text);
             set_condition(item, false, "NotTaken", answer->text);
+            json_decref(run->objects); /* the Plant may change what was wrong with them */
+            run->objects = NULL;
         }
         again(item, answer);
         return;
