@@ -380,9 +380,9 @@ static void tell_page(struct mw_operate_item *item)
 static void on_cleared(void *context, const struct mw_kube_answer *answer)
 {
     (void)context;
-    if (mw_kube_may_retry(answer)) { /* the next run's end clears again */
-        mw_log(MW_LOG_DEBUG, NULL, "an old run was not cleared away",
-               MW_KS("reason", answer->text));
+    if ((answer->status < 200 || answer->status > 299) && answer->status != 404) {
+        /* The next run's end clears again. */
+        mw_log(MW_LOG_WARN, NULL, "an old run was not cleared away", MW_KS("reason", answer->text));
     }
 }
 
