@@ -132,6 +132,10 @@ void mw_operate_host_free(void *entry);
 /* What tells that somebody has changed the object's spec: its generation, or its resourceVersion.
  * The caller's. */
 json_t *mw_operate_version_of(const json_t *object);
+/* Where the API has the objects of a kind in a namespace, and what `format` adds: a name, a query.
+ * The caller's (free). NULL: out of memory. */
+__attribute__((format(printf, 4, 5))) char *
+mw_operate_path(const char *group, const char *plural, const char *space, const char *format, ...);
 
 /* ---- operate_work.c: which plant is next, and which class it gets ---- */
 
