@@ -3,7 +3,6 @@
 #include "core/wire/message.h"
 #include "lib/kube/lines.h"
 #include "tiers/platform/operate_plan.h"
-#include "tiers/platform/operate_schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,11 +83,7 @@ static void own(const json_t *plant, json_t *object)
 {
     json_t *metadata = json_object_get(object, "metadata");
     json_object_set_new(metadata, "namespace", json_string(mw_kube_meta(plant, "namespace")));
-    json_object_set_new(metadata, "ownerReferences",
-                        json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API,
-                                  "kind", "Plant", "name", mw_kube_meta(plant, "name"), "uid",
-                                  mw_kube_meta(plant, "uid"), "controller", 1, "blockOwnerDeletion",
-                                  1));
+    json_object_set_new(metadata, "ownerReferences", mw_operate_plan_owners(plant));
 }
 
 static mw_err export_run(const json_t *plant, const struct mw_operate_run *run, const char *image,
