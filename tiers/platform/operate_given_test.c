@@ -27,6 +27,9 @@ static void assert_says(const char *state, const char *reason, const char *words
         assert_non_null(lacks);
         assert_string_equal(json_string_value(json_object_get(lacks, "reason")), reason);
         const char *text = json_string_value(json_object_get(lacks, "text"));
+        /* Only who refused them and ended well has others. */
+        assert_int_equal(json_is_true(json_object_get(lacks, "goes_on")),
+                         strstr(state, "\"exitCode\":0") != NULL);
         if (strstr(text, words) == NULL || strstr(text, "cluster.models: " MODELS) != text) {
             fail_msg("'%s' is not in '%s'", words, text);
         }
@@ -60,8 +63,9 @@ static void a_pod_tells_what_it_lacks(void **state)
         "\"lastState\":{\"terminated\":{\"exitCode\":1,\"message\":\"the reason\"}}",
         "ModelsRefused", ": the reason");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":1}}", "ModelsRefused", ": ");
-    assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"\\u201cx\\u201d\"}}",
-                "ModelsRefused", ": ???x???");
+    assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"{\\\"level\\\":"
+                "\\\"error\\\",\\\"reason\\\":\\\"older\\\"}\\n\"}}",
+                "ModelsRefused", ": older");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":0,\"message\":\"older\"}}",
                 "ModelsRefused", ": older; the plant goes on with its own");
 }

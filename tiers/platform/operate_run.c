@@ -288,8 +288,7 @@ static const json_t *ended(const json_t *pod)
     return NULL;
 }
 
-/* The last line, or what it names as its reason when it is JSON. */
-static void last_line(const char *message, char *reason, size_t size)
+void mw_operate_run_last_line(const char *message, char *line, size_t size)
 {
     size_t n = strlen(message);
     while (n > 0 && (message[n - 1] == '\n' || message[n - 1] == ' ')) {
@@ -302,9 +301,9 @@ static void last_line(const char *message, char *reason, size_t size)
     json_t *root = json_loadb(message + begin, n - begin, 0, NULL);
     const char *told = json_string_value(json_object_get(root, "reason"));
     if (told != NULL) {
-        snprintf(reason, size, "%s", told);
+        snprintf(line, size, "%s", told);
     } else {
-        snprintf(reason, size, "%.*s", (int)(n - begin), message + begin);
+        snprintf(line, size, "%.*s", (int)(n - begin), message + begin);
     }
     json_decref(root);
 }
@@ -326,7 +325,7 @@ void mw_operate_run_reason(const json_t *pods, const char *step, const char *oth
     const json_t *state = ended(newest);
     json_int_t code = json_integer_value(json_object_get(state, "exitCode"));
     *refused = code == REFUSED;
-    last_line(text_at(state, "message"), reason, size);
+    mw_operate_run_last_line(text_at(state, "message"), reason, size);
     if (reason[0] == '\0' && state != NULL) {
         snprintf(reason, size, "%s, exit code %d", text_at(state, "reason"), (int)code);
     } else if (reason[0] == '\0') {

@@ -68,6 +68,9 @@ struct mw_operate_run_look {
 void mw_operate_run_look_at_jobs(const json_t *jobs, struct mw_operate_run_look *look);
 void mw_operate_run_look_at_workflow(const json_t *workflow, struct mw_operate_run_look *look);
 
+/* The last line of what a container left to say, or the `reason` in it when it is JSON. */
+void mw_operate_run_last_line(const char *message, char *line, size_t size);
+
 /* Why the step ended as it did: of the run's pods, the last line of the newest one's log. *refused:
  * its exit code was 3. otherwise: when no pod says anything; "": nothing is known. */
 void mw_operate_run_reason(const json_t *pods, const char *step, const char *otherwise,
