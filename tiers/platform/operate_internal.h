@@ -163,6 +163,10 @@ void mw_operate_on_pages(void *context);
 void mw_operate_pipeline_page(struct mw_operate_item *item, const json_t *page);
 /* Goes on with it, when its time has come. */
 void mw_operate_pipeline_go(struct mw_operate_item *item);
+/* The newest run of which something is known, NULL when there is none, and its condition Training.
+ * Both borrowed. */
+const char *mw_operate_pipeline_newest(const struct mw_operate_item *item,
+                                       const json_t **condition);
 /* Forgets it. */
 void mw_operate_pipeline_drop(struct mw_operate_item *item);
 

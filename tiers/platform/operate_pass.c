@@ -97,22 +97,18 @@ static void write_status(struct mw_operate_item *item)
     if (item->object != NULL) {
         look_at_models(item);
     }
-    const char *run =
-        item->run.condition == NULL
-            ? json_string_value(json_object_get(json_object_get(item->object, "status"), "run"))
-            : item->run.told;
-    struct mw_operate_account account = {
-        .run = run,
-        .pipeline = item->run.condition == NULL ? mw_operate_condition_of(item->object, "Training")
-                                                : item->run.condition,
-        .plant = item->object,
-        .objects = item->objects,
-        .seen = item->seen,
-        .class = item->class,
-        .moves = class_to_run(item) != item->class,
-        .reason = item->reason[0] == '\0' ? NULL : item->reason,
-        .problem = item->problem,
-        .now = mw_clock_utc()};
+    const json_t *pipeline;
+    const char *run = mw_operate_pipeline_newest(item, &pipeline);
+    struct mw_operate_account account = {.run = run,
+                                         .pipeline = pipeline,
+                                         .plant = item->object,
+                                         .objects = item->objects,
+                                         .seen = item->seen,
+                                         .class = item->class,
+                                         .moves = class_to_run(item) != item->class,
+                                         .reason = item->reason[0] == '\0' ? NULL : item->reason,
+                                         .problem = item->problem,
+                                         .now = mw_clock_utc()};
     json_t *status = item->object == NULL ? NULL : mw_operate_status(&account);
     if (status == NULL || json_equal(status, item->status) ||
         (item->status == NULL && json_equal(status, json_object_get(item->object, "status")))) {

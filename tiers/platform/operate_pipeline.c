@@ -113,6 +113,16 @@ static void set_condition(struct mw_operate_item *item, bool is, const char *rea
     mw_operate_touch(item->operate, item);
 }
 
+const char *mw_operate_pipeline_newest(const struct mw_operate_item *item, const json_t **condition)
+{
+    if (item->run.condition != NULL) {
+        *condition = item->run.condition;
+        return item->run.told;
+    }
+    *condition = mw_operate_condition_of(item->object, "Training");
+    return json_string_value(json_object_get(json_object_get(item->object, "status"), "run"));
+}
+
 static void tell_start(struct mw_operate_item *item)
 {
     running *run = &item->run;
