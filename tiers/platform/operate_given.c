@@ -3,6 +3,7 @@
 #include "tiers/platform/operate_run.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +82,19 @@ json_t *mw_operate_given_lacks(const json_t *pod)
                         failed ? "" : "; the plant goes on with its own");
     json_object_set_new(lacks, "goes_on", json_boolean(!failed));
     return lacks;
+}
+
+const json_t *mw_operate_given_worst(const json_t *lacks)
+{
+    const char *pod;
+    const json_t *lack, *found = NULL;
+    json_object_foreach((json_t *)(uintptr_t)lacks, pod, lack) /* the iteration takes no const */
+    {
+        if (found == NULL || !json_is_true(json_object_get(lack, "goes_on"))) {
+            found = lack;
+        }
+    }
+    return found;
 }
 
 static const char *reference_of(const json_t *deployment)

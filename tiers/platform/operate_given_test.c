@@ -81,6 +81,19 @@ static void a_pod_without_models_lacks_none(void **state)
     json_decref(pod);
 }
 
+static void a_pod_that_does_not_run_is_the_worst(void **state)
+{
+    (void)state;
+    json_t *lacks = json_pack("{s:{s:b},s:{s:s},s:{s:b}}", "a", "goes_on", 1, "b", "reason",
+                              "ModelsNotMounted", "c", "goes_on", 1);
+    assert_ptr_equal(mw_operate_given_worst(lacks), json_object_get(lacks, "b"));
+    json_object_del(lacks, "b");
+    assert_non_null(mw_operate_given_worst(lacks));
+    json_object_clear(lacks);
+    assert_null(mw_operate_given_worst(lacks));
+    json_decref(lacks);
+}
+
 static void a_dropped_volume_is_seen(void **state)
 {
     (void)state;
@@ -105,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pod_tells_what_it_lacks),
         cmocka_unit_test(a_pod_without_models_lacks_none),
+        cmocka_unit_test(a_pod_that_does_not_run_is_the_worst),
         cmocka_unit_test(a_dropped_volume_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

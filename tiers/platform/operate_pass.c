@@ -79,7 +79,7 @@ static void on_status(void *context, const struct mw_kube_answer *answer)
  * is none the worse for it. */
 static void look_at_models(struct mw_operate_item *item)
 {
-    const json_t *lacks = json_object_iter_value(json_object_iter(item->lacks));
+    const json_t *lacks = mw_operate_given_worst(item->lacks);
     const char *models = json_string_value(mw_operate_plan_cluster(item->object, "models"));
     if (lacks == NULL || models == NULL || models[0] == '\0' || item->reason[0] != '\0') {
         return; /* pods of before may still be there */
