@@ -7,7 +7,7 @@ import shutil
 import time
 
 from kube import IMAGE, apply, check, cluster, get, kubectl, main, make_namespace, node_exec, say, wait
-from operate_test import broker, disk, operator, plant, wait_condition
+from operate_test import broker, disk, ledger, operator, plant, wait_condition
 
 OUTSIDE = "10.90.0.1:5000"  # may speak plain HTTP, see tests/cluster/README.md
 CONFIG = """\
@@ -38,16 +38,11 @@ def reaches_outside():
                      f"http://{OUTSIDE}/v2/", status=None)[0] == 0
 
 
-def ledger(space):
-    status, out, _ = kubectl("exec", "deployment/hall-bridge", "-c", "bridge", "-n", space, "--",
-                             "/usr/bin/millwright", "ledger", "-c", "/etc/millwright/plant.yaml",
-                             "--json", status=None)
-    return json.loads(out)["total"] if status == 0 and out else None
-
-
 def ledger_with(space, stored, scored, what):
-    return wait(lambda: [it for it in [ledger(space)] if it and it["stored"] > stored and
-                         it["scored"] > scored], what, 240, 1)[0]
+    """Its total, once it has more than these."""
+    return wait(lambda: [it["total"] for it in [ledger(space)] if it and
+                         it["total"]["stored"] > stored and it["total"]["scored"] > scored],
+                what, 240, 1)[0]
 
 
 def containers(space):

@@ -9,7 +9,7 @@ import time
 
 from kafka import kafka
 from kube import HOME, check, cluster, get, kubectl, main, make_namespace, say, wait
-from operate_test import NODE, apply, broker, disk, operator, plant, wait_condition
+from operate_test import NODE, apply, broker, disk, ledger, operator, plant, wait_condition
 
 SHARES = 3
 SIDECARS = 2
@@ -48,15 +48,9 @@ def process_of(pod, role="score"):
     return 0
 
 
-def ledger(space):
-    _, out, err = kubectl("exec", "deployment/hall-bridge", "-c", "bridge", "-n", space, "--",
-                          "/usr/bin/millwright", "ledger", "-c", "/etc/millwright/plant.yaml",
-                          "--json", status=None)
-    return json.loads(out) if out else {"said": err}
-
-
 def scored(space):
-    return ledger(space).get("total", {}).get("scored", 0)
+    found = ledger(space)
+    return found["total"]["scored"] if found else 0
 
 
 def hall(space, scorers, **more):
@@ -111,7 +105,7 @@ def judge(space, scorers):
     """While it runs: what is on its way is pending, nothing is missing or doubled."""
     now = wait(lambda: scored(space), "the ledger", 60, 1)
     wait(lambda: scored(space) > now + 500, "scores after the kill", 120, 1)
-    found = ledger(space)
+    found = wait(lambda: ledger(space), "the ledger again", 60, 1)
     total = found["total"]
     say("ledger: " + ", ".join(f"{key} {total[key]}" for key in (
         "published", "stored", "pending", "dead", "dropped", "missing", "doubled", "scored")))

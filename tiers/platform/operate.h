@@ -1,11 +1,11 @@
 /* operate.h - the role `operate`: custom resources of Kubernetes become running plants.
  *
  *   reads   Plants, nodes (allocatable), and what it has made: config maps, volume claims,
- * services, deployments, and the pods of scorers; the plants' pages
- *   writes  the objects of operate_plan.h by
- * server-side apply as field manager "millwright", never with force: a field that another owner
- * holds is reported and left to him; the status of Plants; an Event for every decision;
- * the Jobs, or the Workflow, of a run of the pipeline that a plant's learner asks for
+ *           services, deployments, and the pods of scorers; the plants' pages
+ *   writes  the objects of operate_plan.h by server-side apply as field manager "millwright", never
+ *           with force: a field that another owner holds is reported and left to him; the status of
+ *           Plants; an Event for every decision; the Jobs, or the Workflow, of a run of the
+ *           pipeline that a plant's learner asks for
  *
  * Several may run; the holder of the Lease acts, the others watch. Nothing is kept outside of the
  * API, so a new start goes on from what is there. */

@@ -61,8 +61,7 @@ static const struct {
     {"!has(self.score) || !has(self.score.shares) || self.score.shares == 1 || "
      "(has(self.stream) && has(self.stream.url) && self.stream.url.startsWith('kafka://'))",
      "score.shares is more than 1, so a stream.url of kafka://host:port was expected: SQLite has "
-     "one "
-     "scorer",
+     "one scorer",
      ".score.shares"},
     {"!has(self.cluster) || !has(self.cluster.scorers) || self.cluster.scorers <= "
      "(has(self.score) && has(self.score.shares) ? self.score.shares : 1)",

@@ -1,6 +1,9 @@
 #include "tiers/platform/operate_given.h"
 
+#include "tiers/platform/operate_run.h"
+
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,21 +48,6 @@ __attribute__((format(printf, 3, 4))) static json_t *say(const char *reason, con
     return json_pack("{s:s,s:s*}", "reason", reason, "text", text);
 }
 
-/* The last line of a log: the error that ended the program. */
-static const char *last_line(const char *log, char line[256])
-{
-    size_t end = strlen(log);
-    while (end > 0 && log[end - 1] == '\n') {
-        end--;
-    }
-    size_t begin = end;
-    while (begin > 0 && log[begin - 1] != '\n') {
-        begin--;
-    }
-    (void)snprintf(line, 256, "%.*s", (int)(end - begin < 255 ? end - begin : 255), log + begin);
-    return line;
-}
-
 json_t *mw_operate_given_lacks(const json_t *pod)
 {
     const char *reference = reference_in(json_object_get(pod, "spec"));
@@ -89,11 +77,24 @@ json_t *mw_operate_given_lacks(const json_t *pod)
     if (ended == NULL || (!failed && text_at(ended, "message")[0] == '\0')) {
         return NULL;
     }
-    json_t *lacks =
-        say("ModelsRefused", reference, "%s%s", last_line(text_at(ended, "message"), line),
-            failed ? "" : "; the plant goes on with its own");
+    mw_operate_run_last_line(text_at(ended, "message"), line, sizeof line);
+    json_t *lacks = say("ModelsRefused", reference, "%s%s", line,
+                        failed ? "" : "; the plant goes on with its own");
     json_object_set_new(lacks, "goes_on", json_boolean(!failed));
     return lacks;
+}
+
+const json_t *mw_operate_given_worst(const json_t *lacks)
+{
+    const char *pod;
+    const json_t *lack, *found = NULL;
+    json_object_foreach((json_t *)(uintptr_t)lacks, pod, lack) /* the iteration takes no const */
+    {
+        if (found == NULL || !json_is_true(json_object_get(lack, "goes_on"))) {
+            found = lack;
+        }
+    }
+    return found;
 }
 
 static const char *reference_of(const json_t *deployment)

@@ -12,6 +12,10 @@
  * and said why; goes_on: the plant has others and runs). */
 json_t *mw_operate_given_lacks(const json_t *pod);
 
+/* Of what several pods lack, by name: what keeps one from running, else any. NULL: none lacks
+ * anything. Borrowed. */
+const json_t *mw_operate_given_worst(const json_t *lacks);
+
 /* Whether the Deployment that an API server answers with lacks the models that it was sent with:
  * one without image volumes drops the volume and its mounts, and says nothing. */
 bool mw_operate_given_dropped(const json_t *sent, const json_t *answer);

@@ -27,6 +27,9 @@ static void assert_says(const char *state, const char *reason, const char *words
         assert_non_null(lacks);
         assert_string_equal(json_string_value(json_object_get(lacks, "reason")), reason);
         const char *text = json_string_value(json_object_get(lacks, "text"));
+        /* Only who refused them and ended well has others. */
+        assert_int_equal(json_is_true(json_object_get(lacks, "goes_on")),
+                         strstr(state, "\"exitCode\":0") != NULL);
         if (strstr(text, words) == NULL || strstr(text, "cluster.models: " MODELS) != text) {
             fail_msg("'%s' is not in '%s'", words, text);
         }
@@ -60,8 +63,9 @@ static void a_pod_tells_what_it_lacks(void **state)
         "\"lastState\":{\"terminated\":{\"exitCode\":1,\"message\":\"the reason\"}}",
         "ModelsRefused", ": the reason");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":1}}", "ModelsRefused", ": ");
-    assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"\\u201cx\\u201d\"}}",
-                "ModelsRefused", ": ???x???");
+    assert_says("\"state\":{\"terminated\":{\"exitCode\":1,\"message\":\"{\\\"level\\\":"
+                "\\\"error\\\",\\\"reason\\\":\\\"older\\\"}\\n\"}}",
+                "ModelsRefused", ": older");
     assert_says("\"state\":{\"terminated\":{\"exitCode\":0,\"message\":\"older\"}}",
                 "ModelsRefused", ": older; the plant goes on with its own");
 }
@@ -75,6 +79,19 @@ static void a_pod_without_models_lacks_none(void **state)
     json_object_clear(pod);
     assert_null(mw_operate_given_lacks(pod));
     json_decref(pod);
+}
+
+static void a_pod_that_does_not_run_is_the_worst(void **state)
+{
+    (void)state;
+    json_t *lacks = json_pack("{s:{s:b},s:{s:s},s:{s:b}}", "a", "goes_on", 1, "b", "reason",
+                              "ModelsNotMounted", "c", "goes_on", 1);
+    assert_ptr_equal(mw_operate_given_worst(lacks), json_object_get(lacks, "b"));
+    json_object_del(lacks, "b");
+    assert_non_null(mw_operate_given_worst(lacks));
+    json_object_clear(lacks);
+    assert_null(mw_operate_given_worst(lacks));
+    json_decref(lacks);
 }
 
 static void a_dropped_volume_is_seen(void **state)
@@ -101,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pod_tells_what_it_lacks),
         cmocka_unit_test(a_pod_without_models_lacks_none),
+        cmocka_unit_test(a_pod_that_does_not_run_is_the_worst),
         cmocka_unit_test(a_dropped_volume_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

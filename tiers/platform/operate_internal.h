@@ -61,6 +61,7 @@ struct mw_operate_running {
     json_t *objects;         /* to make; NULL: not planned yet */
     size_t at;
     json_t *condition; /* Training; NULL: as in the Plant's status */
+    char told[64];     /* the name of the run that it is of */
     char step[256], message[512], reason[1024];
     unsigned attempt, failures; /* failures: runs that failed in a row */
     int64_t due, not_before;    /* monotonic: of the next request, of the next run */
@@ -131,6 +132,10 @@ void mw_operate_host_free(void *entry);
 /* What tells that somebody has changed the object's spec: its generation, or its resourceVersion.
  * The caller's. */
 json_t *mw_operate_version_of(const json_t *object);
+/* Where the API has the objects of a kind in a namespace, and what `format` adds: a name, a query.
+ * The caller's (free). NULL: out of memory. */
+__attribute__((format(printf, 4, 5))) char *
+mw_operate_path(const char *group, const char *plural, const char *space, const char *format, ...);
 
 /* ---- operate_work.c: which plant is next, and which class it gets ---- */
 
@@ -158,6 +163,10 @@ void mw_operate_on_pages(void *context);
 void mw_operate_pipeline_page(struct mw_operate_item *item, const json_t *page);
 /* Goes on with it, when its time has come. */
 void mw_operate_pipeline_go(struct mw_operate_item *item);
+/* The newest run of which something is known, NULL when there is none, and its condition Training.
+ * Both borrowed. */
+const char *mw_operate_pipeline_newest(const struct mw_operate_item *item,
+                                       const json_t **condition);
 /* Forgets it. */
 void mw_operate_pipeline_drop(struct mw_operate_item *item);
 

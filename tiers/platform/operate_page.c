@@ -32,10 +32,11 @@ static void on_written(void *context, const struct mw_kube_answer *answer)
 static void write_object(struct mw_operate *operate, const char *plural, const json_t *object,
                          bool status)
 {
-    char *path = NULL;
-    if (asprintf(&path, "/apis/" MW_OPERATE_API "/namespaces/%s/%s/%s%s?fieldManager=%s%s",
-                 mw_kube_meta(object, "namespace"), plural, mw_kube_meta(object, "name"),
-                 status ? "/status" : "", MW_OPERATE_MANAGER, status ? "&force=true" : "") < 0) {
+    char *path =
+        mw_operate_path("/apis/" MW_OPERATE_API, plural, mw_kube_meta(object, "namespace"),
+                        "/%s%s?fieldManager=" MW_OPERATE_MANAGER "%s", mw_kube_meta(object, "name"),
+                        status ? "/status" : "", status ? "&force=true" : "");
+    if (path == NULL) {
         return;
     }
     struct mw_kube_call call = {.method = "PATCH",

@@ -20,14 +20,6 @@ static void key_of(const json_t *object, char key[384])
              mw_kube_meta(object, "name"));
 }
 
-static char *path_of(const char *group, const char *plural, const char *space, const char *name,
-                     const char *rest)
-{
-    char *path = NULL;
-    return asprintf(&path, "%s/namespaces/%s/%s/%s%s", group, space, plural, name, rest) < 0 ? NULL
-                                                                                             : path;
-}
-
 static const struct mw_operate_kind *kind_of(const char *kind, size_t size)
 {
     for (int i = MW_OPERATE_OWNED; i < MW_OPERATE_KINDS; i++) {
@@ -87,7 +79,7 @@ static void on_status(void *context, const struct mw_kube_answer *answer)
  * is none the worse for it. */
 static void look_at_models(struct mw_operate_item *item)
 {
-    const json_t *lacks = json_object_iter_value(json_object_iter(item->lacks));
+    const json_t *lacks = mw_operate_given_worst(item->lacks);
     const char *models = json_string_value(mw_operate_plan_cluster(item->object, "models"));
     if (lacks == NULL || models == NULL || models[0] == '\0' || item->reason[0] != '\0') {
         return; /* pods of before may still be there */
@@ -105,22 +97,18 @@ static void write_status(struct mw_operate_item *item)
     if (item->object != NULL) {
         look_at_models(item);
     }
-    const char *run =
-        item->run.condition == NULL
-            ? json_string_value(json_object_get(json_object_get(item->object, "status"), "run"))
-            : item->run.name;
-    struct mw_operate_account account = {
-        .run = run,
-        .pipeline = item->run.condition == NULL ? mw_operate_condition_of(item->object, "Training")
-                                                : item->run.condition,
-        .plant = item->object,
-        .objects = item->objects,
-        .seen = item->seen,
-        .class = item->class,
-        .moves = class_to_run(item) != item->class,
-        .reason = item->reason[0] == '\0' ? NULL : item->reason,
-        .problem = item->problem,
-        .now = mw_clock_utc()};
+    const json_t *pipeline;
+    const char *run = mw_operate_pipeline_newest(item, &pipeline);
+    struct mw_operate_account account = {.run = run,
+                                         .pipeline = pipeline,
+                                         .plant = item->object,
+                                         .objects = item->objects,
+                                         .seen = item->seen,
+                                         .class = item->class,
+                                         .moves = class_to_run(item) != item->class,
+                                         .reason = item->reason[0] == '\0' ? NULL : item->reason,
+                                         .problem = item->problem,
+                                         .now = mw_clock_utc()};
     json_t *status = item->object == NULL ? NULL : mw_operate_status(&account);
     if (status == NULL || json_equal(status, item->status) ||
         (item->status == NULL && json_equal(status, json_object_get(item->object, "status")))) {
@@ -138,8 +126,8 @@ static void write_status(struct mw_operate_item *item)
         json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "apiVersion", MW_OPERATE_API, "kind", "Plant",
                   "metadata", "name", name, "namespace", space, "status", status);
     /* With force: nobody else has a say in what the operator reports. */
-    char *path = path_of("/apis/" MW_OPERATE_API, "plants", space, name,
-                         "/status?fieldManager=" MW_OPERATE_MANAGER "&force=true");
+    char *path = mw_operate_path("/apis/" MW_OPERATE_API, "plants", space,
+                                 "/%s/status?fieldManager=" MW_OPERATE_MANAGER "&force=true", name);
     struct mw_kube_call call = {.method = "PATCH",
                                 .path = path,
                                 .type = "application/apply-patch+yaml",
@@ -192,8 +180,8 @@ static bool delete_next(struct mw_operate_item *item)
             continue;
         }
         char *path =
-            path_of("/apis/apps/v1", "deployments", mw_kube_meta(item->object, "namespace"),
-                    key + 11, "?propagationPolicy=Background");
+            mw_operate_path("/apis/apps/v1", "deployments", mw_kube_meta(item->object, "namespace"),
+                            "/%s?propagationPolicy=Background", key + 11);
         struct mw_kube_call call = {
             .method = "DELETE", .path = path, .done = on_deleted, .context = item};
         bool sent = path != NULL && mw_kube_send(item->operate->kube, &call, NULL, NULL) == MW_OK;
@@ -304,8 +292,9 @@ static mw_err apply(struct mw_operate_item *item, const json_t *object, struct m
 {
     const char *kind = json_string_value(json_object_get(object, "kind"));
     const struct mw_operate_kind *of = kind_of(kind, strlen(kind));
-    char *path = path_of(of->group, of->plural, mw_kube_meta(object, "namespace"),
-                         mw_kube_meta(object, "name"), "?fieldManager=" MW_OPERATE_MANAGER);
+    char *path =
+        mw_operate_path(of->group, of->plural, mw_kube_meta(object, "namespace"),
+                        "/%s?fieldManager=" MW_OPERATE_MANAGER, mw_kube_meta(object, "name"));
     struct mw_kube_call call = {.method = "PATCH",
                                 .path = path,
                                 .type = "application/apply-patch+yaml",

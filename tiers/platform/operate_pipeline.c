@@ -60,18 +60,29 @@ static void next(struct mw_operate_item *item, enum mw_operate_phase phase)
     mw_operate_pipeline_go(item);
 }
 
-/* Frees the path; what cannot be sent is tried again. */
-static void ask(struct mw_operate_item *item, struct mw_kube_call call, char *path)
+/* Frees the path. False: it could not be sent. */
+static bool send_call(struct mw_operate_item *item, struct mw_kube_call call, char *path)
 {
     call.path = path;
     call.context = item;
+    bool sent = path != NULL && mw_kube_send(item->operate->kube, &call, NULL, NULL) == MW_OK;
+    free(path);
+    return sent;
+}
+
+/* The next phase is for the answer to say; what cannot be sent is tried again. Frees the path. */
+static void ask(struct mw_operate_item *item, struct mw_kube_call call, char *path)
+{
     call.idle = ANSWER_FOR;
-    item->run.asking =
-        path != NULL && mw_kube_send(item->operate->kube, &call, NULL, NULL) == MW_OK;
+    item->run.asking = send_call(item, call, path);
     if (!item->run.asking) {
         again(item, &(struct mw_kube_answer){.retry_after = -1});
     }
-    free(path);
+}
+
+static void ask_for(struct mw_operate_item *item, mw_kube_done_fn *done, char *path)
+{
+    ask(item, (struct mw_kube_call){.method = "GET", .done = done}, path);
 }
 
 /* An answer has come. False: it is for nobody any more. */
@@ -87,11 +98,7 @@ static bool answered(struct mw_operate_item *item)
 
 static char *list_path(const struct mw_operate_item *item, const char *group, const char *plural)
 {
-    char *path = NULL;
-    return asprintf(&path, "%s/namespaces/%s/%s?" OF_RUN, group, space_of(item), plural,
-                    item->run.name) < 0
-               ? NULL
-               : path;
+    return mw_operate_path(group, plural, space_of(item), "?" OF_RUN, item->run.name);
 }
 
 /* ---- what is said of it ---- */
@@ -99,10 +106,21 @@ static char *list_path(const struct mw_operate_item *item, const char *group, co
 static void set_condition(struct mw_operate_item *item, bool is, const char *reason,
                           const char *message)
 {
+    snprintf(item->run.told, sizeof item->run.told, "%s", item->run.name);
     json_decref(item->run.condition);
     item->run.condition =
         mw_operate_condition(item->object, "Training", is, reason, message, mw_clock_utc());
     mw_operate_touch(item->operate, item);
+}
+
+const char *mw_operate_pipeline_newest(const struct mw_operate_item *item, const json_t **condition)
+{
+    if (item->run.condition != NULL) {
+        *condition = item->run.condition;
+        return item->run.told;
+    }
+    *condition = mw_operate_condition_of(item->object, "Training");
+    return json_string_value(json_object_get(json_object_get(item->object, "status"), "run"));
 }
 
 static void tell_start(struct mw_operate_item *item)
@@ -134,10 +152,11 @@ static void tell_end(struct mw_operate_item *item, enum mw_operate_run_state sta
     mw_operate_tell(item, state == MW_OPERATE_FAILED ? "Warning" : "Normal", reason, "%s", message);
     set_condition(item, false, reasons[state], message);
     run->failures = state == MW_OPERATE_FAILED ? run->failures + 1 : 0;
-    int64_t wait = FAILED_FIRST << (run->failures > 6 ? 6 : run->failures);
-    run->not_before = run->failures == 0
-                          ? 0
-                          : mw_clock_monotonic() + (wait > FAILED_MOST ? FAILED_MOST : wait / 2);
+    run->not_before = 0;
+    if (run->failures > 0) {
+        int64_t wait = FAILED_FIRST << (run->failures > 7 ? 6 : run->failures - 1);
+        run->not_before = mw_clock_monotonic() + (wait > FAILED_MOST ? FAILED_MOST : wait);
+    }
 }
 
 /* ---- found or made ---- */
@@ -190,6 +209,8 @@ static void on_made(void *context, const struct mw_kube_answer *answer)
             mw_operate_tell(item, "Warning", "PipelineNotTaken", "run %s: %s", run->name,
                             answer->text);
             set_condition(item, false, "NotTaken", answer->text);
+            json_decref(run->objects); /* the Plant may change what was wrong with them */
+            run->objects = NULL;
         }
         again(item, answer);
         return;
@@ -228,18 +249,14 @@ static bool plan(struct mw_operate_item *item)
 static void make(struct mw_operate_item *item)
 {
     running *run = &item->run;
-    char *path = NULL;
     if (run->objects == NULL && !plan(item)) {
         return;
-    }
-    if (asprintf(&path, "%s/namespaces/%s/%s?fieldManager=" MW_OPERATE_MANAGER, group_of(run),
-                 space_of(item), plural_of(run)) < 0) {
-        path = NULL;
     }
     ask(item,
         (struct mw_kube_call){
             .method = "POST", .body = json_array_get(run->objects, run->at), .done = on_made},
-        path);
+        mw_operate_path(group_of(run), plural_of(run), space_of(item),
+                        "?fieldManager=" MW_OPERATE_MANAGER));
 }
 
 /* ---- followed ---- */
@@ -258,20 +275,13 @@ static void free_jobs(struct mw_operate_item *item, const json_t *names)
     size_t index;
     json_t *name;
     json_t *body = json_pack("{s:{s:b}}", "spec", "suspend", 0);
+    struct mw_kube_call call = {
+        .method = "PATCH", .type = "application/merge-patch+json", .body = body, .done = on_freed};
     json_array_foreach(names, index, name)
     {
-        char *path = NULL;
-        if (asprintf(&path, BATCH "/namespaces/%s/jobs/%s", space_of(item),
-                     json_string_value(name)) > 0) {
-            struct mw_kube_call call = {.method = "PATCH",
-                                        .path = path,
-                                        .type = "application/merge-patch+json",
-                                        .body = body,
-                                        .done = on_freed,
-                                        .context = item};
-            (void)mw_kube_send(item->operate->kube, &call, NULL, NULL);
-            free(path);
-        }
+        (void)send_call(
+            item, call,
+            mw_operate_path(BATCH, "jobs", space_of(item), "/%s", json_string_value(name)));
     }
     json_decref(body);
 }
@@ -338,7 +348,8 @@ static void on_why(void *context, const struct mw_kube_answer *answer)
     mw_operate_run_reason(json_object_get(answer->body, "items"), run->step, run->message, why,
                           sizeof why, &refused);
     if (run->step[0] == '\0') {
-        snprintf(run->reason, sizeof run->reason, "it is not there any more, or never ran");
+        snprintf(run->reason, sizeof run->reason, "%s",
+                 run->message[0] == '\0' ? "it is not there any more, or never ran" : run->message);
     } else {
         snprintf(run->reason, sizeof run->reason, "step %s: %s", run->step, why);
     }
@@ -375,9 +386,9 @@ static void tell_page(struct mw_operate_item *item)
 static void on_cleared(void *context, const struct mw_kube_answer *answer)
 {
     (void)context;
-    if (mw_kube_may_retry(answer)) { /* the next run's end clears again */
-        mw_log(MW_LOG_DEBUG, NULL, "an old run was not cleared away",
-               MW_KS("reason", answer->text));
+    if ((answer->status < 200 || answer->status > 299) && answer->status != 404) {
+        /* The next run's end clears again. */
+        mw_log(MW_LOG_WARN, NULL, "an old run was not cleared away", MW_KS("reason", answer->text));
     }
 }
 
@@ -393,14 +404,10 @@ static void on_all(void *context, const struct mw_kube_answer *answer)
     json_t *old = mw_operate_run_old(json_object_get(answer->body, "items"));
     json_array_foreach(old, index, name)
     {
-        char *path = NULL;
-        if (asprintf(&path, "%s/namespaces/%s/%s/%s?propagationPolicy=Background", group_of(run),
-                     space_of(item), plural_of(run), json_string_value(name)) > 0) {
-            struct mw_kube_call call = {
-                .method = "DELETE", .path = path, .done = on_cleared, .context = item};
-            (void)mw_kube_send(item->operate->kube, &call, NULL, NULL);
-            free(path);
-        }
+        (void)send_call(item, (struct mw_kube_call){.method = "DELETE", .done = on_cleared},
+                        mw_operate_path(group_of(run), plural_of(run), space_of(item),
+                                        "/%s?propagationPolicy=Background",
+                                        json_string_value(name)));
     }
     json_decref(old);
     run->phase = MW_OPERATE_RUN_OVER;
@@ -408,22 +415,15 @@ static void on_all(void *context, const struct mw_kube_answer *answer)
 
 static char *path_of_all(const struct mw_operate_item *item)
 {
-    char *path = NULL;
-    return asprintf(&path, "%s/namespaces/%s/%s?" OF_PLANT, group_of(&item->run), space_of(item),
-                    plural_of(&item->run), mw_kube_meta(item->object, "name")) < 0
-               ? NULL
-               : path;
+    return mw_operate_path(group_of(&item->run), plural_of(&item->run), space_of(item),
+                           "?" OF_PLANT, mw_kube_meta(item->object, "name"));
 }
 
 static char *path_to_follow(const struct mw_operate_item *item)
 {
-    char *path = NULL;
-    if (!item->run.argo) {
-        return list_path(item, BATCH, "jobs");
-    }
-    return asprintf(&path, ARGO "/namespaces/%s/workflows/%s", space_of(item), item->run.name) < 0
-               ? NULL
-               : path;
+    return item->run.argo
+               ? mw_operate_path(ARGO, "workflows", space_of(item), "/%s", item->run.name)
+               : list_path(item, BATCH, "jobs");
 }
 
 void mw_operate_pipeline_go(struct mw_operate_item *item)
@@ -437,27 +437,25 @@ void mw_operate_pipeline_go(struct mw_operate_item *item)
     case MW_OPERATE_RUN_OVER:
         break;
     case MW_OPERATE_FINDS:
-        ask(item, (struct mw_kube_call){.method = "GET", .done = on_found},
-            list_path(item, BATCH, "jobs"));
+        ask_for(item, on_found, list_path(item, BATCH, "jobs"));
         break;
     case MW_OPERATE_CHOOSES:
-        ask(item, (struct mw_kube_call){.method = "GET", .done = on_chosen}, strdup(ARGO));
+        ask_for(item, on_chosen, strdup(ARGO));
         break;
     case MW_OPERATE_MAKES:
         make(item);
         break;
     case MW_OPERATE_FOLLOWS:
-        ask(item, (struct mw_kube_call){.method = "GET", .done = on_look}, path_to_follow(item));
+        ask_for(item, on_look, path_to_follow(item));
         break;
     case MW_OPERATE_ASKS_WHY:
-        ask(item, (struct mw_kube_call){.method = "GET", .done = on_why},
-            list_path(item, "/api/v1", "pods"));
+        ask_for(item, on_why, list_path(item, "/api/v1", "pods"));
         break;
     case MW_OPERATE_TELLS:
         tell_page(item);
         break;
     case MW_OPERATE_CLEARS:
-        ask(item, (struct mw_kube_call){.method = "GET", .done = on_all}, path_of_all(item));
+        ask_for(item, on_all, path_of_all(item));
         break;
     }
 }

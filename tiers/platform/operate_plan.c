@@ -43,17 +43,20 @@ static json_t *selector(const struct making *making, const char *component, cons
                      "app.kubernetes.io/component", component, MW_OPERATE_ACCELERATOR, accelerator);
 }
 
+json_t *mw_operate_plan_owners(const json_t *plant)
+{
+    return json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API, "kind", "Plant",
+                     "name", mw_kube_meta(plant, "name"), "uid", mw_kube_meta(plant, "uid"),
+                     "controller", 1, "blockOwnerDeletion", 1);
+}
+
 static json_t *metadata(const struct making *making, const char *name, json_t *its_labels,
                         bool owned)
 {
     json_t *made =
         json_pack("{s:s,s:s,s:o}", "name", name, "namespace", making->space, "labels", its_labels);
     if (owned) {
-        json_object_set_new(made, "ownerReferences",
-                            json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API,
-                                      "kind", "Plant", "name", making->name, "uid",
-                                      mw_kube_meta(making->plan->plant, "uid"), "controller", 1,
-                                      "blockOwnerDeletion", 1));
+        json_object_set_new(made, "ownerReferences", mw_operate_plan_owners(making->plan->plant));
     }
     return made;
 }

@@ -57,6 +57,9 @@ int mw_operate_plan_scorers(const json_t *plant);
  * into the spec of a pod (which has an array `volumes`), and mounts into the array. */
 void mw_operate_plan_dress(const json_t *plant, json_t *spec, json_t *mounts);
 
+/* The ownerReferences of what goes with the Plant. The caller's. */
+json_t *mw_operate_plan_owners(const json_t *plant);
+
 /* A value of the section cluster, NULL when it is not given. Borrowed. */
 const json_t *mw_operate_plan_cluster(const json_t *plant, const char *key);
 

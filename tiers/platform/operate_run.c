@@ -3,7 +3,6 @@
 #include "core/wire/message.h"
 #include "lib/kube/lines.h"
 #include "tiers/platform/operate_plan.h"
-#include "tiers/platform/operate_schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,7 @@ static bool is_text(const json_t *object, const char *key, const char *wanted)
 static bool is_cause(const char *cause)
 {
     return strcmp(cause, "first") == 0 || strcmp(cause, "drift") == 0 ||
-           strcmp(cause, "schedule") == 0;
+           strcmp(cause, "schedule") == 0 || strcmp(cause, "asked") == 0;
 }
 
 bool mw_operate_run_wanted(const json_t *plant, const json_t *page, struct mw_operate_run *run)
@@ -84,11 +83,7 @@ static void own(const json_t *plant, json_t *object)
 {
     json_t *metadata = json_object_get(object, "metadata");
     json_object_set_new(metadata, "namespace", json_string(mw_kube_meta(plant, "namespace")));
-    json_object_set_new(metadata, "ownerReferences",
-                        json_pack("[{s:s,s:s,s:s,s:s?,s:b,s:b}]", "apiVersion", MW_OPERATE_API,
-                                  "kind", "Plant", "name", mw_kube_meta(plant, "name"), "uid",
-                                  mw_kube_meta(plant, "uid"), "controller", 1, "blockOwnerDeletion",
-                                  1));
+    json_object_set_new(metadata, "ownerReferences", mw_operate_plan_owners(plant));
 }
 
 static mw_err export_run(const json_t *plant, const struct mw_operate_run *run, const char *image,
@@ -159,7 +154,7 @@ static const char *end_of(const json_t *job)
     return "";
 }
 
-/* Is the step among the names, which commas separate? */
+/* Are all the steps complete that are needed, which commas separate? */
 static bool are_complete(const json_t *complete, const char *needs)
 {
     char name[64];
@@ -230,28 +225,47 @@ void mw_operate_run_look_at_jobs(const json_t *jobs, struct mw_operate_run_look 
     json_decref(complete);
 }
 
+/* A step is tried again: an attempt that failed is no failure once another one has succeeded. */
+static bool has_succeeded(json_t *nodes, const char *step)
+{
+    const char *id;
+    json_t *node;
+    json_object_foreach(nodes, id, node)
+    {
+        if (is_text(node, "type", "Pod") && is_text(node, "templateName", step) &&
+            is_text(node, "phase", "Succeeded")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mw_operate_run_look_at_workflow(const json_t *workflow, struct mw_operate_run_look *look)
 {
     const json_t *status = json_object_get(workflow, "status");
     const char *phase = text_at(status, "phase"), *id;
-    json_t *node;
+    json_t *node, *nodes = json_object_get(status, "nodes");
     bool failed = strcmp(phase, "Failed") == 0 || strcmp(phase, "Error") == 0;
     *look = (struct mw_operate_run_look){.state = failed ? MW_OPERATE_FAILED
                                                   : strcmp(phase, "Succeeded") == 0
                                                       ? MW_OPERATE_SUCCEEDED
                                                       : MW_OPERATE_RUNNING};
-    json_object_foreach(json_object_get(status, "nodes"), id, node)
+    if (failed) { /* one that its controller does not take has no steps */
+        snprintf(look->message, sizeof look->message, "%s", text_at(status, "message"));
+    }
+    json_object_foreach(nodes, id, node)
     {
+        const char *step = text_at(node, "templateName");
         bool its_end = is_text(node, "phase", "Failed") || is_text(node, "phase", "Error");
         bool runs = is_text(node, "phase", "Running") || is_text(node, "phase", "Pending");
         if (!is_text(node, "type", "Pod")) {
             continue;
         }
-        if (failed && its_end) {
-            snprintf(look->steps, sizeof look->steps, "%s", text_at(node, "templateName"));
+        if (failed && its_end && !has_succeeded(nodes, step)) {
+            snprintf(look->steps, sizeof look->steps, "%s", step);
             snprintf(look->message, sizeof look->message, "%s", text_at(node, "message"));
         } else if (!failed && runs) {
-            add_step(look, text_at(node, "templateName"));
+            add_step(look, step);
         }
     }
 }
@@ -274,8 +288,7 @@ static const json_t *ended(const json_t *pod)
     return NULL;
 }
 
-/* The last line, or what it names as its reason when it is JSON. */
-static void last_line(const char *message, char *reason, size_t size)
+void mw_operate_run_last_line(const char *message, char *line, size_t size)
 {
     size_t n = strlen(message);
     while (n > 0 && (message[n - 1] == '\n' || message[n - 1] == ' ')) {
@@ -288,9 +301,9 @@ static void last_line(const char *message, char *reason, size_t size)
     json_t *root = json_loadb(message + begin, n - begin, 0, NULL);
     const char *told = json_string_value(json_object_get(root, "reason"));
     if (told != NULL) {
-        snprintf(reason, size, "%s", told);
+        snprintf(line, size, "%s", told);
     } else {
-        snprintf(reason, size, "%.*s", (int)(n - begin), message + begin);
+        snprintf(line, size, "%.*s", (int)(n - begin), message + begin);
     }
     json_decref(root);
 }
@@ -312,7 +325,7 @@ void mw_operate_run_reason(const json_t *pods, const char *step, const char *oth
     const json_t *state = ended(newest);
     json_int_t code = json_integer_value(json_object_get(state, "exitCode"));
     *refused = code == REFUSED;
-    last_line(text_at(state, "message"), reason, size);
+    mw_operate_run_last_line(text_at(state, "message"), reason, size);
     if (reason[0] == '\0' && state != NULL) {
         snprintf(reason, size, "%s, exit code %d", text_at(state, "reason"), (int)code);
     } else if (reason[0] == '\0') {

@@ -25,7 +25,7 @@ enum { MW_OPERATE_RUNS_KEPT = 3 }; /* of a plant, to be looked at */
 struct mw_operate_run {
     char name[64];       /* of the Workflow, and what the Jobs' begin with */
     const char *id;      /* the learner's own name */
-    const char *cause;   /* "first", "drift", "schedule" */
+    const char *cause;   /* "first", "drift", "schedule", "asked" */
     char since[32];      /* seconds UTC; "": not given */
     const char *machine; /* "": of the whole plant */
 };
@@ -60,13 +60,16 @@ enum mw_operate_run_state {
 struct mw_operate_run_look {
     enum mw_operate_run_state state;
     char steps[256];   /* RUNNING: those that do, or wait for a place; else the one that ended it */
-    char message[512]; /* of a Workflow: what its controller says of that step */
+    char message[512]; /* of a Workflow: what its controller says of that step, or of it all */
     json_t *free;      /* names of Jobs to let run; the caller's */
 };
 
 /* The Jobs of one run, as the API lists them. None at all: FAILED, somebody has deleted them. */
 void mw_operate_run_look_at_jobs(const json_t *jobs, struct mw_operate_run_look *look);
 void mw_operate_run_look_at_workflow(const json_t *workflow, struct mw_operate_run_look *look);
+
+/* The last line of what a container left to say, or the `reason` in it when it is JSON. */
+void mw_operate_run_last_line(const char *message, char *line, size_t size);
 
 /* Why the step ended as it did: of the run's pods, the last line of the newest one's log. *refused:
  * its exit code was 3. otherwise: when no pod says anything; "": nothing is known. */

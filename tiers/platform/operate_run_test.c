@@ -35,6 +35,14 @@ static void a_run_has_the_name_of_what_asked_for_it(void **state)
                        &run));
     assert_string_equal(run.name, "hall-0123456789ab");
     assert_string_equal(run.since, "1767225600.500000");
+    static const char *const causes[] = {"first", "drift", "schedule", "asked"};
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        char learn[96];
+        snprintf(learn, sizeof learn, "{\"started\":true,\"run\":\"ab\",\"cause\":\"%s\"}",
+                 causes[i]);
+        assert_true(wanted(learn, &run));
+        assert_string_equal(run.since, "");
+    }
 }
 
 static void what_is_over_or_odd_asks_for_nothing(void **state)
@@ -162,20 +170,29 @@ static void a_workflow_says_how_it_goes(void **state)
 {
     (void)state;
     static const struct {
-        const char *status, *steps;
+        const char *status, *steps, *message;
         enum mw_operate_run_state state;
     } cases[] = {
-        {"{}", "", MW_OPERATE_RUNNING}, /* the controller has not seen it */
+        {"{}", "", "", MW_OPERATE_RUNNING}, /* the controller has not seen it */
         {"{\"phase\":\"Running\",\"nodes\":{\"1\":{\"type\":\"DAG\",\"phase\":\"Running\","
          "\"templateName\":\"DAG\"},\"2\":{\"type\":\"Pod\",\"phase\":\"Pending\","
          "\"templateName\":\"train\"}}}",
-         "train", MW_OPERATE_RUNNING},
-        {"{\"phase\":\"Succeeded\"}", "", MW_OPERATE_SUCCEEDED},
+         "train", "", MW_OPERATE_RUNNING},
+        {"{\"phase\":\"Succeeded\"}", "", "", MW_OPERATE_SUCCEEDED},
         {"{\"phase\":\"Failed\",\"nodes\":{\"2\":{\"type\":\"Pod\",\"phase\":\"Succeeded\","
          "\"templateName\":\"train\"},\"3\":{\"type\":\"Pod\",\"phase\":\"Failed\","
          "\"templateName\":\"validate\",\"message\":\"why\"}}}",
-         "validate", MW_OPERATE_FAILED},
-        {"{\"phase\":\"Error\"}", "", MW_OPERATE_FAILED},
+         "validate", "why", MW_OPERATE_FAILED},
+        /* The first attempt of extract failed, the second did not. */
+        {"{\"phase\":\"Failed\",\"message\":\"child failed\",\"nodes\":{"
+         "\"1\":{\"type\":\"Pod\",\"phase\":\"Failed\",\"templateName\":\"validate\","
+         "\"message\":\"why\"},\"2\":{\"type\":\"Pod\",\"phase\":\"Failed\","
+         "\"templateName\":\"extract\",\"message\":\"lost\"},\"3\":{\"type\":\"Pod\","
+         "\"phase\":\"Succeeded\",\"templateName\":\"extract\"}}}",
+         "validate", "why", MW_OPERATE_FAILED},
+        {"{\"phase\":\"Error\"}", "", "", MW_OPERATE_FAILED},
+        {"{\"phase\":\"Error\",\"message\":\"invalid spec\"}", "", "invalid spec",
+         MW_OPERATE_FAILED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mw_operate_run_look look;
@@ -184,7 +201,7 @@ static void a_workflow_says_how_it_goes(void **state)
         assert_int_equal(look.state, cases[i].state);
         assert_string_equal(look.steps, cases[i].steps);
         assert_null(look.free);
-        assert_string_equal(look.message, i == 3 ? "why" : "");
+        assert_string_equal(look.message, cases[i].message);
         json_decref(workflow);
     }
 }

@@ -6,6 +6,7 @@
 #include "tiers/platform/operate_internal.h"
 #include "tiers/platform/operate_schema.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,23 @@ bool mw_operate_is_whole(const struct mw_operate *operate)
         }
     }
     return true;
+}
+
+char *mw_operate_path(const char *group, const char *plural, const char *space, const char *format,
+                      ...)
+{
+    char *rest = NULL, *path = NULL;
+    va_list values;
+    va_start(values, format);
+    if (vasprintf(&rest, format, values) < 0) {
+        rest = NULL;
+    }
+    va_end(values);
+    if (rest != NULL && asprintf(&path, "%s/namespaces/%s/%s%s", group, space, plural, rest) < 0) {
+        path = NULL;
+    }
+    free(rest);
+    return path;
 }
 
 /* ---- plants ---- */

@@ -64,9 +64,7 @@ static mw_err check_step(const struct exporting *e, const struct mw_pipeline_ste
     mw_err err = check_name("step", step->name, error);
     if (err == MW_OK && e->argo && step->name[0] >= '0' && step->name[0] <= '9') {
         err = mw_error_set(error, MW_ERR_ARGUMENT,
-                           "step '%s': Argo takes none that begins with a "
-                           "digit",
-                           step->name);
+                           "step '%s': Argo takes none that begins with a digit", step->name);
     }
     for (size_t i = 0; err == MW_OK && i < step->run.n; i++) {
         err = check_text(e, step->name, step->run.item[i], error);

@@ -38,11 +38,12 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Who may read the metrics of a role, port 8086; nobody while nobody was said to. */}}
+{{/* Who may read the metrics of a role, port 8086, and of a relay, 8087; nobody while nobody was said to. */}}
 {{- define "millwright.metrics-ingress" -}}
 {{- if or .Values.networkPolicies.metricsFrom .Values.serviceMonitor.enabled -}}
 - ports:
     - {port: 8086, protocol: TCP}
+    - {port: 8087, protocol: TCP}
   from:
     {{- if .Values.networkPolicies.metricsFrom }}
     {{- toYaml .Values.networkPolicies.metricsFrom | nindent 4 }}
