@@ -123,14 +123,20 @@ static int compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static mw_err add_blob(const struct packing *packing, const char *digest, struct mw_buffer *layer,
+static mw_err add_blob(struct mw_buffer *tar, const char *digest, const struct mw_buffer *bytes,
                        struct mw_error *error)
 {
     char name[96];
-    struct mw_buffer bytes = {0};
     (void)snprintf(name, sizeof name, "blobs/sha256/%s", digest + 7);
+    return mw_tar_add_file(tar, name, span_of(bytes), error);
+}
+
+static mw_err add_stored(const struct packing *packing, const char *digest, struct mw_buffer *layer,
+                         struct mw_error *error)
+{
+    struct mw_buffer bytes = {0};
     mw_err err = mw_store_get(packing->store, digest, &bytes, error);
-    err = err == MW_OK ? mw_tar_add_file(layer, name, span_of(&bytes), error) : err;
+    err = err == MW_OK ? add_blob(layer, digest, &bytes, error) : err;
     mw_buffer_free(&bytes);
     return err;
 }
@@ -152,7 +158,7 @@ static mw_err add_blobs(const struct packing *packing, struct mw_buffer *layer,
     qsort(digests, n, sizeof *digests, compare);
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < n; i++) {
-        err = add_blob(packing, digests[i], layer, error);
+        err = add_stored(packing, digests[i], layer, error);
     }
     free(digests);
     return err;
@@ -261,14 +267,6 @@ void mw_image_clear(struct mw_image *image)
 
 /* ---- the archive ---- */
 
-static mw_err archive_blob(struct mw_buffer *out, const char *digest, const struct mw_buffer *bytes,
-                           struct mw_error *error)
-{
-    char name[96];
-    (void)snprintf(name, sizeof name, "blobs/sha256/%s", digest + 7);
-    return mw_tar_add_file(out, name, span_of(bytes), error);
-}
-
 /* The tag alone is the name by the specification, the whole reference that of containerd. */
 static mw_err archive_index(const struct mw_image *image, const char *reference,
                             struct mw_buffer *out, struct mw_error *error)
@@ -297,8 +295,8 @@ mw_err mw_image_archive(const struct mw_image *image, const char *reference, str
 {
     mw_err err = mw_tar_add_file(out, "oci-layout", mw_span_of(MW_LAYOUT_TEXT), error);
     err = err == MW_OK ? archive_index(image, reference, out, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->digest, &image->manifest, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->config_digest, &image->config, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->layer_digest, &image->layer, error) : err;
+    err = err == MW_OK ? add_blob(out, image->digest, &image->manifest, error) : err;
+    err = err == MW_OK ? add_blob(out, image->config_digest, &image->config, error) : err;
+    err = err == MW_OK ? add_blob(out, image->layer_digest, &image->layer, error) : err;
     return err == MW_OK ? mw_tar_end(out, error) : err;
 }
