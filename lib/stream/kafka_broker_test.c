@@ -368,18 +368,25 @@ static void test_new_topics_take_all_of_their_first_transaction(void **state)
     mw_stream_close(bridge);
 }
 
-/* Reads all that a share has; adds the partitions to *seen and returns how many records. */
-static int read_share(struct mw_stream *stream, const struct mw_stream_share *share, uint64_t *seen,
-                      struct mw_stream_reader **reader)
+static struct mw_stream_reader *open_share(struct mw_stream *stream,
+                                           const struct mw_stream_share *share)
 {
     static const char *const topics[] = {"telemetry", "update"};
+    struct mw_stream_reader *reader = NULL;
+    assert_ok(
+        mw_stream_reader_open_share(&reader, stream, topics, 2, MW_STREAM_EARLIEST, share, &why));
+    return reader;
+}
+
+/* Reads all that a share has; adds the partitions to *seen and returns how many records. */
+static int read_rest(struct mw_stream_reader *reader, const struct mw_stream_share *share,
+                     uint64_t *seen)
+{
     struct mw_stream_record records[64];
     int n = 0;
     size_t count = 1;
-    assert_ok(
-        mw_stream_reader_open_share(reader, stream, topics, 2, MW_STREAM_EARLIEST, share, &why));
     while (count > 0) {
-        assert_ok(mw_stream_poll(*reader, records, 64, &count, &why));
+        assert_ok(mw_stream_poll(reader, records, 64, &count, &why));
         for (size_t i = 0; i < count; i++) {
             bool divided = strcmp(records[i].topic, "telemetry") == 0;
             assert_true(!divided || records[i].partition % share->shares == share->share);
@@ -388,6 +395,13 @@ static int read_share(struct mw_stream *stream, const struct mw_stream_share *sh
         }
     }
     return n;
+}
+
+static int read_share(struct mw_stream *stream, const struct mw_stream_share *share, uint64_t *seen,
+                      struct mw_stream_reader **reader)
+{
+    *reader = open_share(stream, share);
+    return read_rest(*reader, share, seen);
 }
 
 static void append_machines(struct mw_stream *stream, int from, int n)
@@ -431,7 +445,7 @@ static void test_shares_read_each_record_once(void **state)
 static void test_an_heir_begins_where_the_other_stood(void **state)
 {
     struct place *place = *state;
-    struct mw_stream *bridge = NULL, *single = NULL, *heir = NULL;
+    struct mw_stream *bridge = NULL, *single = NULL, *heir = NULL, *late = NULL;
     struct mw_stream_reader *reader = NULL;
     struct mw_stream_share whole = {.topic = "telemetry", .share = 0, .shares = 1};
     struct mw_stream_share second = {
@@ -447,12 +461,21 @@ static void test_an_heir_begins_where_the_other_stood(void **state)
     seen = 0;
     int n = read_share(place_must_open(place, "heir", &heir), &second, &seen, &reader);
     assert_in_range(n, 1001, 1039); /* of the second forty its half, and one update */
+    assert_ok(mw_stream_reader_rewind(reader, &why));
+    assert_int_equal(read_rest(reader, &second, &seen), n);
     assert_ok(mw_stream_begin(heir, &why));
     assert_ok(mw_stream_commit(heir, reader, &why));
     mw_stream_reader_close(reader);
-    second.heir_of = NULL; /* the position is its own now */
+    reader = open_share(place_must_open(place, "late", &late), &second);
+    assert_ok(mw_stream_begin(late, &why));
+    assert_ok(mw_stream_commit(late, reader, &why)); /* before it has read anything */
+    mw_stream_reader_close(reader);
+    second.heir_of = NULL; /* the positions are their own now */
     assert_int_equal(read_share(heir, &second, &seen, &reader), 0);
     mw_stream_reader_close(reader);
+    assert_int_equal(read_share(late, &second, &seen, &reader), n);
+    mw_stream_reader_close(reader);
+    mw_stream_close(late);
     mw_stream_close(heir);
     mw_stream_close(single);
     mw_stream_close(bridge);
