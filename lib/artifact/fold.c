@@ -416,33 +416,25 @@ static void add_operators(struct folding *f, size_t from)
     }
 }
 
-/* The place of what a field refers to; 0: the table does not have it. */
+/* The place of the vector or string that a field refers to; 0: the table does not have it. */
 static size_t reference(const struct mw_table *table, size_t field)
 {
-    const unsigned char *data = (const unsigned char *)table->file.data;
-    if (field >= table->fields) {
-        return 0;
-    }
-    const unsigned char *entry = data + table->vtable + 4 + 2 * field;
-    size_t place = (size_t)entry[0] | (size_t)entry[1] << 8;
-    const unsigned char *at = data + table->at + place;
-    return place == 0 || place + 4 > table->bytes ? 0
-                                                  : table->at + place +
-                                                        ((size_t)at[0] | (size_t)at[1] << 8 |
-                                                         (size_t)at[2] << 16 | (size_t)at[3] << 24);
+    struct mw_vector value;
+    return mw_table_vector(table, field, 1, &value) && value.at > 0 ? value.at - 4 : 0;
 }
 
-/* A table like an old one, whose references lead to the old file until they are set. */
+/* A table with the fields `own`, which are for the caller to set, and with the vectors and strings
+ * that an old one has beside these, which stay where they are. */
 static void carry_table(struct folding *f, size_t from, const struct mw_table *old, size_t n,
-                        unsigned without, size_t *field)
+                        unsigned own, size_t *field)
 {
-    unsigned present = 0;
+    unsigned present = own;
     for (size_t i = 0; i < n; i++) {
         present |= reference(old, i) != 0 ? 1U << i : 0;
     }
     add_table(f, from, n, present, field);
     for (size_t i = 0; i < n; i++) {
-        if ((present & ~without) >> i & 1) {
+        if ((present & ~own) >> i & 1) {
             link_old(f, field[i], reference(old, i));
         }
     }
