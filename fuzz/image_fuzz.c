@@ -1,12 +1,12 @@
 /* What an image brings: the first byte chooses a manifest ('m'), or the index.json of its store
  * ('i'), which then is taken from. */
+#include "fuzz/folder.h"
 #include "lib/artifact/image_parts.h"
 #include "lib/base/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,28 +37,25 @@ static void try_manifest(struct mw_span text)
 }
 
 static struct {
-    char folder[64], index[96];
-    struct mw_store *from, *to;
+    char index[96];
+    struct mw_store *from, *to; /* NULL until an index comes */
 } scene;
 
-static void remove_scene(void)
+static void close_scene(void)
 {
-    char command[128];
     mw_store_close(scene.from);
     mw_store_close(scene.to);
-    (void)snprintf(command, sizeof command, "rm -rf %s", scene.folder);
-    require(system(command) == 0);
 }
 
 static void open_scene(void)
 {
     char uri[128];
-    (void)snprintf(scene.folder, sizeof scene.folder, "/tmp/mw-image-fuzz-XXXXXX");
-    require(mkdtemp(scene.folder) != NULL && atexit(remove_scene) == 0);
-    (void)snprintf(scene.index, sizeof scene.index, "%s/from/index.json", scene.folder);
-    (void)snprintf(uri, sizeof uri, "oci:%s/from", scene.folder);
+    const char *folder = fuzz_folder();
+    require(atexit(close_scene) == 0);
+    (void)snprintf(scene.index, sizeof scene.index, "%s/from/index.json", folder);
+    (void)snprintf(uri, sizeof uri, "oci:%s/from", folder);
     require(mw_store_open(&scene.from, uri, true, NULL) == MW_OK);
-    (void)snprintf(uri, sizeof uri, "oci:%s/to", scene.folder);
+    (void)snprintf(uri, sizeof uri, "oci:%s/to", folder);
     require(mw_store_open(&scene.to, uri, true, NULL) == MW_OK);
 }
 
@@ -76,7 +73,7 @@ static bool see_tag(void *context, const char *tag, const char *digest)
 static void try_index(struct mw_span text)
 {
     struct mw_error error = {0};
-    if (scene.folder[0] == '\0') {
+    if (scene.from == NULL) {
         open_scene();
     }
     FILE *file = fopen(scene.index, "wb");

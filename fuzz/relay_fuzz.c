@@ -1,9 +1,9 @@
 /* Both ends of a relay's socket. The first byte chooses: what a connection asks of a relay, or what
  * a relay answers to a stream that is opened, read, written and closed. */
+#include "fuzz/folder.h"
 #include "lib/stream/relay_session.h"
 #include "lib/stream/stream.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,37 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define MOST 60000 /* bytes: they fit into a socket's buffer */
-
-static char folder[64]; /* of the stream, and of the socket */
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(void)
-{
-    (void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void make_folder(void)
-{
-    if (folder[0] == '\0') {
-        (void)snprintf(folder, sizeof folder, "/tmp/mw-relay-fuzz-XXXXXX");
-        if (mkdtemp(folder) == NULL) {
-            abort();
-        }
-        (void)atexit(remove_folder);
-    }
-}
 
 static void give_all(int fd, const uint8_t *data, size_t size)
 {
@@ -55,7 +28,7 @@ static void try_session(const uint8_t *data, size_t size)
 {
     char uri[100];
     int fds[2];
-    (void)snprintf(uri, sizeof uri, "sqlite:%s", folder);
+    (void)snprintf(uri, sizeof uri, "sqlite:%s", fuzz_folder());
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) {
         abort();
     }
@@ -137,7 +110,7 @@ static void try_answers(const uint8_t *data, size_t size)
     pthread_t thread;
     struct mw_stream *stream = NULL;
     struct answers answers = {socket(AF_UNIX, SOCK_STREAM, 0), data, size};
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", folder);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", fuzz_folder());
     (void)snprintf(uri, sizeof uri, "relay:%s", address.sun_path);
     (void)unlink(address.sun_path);
     if (bind(answers.listener, (struct sockaddr *)&address, sizeof address) != 0 ||
@@ -159,7 +132,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0 || size > MOST) {
         return 0;
     }
-    make_folder();
     if (data[0] % 2 == 0) {
         try_session(data + 1, size - 1);
     } else {

@@ -6,19 +6,17 @@
  *   ~  the process starts again
  *
  * Whatever comes, the thing runs none but the two signed bundles, and can say what it runs. */
+#include "fuzz/folder.h"
 #include "lib/artifact/test_bundle.h"
 #include "lib/base/log.h"
 #include "tiers/iot/model_slot.h"
 
-#include <ftw.h>
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #define LINES_MAX 64
 #define PIECE 3000 /* bytes of a part in one answer: the whole of some, a piece of others */
 
 static struct {
-    char folder[64];
     struct mw_store *registry, *store; /* the plant's; the thing's, which each input finds empty */
     struct mw_buffer root, targets;
     char digest[3][MW_DIGEST_TEXT];
@@ -72,31 +70,18 @@ static void open_slot(void)
 
 /* --- the plant, made once --- */
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    return walk->level == 0 ? 0 : remove(path);
-}
-
 static void empty_folder(const char *name)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "%s/%s", scene.folder, name);
-    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void leave(void)
-{
-    empty_folder("");
-    (void)rmdir(scene.folder);
+    (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    fuzz_folder_empty(path);
 }
 
 static struct mw_store *open_store(const char *name)
 {
     char uri[128];
     struct mw_store *store = NULL;
-    (void)snprintf(uri, sizeof uri, "oci:%s/%s", scene.folder, name);
+    (void)snprintf(uri, sizeof uri, "oci:%s/%s", fuzz_folder(), name);
     require(mw_store_open(&store, uri, true, NULL) == MW_OK);
     return store;
 }
@@ -116,11 +101,7 @@ static void make_plant(void)
     struct mw_bundle bundle;
     uint64_t length = 0;
     mw_log_init("fuzz", MW_LOG_ERROR + 1, MW_LOG_TEXT);
-    const char *parent =
-        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* waits for no disk */
-    (void)snprintf(scene.folder, sizeof scene.folder, "%s/mw-fuzz-XXXXXX", parent);
-    require(mkdtemp(scene.folder) != NULL && atexit(leave) == 0);
-    (void)snprintf(keys, sizeof keys, "%s/keys", scene.folder);
+    (void)snprintf(keys, sizeof keys, "%s/keys", fuzz_folder());
     scene.registry = open_store("registry");
     require(mw_trust_init(scene.registry, keys, NULL) == MW_OK);
     require(mw_trust_root(scene.registry, &scene.root, NULL) == MW_OK);

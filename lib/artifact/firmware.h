@@ -13,10 +13,11 @@
 #define MW_FIRMWARE_FEATURES 4 /* current, temperature, vibration, sound */
 #define MW_FIRMWARE_NAME 32    /* bytes of a name, with its NUL */
 
-/* Appends the file, after proving it: for each golden vector, as this machine would measure it, it
- * gives the very score that mw_runner_map and mw_runner_score give. baseline: of the machine, in
- * the bundle's order; NULL: none. Errors: UNSUPPORTED (other features), TOO_LARGE (more bytes than
- * the firmware takes), DENIED (another score), those of mw_runner_init and mw_fold_model. */
+/* Puts the file into an empty buffer and proves it: for each golden vector, as this machine would
+ * measure it, it gives the very score that mw_runner_map and mw_runner_score give. What is there
+ * after an error is no such file. baseline: of the machine, in the bundle's order; NULL: none.
+ * Errors: UNSUPPORTED (other features), TOO_LARGE (more bytes than the firmware takes), DENIED
+ * (another score), those of mw_runner_init and mw_fold_model. */
 mw_err mw_firmware_model(struct mw_runner *runner, const struct mw_baseline *baseline,
                          struct mw_buffer *file, struct mw_error *error);
 

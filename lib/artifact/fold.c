@@ -3,6 +3,7 @@
 #include "core/model/flatbuffer.h"
 #include "core/model/model.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,19 +329,16 @@ static size_t numbers_of(const struct folding *f, const struct step *step)
     return step->op == OP_FULLY_CONNECTED ? f->fold->n * f->fold->n : f->fold->n;
 }
 
-static mw_err print_names(const struct folding *f, struct mw_buffer *names)
+/* The names in the new order, as a JSON array; NULL without memory. */
+static char *print_names(const struct mw_fold *fold)
 {
-    mw_err err = mw_buffer_add(names, "[", 1);
-    for (size_t i = 0; i < f->fold->n && err == MW_OK; i++) {
-        const char *name = f->fold->features[f->fold->order[i]];
-        err = mw_buffer_printf(names, "%s\"", i > 0 ? "," : "");
-        for (; err == MW_OK && *name != '\0'; name++) {
-            bool special = *name == '"' || *name == '\\';
-            err = mw_buffer_printf(names, special ? "\\%c" : "%c", *name);
+    json_auto_t *names = json_array();
+    for (size_t i = 0; i < fold->n; i++) {
+        if (json_array_append_new(names, json_string(fold->features[fold->order[i]])) != 0) {
+            return NULL;
         }
-        err = err == MW_OK ? mw_buffer_add(names, "\"", 1) : err;
     }
-    return err == MW_OK ? mw_buffer_add(names, "]", 1) : err;
+    return json_dumps(names, JSON_COMPACT);
 }
 
 static void add_buffers(struct folding *f, size_t from)
@@ -353,17 +351,17 @@ static void add_buffers(struct folding *f, size_t from)
         return;
     }
     size_t place = at - 4 * (f->buffers.count - f->named);
-    struct mw_buffer names = {0};
-    f->failed |= print_names(f, &names) != MW_OK;
+    char *names = print_names(f->fold);
+    f->failed |= names == NULL;
     for (size_t i = 0; i < f->n_relocations; i++) { /* the old names are not referred to */
         if (f->relocation[i].place == place) {
             f->relocation[i] = f->relocation[--f->n_relocations];
         }
     }
     if (!f->failed) {
-        add_buffer(f, place, names.data, names.size);
+        add_buffer(f, place, names, strlen(names));
     }
-    mw_buffer_free(&names);
+    free(names);
 }
 
 static void add_tensor(struct folding *f, size_t from, uint32_t rows, uint32_t buffer)
@@ -418,33 +416,25 @@ static void add_operators(struct folding *f, size_t from)
     }
 }
 
-/* The place of what a field refers to; 0: the table does not have it. */
+/* The place of the vector or string that a field refers to; 0: the table does not have it. */
 static size_t reference(const struct mw_table *table, size_t field)
 {
-    const unsigned char *data = (const unsigned char *)table->file.data;
-    if (field >= table->fields) {
-        return 0;
-    }
-    const unsigned char *entry = data + table->vtable + 4 + 2 * field;
-    size_t place = (size_t)entry[0] | (size_t)entry[1] << 8;
-    const unsigned char *at = data + table->at + place;
-    return place == 0 || place + 4 > table->bytes ? 0
-                                                  : table->at + place +
-                                                        ((size_t)at[0] | (size_t)at[1] << 8 |
-                                                         (size_t)at[2] << 16 | (size_t)at[3] << 24);
+    struct mw_vector value;
+    return mw_table_vector(table, field, 1, &value) && value.at > 0 ? value.at - 4 : 0;
 }
 
-/* A table like an old one, whose references lead to the old file until they are set. */
+/* A table with the fields `own`, which are for the caller to set, and with the vectors and strings
+ * that an old one has beside these, which stay where they are. */
 static void carry_table(struct folding *f, size_t from, const struct mw_table *old, size_t n,
-                        unsigned without, size_t *field)
+                        unsigned own, size_t *field)
 {
-    unsigned present = 0;
+    unsigned present = own;
     for (size_t i = 0; i < n; i++) {
         present |= reference(old, i) != 0 ? 1U << i : 0;
     }
     add_table(f, from, n, present, field);
     for (size_t i = 0; i < n; i++) {
-        if ((present & ~without) >> i & 1) {
+        if ((present & ~own) >> i & 1) {
             link_old(f, field[i], reference(old, i));
         }
     }

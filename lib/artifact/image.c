@@ -9,12 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 #define LAYER_TYPE "application/vnd.oci.image.layer.v1.tar"
-#define REF_NAME "org.opencontainers.image.ref.name"
 #define CONTAINERD_NAME "io.containerd.image.name"
-#define LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
 /* What goes into the layer. */
 struct packing {
@@ -55,7 +52,7 @@ static bool has_tag(const struct packing *packing, const char *tag)
     const json_t *entry;
     json_array_foreach(packing->manifests, i, entry)
     {
-        const char *name = mw_json_string(json_object_get(entry, "annotations"), REF_NAME);
+        const char *name = mw_json_string(json_object_get(entry, "annotations"), MW_TAG_KEY);
         if (name != NULL && strcmp(name, tag) == 0) {
             return true;
         }
@@ -80,7 +77,7 @@ static mw_err add_manifest(struct packing *packing, const char *tag, const char 
         json_array_append_new(packing->manifests,
                               json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", MW_MANIFEST_TYPE,
                                         "digest", digest, "size", (json_int_t)text.size,
-                                        "annotations", REF_NAME, tag)) != 0) {
+                                        "annotations", MW_TAG_KEY, tag)) != 0) {
         err = no_memory(error);
     }
     mw_buffer_free(&text);
@@ -126,14 +123,20 @@ static int compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static mw_err add_blob(const struct packing *packing, const char *digest, struct mw_buffer *layer,
+static mw_err add_blob(struct mw_buffer *tar, const char *digest, const struct mw_buffer *bytes,
                        struct mw_error *error)
 {
     char name[96];
-    struct mw_buffer bytes = {0};
     (void)snprintf(name, sizeof name, "blobs/sha256/%s", digest + 7);
+    return mw_tar_add_file(tar, name, span_of(bytes), error);
+}
+
+static mw_err add_stored(const struct packing *packing, const char *digest, struct mw_buffer *layer,
+                         struct mw_error *error)
+{
+    struct mw_buffer bytes = {0};
     mw_err err = mw_store_get(packing->store, digest, &bytes, error);
-    err = err == MW_OK ? mw_tar_add_file(layer, name, span_of(&bytes), error) : err;
+    err = err == MW_OK ? add_blob(layer, digest, &bytes, error) : err;
     mw_buffer_free(&bytes);
     return err;
 }
@@ -155,7 +158,7 @@ static mw_err add_blobs(const struct packing *packing, struct mw_buffer *layer,
     qsort(digests, n, sizeof *digests, compare);
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < n; i++) {
-        err = add_blob(packing, digests[i], layer, error);
+        err = add_stored(packing, digests[i], layer, error);
     }
     free(digests);
     return err;
@@ -164,8 +167,8 @@ static mw_err add_blobs(const struct packing *packing, struct mw_buffer *layer,
 static int by_tag(const void *a, const void *b)
 {
     const json_t *left = *(const json_t *const *)a, *right = *(const json_t *const *)b;
-    return strcmp(mw_json_string(json_object_get(left, "annotations"), REF_NAME),
-                  mw_json_string(json_object_get(right, "annotations"), REF_NAME));
+    return strcmp(mw_json_string(json_object_get(left, "annotations"), MW_TAG_KEY),
+                  mw_json_string(json_object_get(right, "annotations"), MW_TAG_KEY));
 }
 
 /* index.json with these manifests, sorted by tag. */
@@ -184,8 +187,8 @@ static mw_err print_index(const json_t *manifests, struct mw_buffer *out, struct
         err = json_array_append(list, entries[i]) == 0 ? MW_OK : no_memory(error);
     }
     free(entries);
-    json_auto_t *index = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType", INDEX_TYPE,
-                                   "manifests", list);
+    json_auto_t *index = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType",
+                                   MW_INDEX_TYPE, "manifests", list);
     return err == MW_OK ? add_text(out, index, error) : err;
 }
 
@@ -198,7 +201,8 @@ static mw_err make_layer(const struct packing *packing, struct mw_buffer *layer,
     err = err == MW_OK ? add_blobs(packing, layer, error) : err;
     err = err == MW_OK ? print_index(packing->manifests, &index, error) : err;
     err = err == MW_OK ? mw_tar_add_file(layer, "index.json", span_of(&index), error) : err;
-    err = err == MW_OK ? mw_tar_add_file(layer, "oci-layout", mw_span_of(LAYOUT), error) : err;
+    err = err == MW_OK ? mw_tar_add_file(layer, "oci-layout", mw_span_of(MW_LAYOUT_TEXT), error)
+                       : err;
     mw_buffer_free(&index);
     return err == MW_OK ? mw_tar_end(layer, error) : err;
 }
@@ -263,14 +267,6 @@ void mw_image_clear(struct mw_image *image)
 
 /* ---- the archive ---- */
 
-static mw_err archive_blob(struct mw_buffer *out, const char *digest, const struct mw_buffer *bytes,
-                           struct mw_error *error)
-{
-    char name[96];
-    (void)snprintf(name, sizeof name, "blobs/sha256/%s", digest + 7);
-    return mw_tar_add_file(out, name, span_of(bytes), error);
-}
-
 /* The tag alone is the name by the specification, the whole reference that of containerd. */
 static mw_err archive_index(const struct mw_image *image, const char *reference,
                             struct mw_buffer *out, struct mw_error *error)
@@ -284,7 +280,7 @@ static mw_err archive_index(const struct mw_image *image, const char *reference,
     json_auto_t *manifests =
         json_pack("[{s:s, s:s, s:I, s:{s:s, s:s}}]", "mediaType", MW_MANIFEST_TYPE, "digest",
                   image->digest, "size", (json_int_t)image->manifest.size, "annotations",
-                  CONTAINERD_NAME, reference, REF_NAME, colon + 1);
+                  CONTAINERD_NAME, reference, MW_TAG_KEY, colon + 1);
     if (manifests == NULL) {
         return mw_error_set(error, MW_ERR_ARGUMENT, "%.200s: not UTF-8", reference);
     }
@@ -297,10 +293,10 @@ static mw_err archive_index(const struct mw_image *image, const char *reference,
 mw_err mw_image_archive(const struct mw_image *image, const char *reference, struct mw_buffer *out,
                         struct mw_error *error)
 {
-    mw_err err = mw_tar_add_file(out, "oci-layout", mw_span_of(LAYOUT), error);
+    mw_err err = mw_tar_add_file(out, "oci-layout", mw_span_of(MW_LAYOUT_TEXT), error);
     err = err == MW_OK ? archive_index(image, reference, out, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->digest, &image->manifest, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->config_digest, &image->config, error) : err;
-    err = err == MW_OK ? archive_blob(out, image->layer_digest, &image->layer, error) : err;
+    err = err == MW_OK ? add_blob(out, image->digest, &image->manifest, error) : err;
+    err = err == MW_OK ? add_blob(out, image->config_digest, &image->config, error) : err;
+    err = err == MW_OK ? add_blob(out, image->layer_digest, &image->layer, error) : err;
     return err == MW_OK ? mw_tar_end(out, error) : err;
 }

@@ -6,19 +6,6 @@
 
 static char *const plant[] = {(char[]){"plant"}};
 
-static struct place *new_place(void)
-{
-    void *place = NULL;
-    assert_int_equal(place_set_up(&place), 0);
-    return place;
-}
-
-static void free_place(struct place *place)
-{
-    void *state = place;
-    (void)place_tear_down(&state);
-}
-
 static struct mw_store *open_at(const char *folder)
 {
     char uri[512];
@@ -39,7 +26,7 @@ static mw_err take(const char *folder, struct place *to, const char *digest, str
 
 static void it_arrives_as_it_was(void **state)
 {
-    struct place *place = *state, *other = new_place();
+    struct place *place = *state, *other = place_new();
     char digest[MW_DIGEST_TEXT], tagged[MW_DIGEST_TEXT];
     struct mw_bundle bundle;
     test_sign_bundle(place, "bundle/plant/0", 1.0F, digest);
@@ -53,7 +40,7 @@ static void it_arrives_as_it_was(void **state)
     assert_ok(mw_trust_verify(other->store, digest, error));
     assert_ok(mw_bundle_get(other->store, digest, &bundle, error));
     mw_bundle_clear(&bundle);
-    free_place(other);
+    place_free(other);
 }
 
 /* An ordinary image: one tar layer whose digest is the file system's, too. */
@@ -86,6 +73,32 @@ static void the_same_bundles_give_the_same_image(void **state)
     assert_string_equal(diff_id, found);
     json_decref(text);
     json_decref(manifest);
+    mw_image_clear(&one);
+    mw_image_clear(&two);
+}
+
+static void the_order_of_the_bundles_does_not_matter(void **state)
+{
+    enum { N = 4 };
+    struct place *place = *state;
+    struct mw_image one, two;
+    char digest[N][MW_DIGEST_TEXT], machine[16];
+    char *there[N], *back[N];
+    test_sign_bundle(place, "bundle/plant/0", 1.0F, digest[0]);
+    for (int i = 0; i < N; i++) {
+        struct mw_bundle bundle;
+        there[i] = back[N - 1 - i] = digest[i];
+        if (i > 0) {
+            test_bundle_build(&bundle, (float)(1 + i));
+            (void)snprintf(machine, sizeof machine, "motor-%d", i);
+            bundle.machine = strdup(machine);
+            assert_ok(
+                test_bundle_sign(place->store, place->keys, &bundle, machine, digest[i], error));
+        }
+    }
+    assert_ok(mw_image_pack(place->store, there, N, &one, error));
+    assert_ok(mw_image_pack(place->store, back, N, &two, error));
+    assert_string_equal(one.digest, two.digest);
     mw_image_clear(&one);
     mw_image_clear(&two);
 }
@@ -147,7 +160,7 @@ static void only_what_is_signed_is_packed(void **state)
 /* Older metadata, another plant's, and bytes that were changed on the way: what was there stays. */
 static void what_does_not_hold_is_refused(void **state)
 {
-    struct place *place = *state, *stranger = new_place(), *other = new_place();
+    struct place *place = *state, *stranger = place_new(), *other = place_new();
     char old[MW_DIGEST_TEXT], new[MW_DIGEST_TEXT], strange[MW_DIGEST_TEXT], path[700];
     char first[400], second[400];
     test_sign_bundle(place, "bundle/plant/0", 1.0F, old);
@@ -171,14 +184,14 @@ static void what_does_not_hold_is_refused(void **state)
     assert_refused(mw_image_take_bundle(from, other->store, new, error), MW_ERR_CORRUPT,
                    "another hash");
     mw_store_close(from);
-    free_place(stranger);
-    free_place(other);
+    place_free(stranger);
+    place_free(other);
 }
 
 /* A bundle of this image that its metadata do not list: some bytes, rightly named, and a tag. */
 static void a_bundle_must_be_listed(void **state)
 {
-    struct place *place = *state, *other = new_place();
+    struct place *place = *state, *other = place_new();
     char digest[MW_DIGEST_TEXT];
     uint64_t length;
     struct mw_bundle bundle;
@@ -191,7 +204,7 @@ static void a_bundle_must_be_listed(void **state)
                    "not among the signed targets");
     mw_store_close(from);
     mw_bundle_clear(&bundle);
-    free_place(other);
+    place_free(other);
 }
 
 static mw_err count(void *context, const char *digest, struct mw_error *error)
@@ -241,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(it_arrives_as_it_was),
         TEST(the_same_bundles_give_the_same_image),
+        TEST(the_order_of_the_bundles_does_not_matter),
         TEST(an_archive_holds_the_image),
         TEST(only_what_is_signed_is_packed),
         TEST(what_does_not_hold_is_refused),

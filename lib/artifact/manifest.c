@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#define REF_NAME "org.opencontainers.image.ref.name"
 #define EMPTY_TYPE "application/vnd.oci.empty.v1+json"
 #define TAG_MAX 128
 
@@ -95,7 +94,7 @@ static mw_err write_index(const struct mw_store *store, const json_t *index, str
 /* The tag and the digest of an entry of the index, or false when it has none or is malformed. */
 static bool entry_tag(const json_t *entry, const char **tag, const char **digest)
 {
-    *tag = mw_json_string(json_object_get(entry, "annotations"), REF_NAME);
+    *tag = mw_json_string(json_object_get(entry, "annotations"), MW_TAG_KEY);
     *digest = mw_json_string(entry, "digest");
     return *tag != NULL && *digest != NULL && mw_digest_valid(mw_span_of(*digest));
 }
@@ -122,7 +121,7 @@ static mw_err move_tag(json_t *index, const char *tag, const char *digest, uint6
     }
     json_t *entry = json_pack("{s:s, s:s, s:I, s:s*, s:{s:s}}", "mediaType", MW_MANIFEST_TYPE,
                               "digest", digest, "size", (json_int_t)size, "artifactType",
-                              artifact_type, "annotations", REF_NAME, tag);
+                              artifact_type, "annotations", MW_TAG_KEY, tag);
     return json_array_append_new(list, entry) == 0 ? MW_OK : MW_ERR_MEMORY;
 }
 

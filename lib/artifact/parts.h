@@ -12,7 +12,10 @@
 #define MW_BLOB_MAX ((size_t)1 << 30) /* bytes of a blob that is read whole */
 #define MW_KEYID_TEXT 65              /* hex SHA-256 and its NUL */
 #define MW_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define MW_INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define MW_TITLE_KEY "org.opencontainers.image.title"
+#define MW_TAG_KEY "org.opencontainers.image.ref.name"
+#define MW_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}" /* of oci-layout */
 
 struct mw_store {
     char *folder;

@@ -8,9 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char layout_text[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-static const char index_text[] = "{\"schemaVersion\":2,\"mediaType\":"
-                                 "\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
+static const char index_text[] =
+    "{\"schemaVersion\":2,\"mediaType\":\"" MW_INDEX_TYPE "\",\"manifests\":[]}";
 
 static const struct mw_store_source *the_source;
 
@@ -112,7 +111,7 @@ static mw_err make_layout(const struct mw_store *store, struct mw_error *error)
     }
     err = make_file(store, "index.json", index_text, error);
     if (err == MW_OK) { /* last, since it is what says that the layout is whole */
-        err = make_file(store, "oci-layout", layout_text, error);
+        err = make_file(store, "oci-layout", MW_LAYOUT_TEXT, error);
     }
     mw_store_unlock(lock);
     return err;

@@ -32,6 +32,20 @@ static inline int place_tear_down(void **state)
     return 0;
 }
 
+/* One more place beside the test's own. */
+static inline struct place *place_new(void)
+{
+    void *place = NULL;
+    assert_int_equal(place_set_up(&place), 0);
+    return place;
+}
+
+static inline void place_free(struct place *place)
+{
+    void *state = place;
+    (void)place_tear_down(&state);
+}
+
 /* Folder/name of the place's store. */
 static inline const char *place_path(const struct place *place, const char *name)
 {

@@ -23,19 +23,6 @@ static void carry(struct place *from, struct place *to, const char *digest)
     mw_buffer_free(&text);
 }
 
-static struct place *new_place(void)
-{
-    void *place = NULL;
-    assert_int_equal(place_set_up(&place), 0);
-    return place;
-}
-
-static void free_place(struct place *place)
-{
-    void *state = place;
-    (void)place_tear_down(&state);
-}
-
 static void sign(struct place *place, const char *name, const char *bytes,
                  char digest[MW_DIGEST_TEXT])
 {
@@ -52,7 +39,7 @@ static void give(struct place *from, struct place *to, char artifact[MW_DIGEST_T
 
 static void test_there_and_back(void **state)
 {
-    struct place *place = *state, *other = new_place();
+    struct place *place = *state, *other = place_new();
     char one[MW_DIGEST_TEXT], two[MW_DIGEST_TEXT], first[MW_DIGEST_TEXT], second[MW_DIGEST_TEXT];
     sign(place, "bundle/one", "one", one);
     give(place, other, first);
@@ -76,12 +63,12 @@ static void test_there_and_back(void **state)
     assert_ok(mw_trust_verify(again, two, error));
     assert_false(mw_file_exists(place_path(other, "incoming")));
     mw_store_close(again);
-    free_place(other);
+    place_free(other);
 }
 
 static void test_strangers_are_refused(void **state)
 {
-    struct place *place = *state, *stranger = new_place();
+    struct place *place = *state, *stranger = place_new();
     char one[MW_DIGEST_TEXT], two[MW_DIGEST_TEXT], artifact[MW_DIGEST_TEXT];
     sign(place, "bundle/one", "one", one);
     sign(stranger, "bundle/two", "two", two);
@@ -91,12 +78,12 @@ static void test_strangers_are_refused(void **state)
                    "not the one seen before");
     assert_ok(mw_trust_verify(again, one, error));
     mw_store_close(again);
-    free_place(stranger);
+    place_free(stranger);
 }
 
 static void test_what_is_no_chain_is_refused(void **state)
 {
-    struct place *place = *state, *other = new_place();
+    struct place *place = *state, *other = place_new();
     static const char *const names[] = {"../x", "1.mirrors.json", "root.json", "1.root.json.x",
                                         "timestamp.json"};
     char one[MW_DIGEST_TEXT], artifact[MW_DIGEST_TEXT];
@@ -115,7 +102,7 @@ static void test_what_is_no_chain_is_refused(void **state)
     assert_refused(mw_trust_import(other->store, artifact, error), MW_ERR_SIGNATURE,
                    "not an artifact of signed metadata");
     assert_false(mw_file_exists(place_path(other, "metadata/timestamp.json")));
-    free_place(other);
+    place_free(other);
 }
 
 /* ---- a source ---- */
@@ -159,7 +146,7 @@ static mw_err take(void *context, struct mw_store *store, const char *tag, const
 static void test_a_store_brings_what_it_lacks(void **state)
 {
     struct place *place = *state;
-    struct far far = {.place = new_place()};
+    struct far far = {.place = place_new()};
     const struct mw_store_source source = {&far, bring, renew, take};
     char one[MW_DIGEST_TEXT], found[MW_DIGEST_TEXT], manifest[MW_DIGEST_TEXT];
     struct mw_buffer bytes = {0};
@@ -193,7 +180,7 @@ static void test_a_store_brings_what_it_lacks(void **state)
     assert_refused(mw_store_resolve(place->store, "refused", found, error), MW_ERR_NOT_FOUND, "");
     mw_store_set_source(NULL);
     mw_buffer_free(&bytes);
-    free_place(far.place);
+    place_free(far.place);
 }
 
 int main(void)

@@ -259,6 +259,8 @@ mw_err mw_file_replace(const char *path, const void *data, size_t size, unsigned
 
 void mw_file_discard(const char *path)
 {
+    char real[PATH_MAX];
+    path = follow(path, real);
     if (!is_special(path)) {
         (void)unlink(path);
     }

@@ -26,8 +26,8 @@ mw_err mw_file_read(const char *path, size_t limit, struct mw_buffer *buffer,
                     struct mw_error *error);
 
 /* Replaces the file atomically and durably (temporary file, fsync, rename, fsync of the folder).
- * A symbolic link stays: what it leads to is replaced. So does a device or a pipe (/dev/stdout),
- * which is written to instead. */
+ * A symbolic link that leads somewhere stays: what it leads to is replaced. So does a device or a
+ * pipe (/dev/stdout), which is written to instead. */
 mw_err mw_file_write(const char *path, const void *data, size_t size, unsigned mode,
                      struct mw_error *error);
 
@@ -36,7 +36,8 @@ mw_err mw_file_write(const char *path, const void *data, size_t size, unsigned m
 mw_err mw_file_replace(const char *path, const void *data, size_t size, unsigned mode,
                        struct mw_error *error);
 
-/* Removes a file that was not written to its end; a device or a pipe stays. */
+/* Removes a file that was not written to its end; a link to it stays, and so does a device or a
+ * pipe. */
 void mw_file_discard(const char *path);
 
 /* mkdir -p with mode 0700 for what is made. */

@@ -151,7 +151,8 @@ static void devices_pipes_and_links_stay(void **state)
     assert_kind(link, S_IFLNK);
     assert_int_equal(mw_file_read(path, 10, &buffer, &error), MW_OK);
     assert_string_equal(buffer.data, "new");
-    mw_file_discard(path);
+    mw_file_discard(link);
+    assert_kind(link, S_IFLNK);
     assert_false(mw_file_exists(path));
     mw_buffer_free(&buffer);
 }

@@ -90,11 +90,10 @@ static void shares_stand_side_by_side(void **state)
 
 static void a_long_label_is_cut_and_closed(void **state)
 {
-    char said[700], name[600];
+    char said[700];
     const char *const share = "7", *text_of = said;
     struct mw_buffer text = {0};
     (void)state;
-    memset(name, '"', sizeof name);
     int n = snprintf(said, sizeof said, "{\"free\":{\"");
     for (size_t i = 0; i < 300; i++) {
         n += snprintf(said + n, sizeof said - (size_t)n, "\\\"");
@@ -115,8 +114,8 @@ static void a_long_label_is_cut_and_closed(void **state)
 /* Names and help of all roles, as the format and Prometheus' rules of naming want them. */
 static void the_tables_are_well_formed(void **state)
 {
-    static const char *const roles[] = {"bridge", "score", "watch", "learn",
-                                        "thing",  "serve", "node",  "operate"};
+    static const char *const roles[] = {"bridge", "score", "watch",   "learn", "thing",
+                                        "serve",  "node",  "operate", "relay"};
     (void)state;
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         size_t n = 0;

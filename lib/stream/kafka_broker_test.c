@@ -185,7 +185,13 @@ static void test_a_transaction_of_any_length(void **state)
 }
 
 /* A handle of the test's own, for what the stream does not do. */
-static rd_kafka_t *admin_handle(void)
+struct admin {
+    void *library;
+    rd_kafka_t *handle;
+    rd_kafka_queue_t *queue; /* of answers */
+};
+
+static struct admin admin_open(void)
 {
     char text[256];
     char hosts[256];
@@ -195,61 +201,71 @@ static rd_kafka_t *admin_handle(void)
     rd_kafka_conf_t *conf = mw_kafka.conf_new();
     assert_int_equal(mw_kafka.conf_set(conf, "bootstrap.servers", hosts, text, sizeof(text)),
                      RD_KAFKA_CONF_OK);
-    rd_kafka_t *handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    assert_non_null(handle);
-    return handle;
+    struct admin admin = {.library = dlopen("librdkafka.so.1", RTLD_NOW),
+                          .handle = mw_kafka.new(RD_KAFKA_PRODUCER, conf, text, sizeof(text))};
+    assert_non_null(admin.library);
+    assert_non_null(admin.handle);
+    admin.queue = mw_kafka.queue_new(admin.handle);
+    return admin;
+}
+
+/* `function` points to a pointer to a function. */
+static void admin_find(const struct admin *admin, const char *name, void *function)
+{
+    void *found = dlsym(admin->library, name);
+    assert_non_null(found);
+    memcpy(function, &found, sizeof(found));
+}
+
+static void admin_await(const struct admin *admin)
+{
+    rd_kafka_event_t *event = mw_kafka.queue_poll(admin->queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mw_kafka.event_destroy(event);
+}
+
+static void admin_close(const struct admin *admin)
+{
+    mw_kafka.queue_destroy(admin->queue);
+    mw_kafka.destroy_flags(admin->handle, 0);
+    (void)dlclose(admin->library);
 }
 
 /* What retention does, at once: removes all before an offset. */
 static void remove_before(const char *topic, int64_t offset)
 {
-    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
-    assert_non_null(library);
+    struct admin admin = admin_open();
     __typeof__(rd_kafka_DeleteRecords_new) *make = NULL;
     __typeof__(rd_kafka_DeleteRecords) *submit = NULL;
     __typeof__(rd_kafka_DeleteRecords_destroy) *end = NULL;
-    *(void **)&make = dlsym(library, "rd_kafka_DeleteRecords_new");
-    *(void **)&submit = dlsym(library, "rd_kafka_DeleteRecords");
-    *(void **)&end = dlsym(library, "rd_kafka_DeleteRecords_destroy");
-    rd_kafka_t *handle = admin_handle();
+    admin_find(&admin, "rd_kafka_DeleteRecords_new", &make);
+    admin_find(&admin, "rd_kafka_DeleteRecords", &submit);
+    admin_find(&admin, "rd_kafka_DeleteRecords_destroy", &end);
     rd_kafka_topic_partition_list_t *list = mw_kafka.topic_partition_list_new(1);
     mw_kafka.topic_partition_list_add(list, topic, 0)->offset = offset;
     rd_kafka_DeleteRecords_t *request = make(list);
-    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
-    submit(handle, &request, 1, NULL, queue);
-    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
-    assert_non_null(event);
-    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
-    mw_kafka.event_destroy(event);
-    mw_kafka.queue_destroy(queue);
+    submit(admin.handle, &request, 1, NULL, admin.queue);
+    admin_await(&admin);
     end(request);
     mw_kafka.topic_partition_list_destroy(list);
-    mw_kafka.destroy_flags(handle, 0);
-    (void)dlclose(library);
+    admin_close(&admin);
 }
 
 static void delete_topic(const char *name)
 {
-    void *library = dlopen("librdkafka.so.1", RTLD_NOW);
-    assert_non_null(library);
+    struct admin admin = admin_open();
     __typeof__(rd_kafka_DeleteTopic_new) *make = NULL;
     __typeof__(rd_kafka_DeleteTopics) *submit = NULL;
     __typeof__(rd_kafka_DeleteTopic_destroy) *end = NULL;
-    *(void **)&make = dlsym(library, "rd_kafka_DeleteTopic_new");
-    *(void **)&submit = dlsym(library, "rd_kafka_DeleteTopics");
-    *(void **)&end = dlsym(library, "rd_kafka_DeleteTopic_destroy");
-    rd_kafka_t *handle = admin_handle();
+    admin_find(&admin, "rd_kafka_DeleteTopic_new", &make);
+    admin_find(&admin, "rd_kafka_DeleteTopics", &submit);
+    admin_find(&admin, "rd_kafka_DeleteTopic_destroy", &end);
     rd_kafka_DeleteTopic_t *request = make(name);
-    rd_kafka_queue_t *queue = mw_kafka.queue_new(handle);
-    submit(handle, &request, 1, NULL, queue);
-    rd_kafka_event_t *event = mw_kafka.queue_poll(queue, 20000);
-    assert_non_null(event);
-    assert_int_equal(mw_kafka.event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
-    mw_kafka.event_destroy(event);
-    mw_kafka.queue_destroy(queue);
+    submit(admin.handle, &request, 1, NULL, admin.queue);
+    admin_await(&admin);
     end(request);
-    mw_kafka.destroy_flags(handle, 0);
-    (void)dlclose(library);
+    admin_close(&admin);
 }
 
 /* A topic that is gone, or that a broker which has just started does not know of yet: an error, and
@@ -352,18 +368,25 @@ static void test_new_topics_take_all_of_their_first_transaction(void **state)
     mw_stream_close(bridge);
 }
 
-/* Reads all that a share has; adds the partitions to *seen and returns how many records. */
-static int read_share(struct mw_stream *stream, const struct mw_stream_share *share, uint64_t *seen,
-                      struct mw_stream_reader **reader)
+static struct mw_stream_reader *open_share(struct mw_stream *stream,
+                                           const struct mw_stream_share *share)
 {
     static const char *const topics[] = {"telemetry", "update"};
+    struct mw_stream_reader *reader = NULL;
+    assert_ok(
+        mw_stream_reader_open_share(&reader, stream, topics, 2, MW_STREAM_EARLIEST, share, &why));
+    return reader;
+}
+
+/* Reads all that a share has; adds the partitions to *seen and returns how many records. */
+static int read_rest(struct mw_stream_reader *reader, const struct mw_stream_share *share,
+                     uint64_t *seen)
+{
     struct mw_stream_record records[64];
     int n = 0;
     size_t count = 1;
-    assert_ok(
-        mw_stream_reader_open_share(reader, stream, topics, 2, MW_STREAM_EARLIEST, share, &why));
     while (count > 0) {
-        assert_ok(mw_stream_poll(*reader, records, 64, &count, &why));
+        assert_ok(mw_stream_poll(reader, records, 64, &count, &why));
         for (size_t i = 0; i < count; i++) {
             bool divided = strcmp(records[i].topic, "telemetry") == 0;
             assert_true(!divided || records[i].partition % share->shares == share->share);
@@ -372,6 +395,13 @@ static int read_share(struct mw_stream *stream, const struct mw_stream_share *sh
         }
     }
     return n;
+}
+
+static int read_share(struct mw_stream *stream, const struct mw_stream_share *share, uint64_t *seen,
+                      struct mw_stream_reader **reader)
+{
+    *reader = open_share(stream, share);
+    return read_rest(*reader, share, seen);
 }
 
 static void append_machines(struct mw_stream *stream, int from, int n)
@@ -415,7 +445,7 @@ static void test_shares_read_each_record_once(void **state)
 static void test_an_heir_begins_where_the_other_stood(void **state)
 {
     struct place *place = *state;
-    struct mw_stream *bridge = NULL, *single = NULL, *heir = NULL;
+    struct mw_stream *bridge = NULL, *single = NULL, *heir = NULL, *late = NULL;
     struct mw_stream_reader *reader = NULL;
     struct mw_stream_share whole = {.topic = "telemetry", .share = 0, .shares = 1};
     struct mw_stream_share second = {
@@ -431,12 +461,21 @@ static void test_an_heir_begins_where_the_other_stood(void **state)
     seen = 0;
     int n = read_share(place_must_open(place, "heir", &heir), &second, &seen, &reader);
     assert_in_range(n, 1001, 1039); /* of the second forty its half, and one update */
+    assert_ok(mw_stream_reader_rewind(reader, &why));
+    assert_int_equal(read_rest(reader, &second, &seen), n);
     assert_ok(mw_stream_begin(heir, &why));
     assert_ok(mw_stream_commit(heir, reader, &why));
     mw_stream_reader_close(reader);
-    second.heir_of = NULL; /* the position is its own now */
+    reader = open_share(place_must_open(place, "late", &late), &second);
+    assert_ok(mw_stream_begin(late, &why));
+    assert_ok(mw_stream_commit(late, reader, &why)); /* before it has read anything */
+    mw_stream_reader_close(reader);
+    second.heir_of = NULL; /* the positions are their own now */
     assert_int_equal(read_share(heir, &second, &seen, &reader), 0);
     mw_stream_reader_close(reader);
+    assert_int_equal(read_share(late, &second, &seen, &reader), n);
+    mw_stream_reader_close(reader);
+    mw_stream_close(late);
     mw_stream_close(heir);
     mw_stream_close(single);
     mw_stream_close(bridge);

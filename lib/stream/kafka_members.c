@@ -15,7 +15,6 @@ struct kafka_members {
     rd_kafka_t *handle;
     rd_kafka_queue_t *queue;
     int fd;
-    uint64_t mine;
     char name[MW_KAFKA_NAME]; /* of group and topic */
 };
 

@@ -243,6 +243,13 @@ void mw_kafka_reader_drain(struct mw_stream_reader *reader)
 
 /* --- positions --- */
 
+/* Whether its position is to be committed. */
+static bool has_moved(const struct mw_kafka_source *source)
+{
+    return source->inherited ||
+           source->next != (source->committed >= 0 ? source->committed : source->start);
+}
+
 mw_err mw_kafka_reader_moved(struct mw_stream_reader *base, rd_kafka_topic_partition_list_t **moved,
                              struct mw_error *error)
 {
@@ -251,8 +258,7 @@ mw_err mw_kafka_reader_moved(struct mw_stream_reader *base, rd_kafka_topic_parti
     *moved = NULL;
     for (size_t i = 0; i < reader->sources_n; i++) {
         const struct mw_kafka_source *source = reader->sources[i];
-        int64_t before = source->committed >= 0 ? source->committed : source->start;
-        if (source->next == before) {
+        if (!has_moved(source)) {
             continue;
         }
         if (*moved == NULL) {
@@ -272,8 +278,9 @@ void mw_kafka_reader_stored(struct mw_stream_reader *base)
     struct mw_kafka_reader *reader = (struct mw_kafka_reader *)base;
     for (size_t i = 0; i < reader->sources_n; i++) {
         struct mw_kafka_source *source = reader->sources[i];
-        if (source->committed >= 0 || source->next != source->start) {
+        if (has_moved(source)) {
             source->committed = source->next;
+            source->inherited = false;
         }
     }
 }

@@ -201,9 +201,15 @@ static mw_err read_group(struct mw_kafka_reader *reader, rd_kafka_t *handle, siz
     for (size_t i = from; err == MW_OK && i < reader->sources_n; i++) {
         int64_t offset = list->elems[i - from].offset;
         struct mw_kafka_source *source = reader->sources[i];
-        if (offset >= 0 && source->committed < 0) {
-            source->committed = own ? offset : source->committed;
-            source->next = offset;
+        if (offset < 0 || source->committed >= 0) {
+            continue;
+        }
+        source->next = offset;
+        if (own) {
+            source->committed = offset;
+        } else {
+            source->start = offset;
+            source->inherited = true;
         }
     }
     mw_kafka.topic_partition_list_destroy(list);

@@ -20,6 +20,7 @@ struct mw_kafka_source {
     int64_t time;      /* of held[at], microseconds */
     int64_t start;     /* where to go on without a committed position */
     int64_t committed; /* -1: none */
+    bool inherited;    /* `start` is another group's position, not committed as ours yet */
     int64_t next, behind, target;
     int64_t ended; /* monotonic time at which an end short of the target was met; 0: none */
 };
