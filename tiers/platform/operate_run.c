@@ -32,7 +32,7 @@ static bool is_text(const json_t *object, const char *key, const char *wanted)
 static bool is_cause(const char *cause)
 {
     return strcmp(cause, "first") == 0 || strcmp(cause, "drift") == 0 ||
-           strcmp(cause, "schedule") == 0;
+           strcmp(cause, "schedule") == 0 || strcmp(cause, "asked") == 0;
 }
 
 bool mw_operate_run_wanted(const json_t *plant, const json_t *page, struct mw_operate_run *run)

@@ -25,7 +25,7 @@ enum { MW_OPERATE_RUNS_KEPT = 3 }; /* of a plant, to be looked at */
 struct mw_operate_run {
     char name[64];       /* of the Workflow, and what the Jobs' begin with */
     const char *id;      /* the learner's own name */
-    const char *cause;   /* "first", "drift", "schedule" */
+    const char *cause;   /* "first", "drift", "schedule", "asked" */
     char since[32];      /* seconds UTC; "": not given */
     const char *machine; /* "": of the whole plant */
 };

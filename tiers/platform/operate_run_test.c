@@ -35,6 +35,10 @@ static void a_run_has_the_name_of_what_asked_for_it(void **state)
                        &run));
     assert_string_equal(run.name, "hall-0123456789ab");
     assert_string_equal(run.since, "1767225600.500000");
+    assert_true(wanted("{\"started\":true,\"run\":\"ab\",\"cause\":\"first\"}", &run));
+    assert_true(wanted("{\"started\":true,\"run\":\"ab\",\"cause\":\"schedule\"}", &run));
+    assert_true(wanted("{\"started\":true,\"run\":\"ab\",\"cause\":\"asked\"}", &run));
+    assert_string_equal(run.since, "");
 }
 
 static void what_is_over_or_odd_asks_for_nothing(void **state)
