@@ -10,7 +10,7 @@ BENCH_PACKAGES := $(PACKAGES) libmosquitto-dev python3-venv time openjdk-17-jre-
 FUZZ_PACKAGES := $(PACKAGES) clang-14 libclang-rt-14-dev
 KAFKA_PACKAGES := $(CHECK_PACKAGES) openjdk-17-jre-headless maven kcat
 IMAGE_PACKAGES := $(PACKAGES) python3 binutils ca-certificates
-KUBERNETES_PACKAGES := $(CHECK_PACKAGES) binutils ca-certificates
+KUBERNETES_PACKAGES := $(KAFKA_PACKAGES) binutils ca-certificates
 JUDGE_PACKAGES := $(CHECK_PACKAGES) python3-venv
 
 .PHONY: demo check bench build image image-arm64 check-models check-kafka check-kubernetes check-sparkplug check-gateways \

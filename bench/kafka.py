@@ -12,6 +12,9 @@ delay   from a record's publication until a consumer that reads what is committe
 memory  the largest resident set of the phases before (VmHWM)
 killed  SIGKILL in the middle of a run and started again: records that are not there in the end, and
         records that are there twice
+
+BENCH_KAFKA_ONLY=IdleLibrary,IdleSocket,Millwright,Telegraf,MqBridge: these only. BENCH_KAFKA_RECORDS:
+other than 300,000. BENCH_KAFKA_INFLIGHT: as below; mq-bridge keeps at most 1000 unacknowledged.
 """
 import json
 import os
@@ -188,7 +191,7 @@ def row_of(name, result):
     def show(key, form="{:,.0f}"):
         return form.format(result[key]) if key in result else ""
     return [name, show("live"), show("drain"), show("live_cpu", "{:.1f}"), show("drain_cpu", "{:.1f}"), show("rate"),
-            show("p50", "{:.1f} ms"), show("p99", "{:.1f} ms"), show("memory", "{:.1f} MB"), show("lost"), show("doubled")]
+            show("p50", "{:.1f} ms"), show("p99", "{:.1f} ms"), show("memory", "{:.1f} MiB"), show("lost"), show("doubled")]
 
 
 def wanted():
@@ -242,5 +245,5 @@ def print_part(bench):
     print(figures.table(HEAD, rows), flush=True)
     for one in extra:
         print(f"Millwright, {BACKLOG:,} records (50 a message) while Kafka does not answer: {one['in']:,.0f} records/s into "
-              f"the spool, {one['out']:,.0f} out of it, {one['cpu']:.1f} CPU s, peak memory {one['memory']:.1f} MB, "
+              f"the spool, {one['out']:,.0f} out of it, {one['cpu']:.1f} CPU s, peak memory {one['memory']:.1f} MiB, "
               f"{one['lost']} lost, {one['doubled']} doubled, {one['disordered']} out of order")
