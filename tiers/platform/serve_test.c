@@ -215,7 +215,9 @@ static void state_shows_things(void **state)
     json_decref(ledger);
 }
 
-static size_t count(struct place *place, const char *topic, char *last, size_t capacity)
+/* How many records there are, at most 64, and the newest one; `offset` may be NULL. */
+static size_t look_at(struct place *place, const char *topic, char *last, size_t capacity,
+                      int64_t *offset)
 {
     const char *const topics[] = {topic};
     struct mw_stream_reader *reader = NULL;
@@ -226,9 +228,17 @@ static size_t count(struct place *place, const char *topic, char *last, size_t c
     assert_int_equal(mw_stream_poll(reader, record, 64, &n, NULL), MW_OK);
     if (n > 0) {
         snprintf(last, capacity, "%.*s", (int)record[n - 1].value.size, record[n - 1].value.data);
+        if (offset != NULL) {
+            *offset = record[n - 1].offset;
+        }
     }
     mw_stream_reader_close(reader);
     return n;
+}
+
+static size_t count(struct place *place, const char *topic, char *last, size_t capacity)
+{
+    return look_at(place, topic, last, capacity, NULL);
 }
 
 static void events_are_checked_and_stored(void **state)
@@ -309,27 +319,12 @@ static void model_is_rolled_out(void **state)
     json_decref(ask(place, "/api/rollout", "{\"action\":\"halt\",\"id\":\"r-9\"}", 404));
 }
 
-/* The offset of the newest record. */
-static int64_t newest_offset(struct place *place, const char *topic)
-{
-    const char *const topics[] = {topic};
-    struct mw_stream_reader *reader = NULL;
-    struct mw_stream_record record[64];
-    size_t n = 0;
-    assert_int_equal(
-        mw_stream_reader_open(&reader, place->publish, topics, 1, MW_STREAM_EARLIEST, NULL), MW_OK);
-    assert_int_equal(mw_stream_poll(reader, record, 64, &n, NULL), MW_OK);
-    assert_true(n > 0);
-    int64_t offset = record[n - 1].offset;
-    mw_stream_reader_close(reader);
-    return offset;
-}
-
 /* A device of another layout numbers nothing: its record's offset is what the score names. */
 static void one_without_numbers_goes_first(void **state)
 {
     struct place *place = *state;
-    char text[512];
+    char text[512], last[512];
+    int64_t offset;
     assert_true(place->plant.level2.enabled);
     for (unsigned i = 0; i < 5; i++) {
         snprintf(text, sizeof text,
@@ -343,10 +338,11 @@ static void one_without_numbers_goes_first(void **state)
             wait_for(place, "rollout", "state", "canary");
             continue;
         }
+        assert_int_equal(look_at(place, "telemetry", last, sizeof last, &offset), i + 1);
         snprintf(text, sizeof text,
                  "{\"v\":1,\"device\":\"m1\",\"machine\":\"m1\",\"boot\":0,\"seq\":%lld,\"time\":5,"
                  "\"score\":0.25,\"band\":\"normal\",\"model\":\"" A "\",\"level\":3}",
-                 (long long)newest_offset(place, "telemetry"));
+                 (long long)offset);
         append(place->score, "score", "m1", text);
     }
     wait_for(place, "rollout", "state", "all");
