@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,25 @@ static void what_came_of_a_run_is_told_once(void **state)
     json_decref(ask(place, "/api/run", refused, 404));
 }
 
+/* Somebody else has a lock on its file: whoever told of it tells again. */
+static void what_could_not_be_stored_is_told_once(void **state)
+{
+    struct place *place = *state;
+    static const char refused[] = "{\"run\":\"ab12\",\"refused\":\"train failed: no data\"}";
+    char path[96], last[1024];
+    sqlite3 *other;
+    append(place->publish, "model", "learn", ASKED);
+    wait_for(place, "learn", "run", "ab12");
+    snprintf(path, sizeof path, "%s/stream/serve.db", place->folder);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    json_decref(ask(place, "/api/run", refused, 409));
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    json_decref(ask(place, "/api/run", refused, 200));
+    assert_int_equal(count(place, "model", last, sizeof last), 2);
+}
+
 static void a_published_model_ends_the_run(void **state)
 {
     struct place *place = *state;
@@ -414,6 +434,7 @@ int main(void)
         TEST(model_is_rolled_out),
         TEST(one_without_numbers_goes_first),
         TEST(what_came_of_a_run_is_told_once),
+        TEST(what_could_not_be_stored_is_told_once),
         TEST(a_published_model_ends_the_run),
         TEST(page_health_and_metrics),
     };
