@@ -36,11 +36,6 @@ static mw_err load_put(void *context, const char *topic, struct mw_span key, str
                                                                                 : loading->err;
 }
 
-bool mw_bridge_in_kafka(const struct mw_plant *plant)
-{
-    return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
-}
-
 /* Without a spool of its own: whether another's may hold something. */
 static mw_err check_claim(struct mw_bridge *bridge, struct mw_error *error)
 {
