@@ -18,11 +18,16 @@ size_t mw_share_of(struct mw_span device, size_t shares)
     return share;
 }
 
-void mw_share_name(size_t share, char name[MW_SHARE_NAME])
+void mw_share_writer(const char *role, size_t share, char name[MW_SHARE_NAME])
 {
     if (share == 0) {
-        snprintf(name, MW_SHARE_NAME, "bridge");
+        snprintf(name, MW_SHARE_NAME, "%s", role);
     } else {
-        snprintf(name, MW_SHARE_NAME, "bridge-%u", (unsigned)(share % MW_SHARES_MAX));
+        snprintf(name, MW_SHARE_NAME, "%s-%u", role, (unsigned)(share % MW_SHARES_MAX));
     }
+}
+
+void mw_share_name(size_t share, char name[MW_SHARE_NAME])
+{
+    mw_share_writer("bridge", share, name);
 }

@@ -17,7 +17,10 @@
  * FNV-1a hash of the name. One share more takes devices from all others and moves no other one. */
 size_t mw_share_of(struct mw_span device, size_t shares);
 
-/* "bridge" for share 0, else "bridge-<share>". */
+/* The writer of a share of a role's, bridges or scorers: "<role>" for share 0, else
+ * "<role>-<share>". */
+void mw_share_writer(const char *role, size_t share, char name[MW_SHARE_NAME]);
+/* That of a bridge. */
 void mw_share_name(size_t share, char name[MW_SHARE_NAME]);
 
 #endif

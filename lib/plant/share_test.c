@@ -60,6 +60,10 @@ static void the_first_share_has_the_plain_name(void **state)
     assert_string_equal(name, "bridge");
     mw_share_name(MW_SHARES_MAX - 1, name);
     assert_string_equal(name, "bridge-63");
+    mw_share_writer("score", 0, name);
+    assert_string_equal(name, "score");
+    mw_share_writer("score", 2, name);
+    assert_string_equal(name, "score-2");
 }
 
 int main(void)

@@ -135,13 +135,17 @@ def killed_at_random(program):
     try:
         each_has_one(plant, scorers)
         for _ in range(KILLS):
-            time.sleep(draw.uniform(0, 4))
+            count, more = scored(plant), draw.randrange(400)
+            wait(lambda: scored(plant) >= count + more, "work between two kills", limit=120,
+                 pause=0.2)
             which = draw.randrange(3)
             if which == 2:
                 os.kill(plant.wait_role("score"), 9)
                 continue
+            pid = scorers.process[which].pid
             scorers.kill(which)
-            time.sleep(draw.choice((0, 1, 8)))
+            if draw.random() < 0.5:
+                wait(lambda: pid not in hosts(plant), "the others to have what it had", limit=60)
             scorers.start(which)
         count = scored(plant)
         wait(lambda: scored(plant) > count + 500, "scores after the kills", limit=180, pause=0.5)

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "loop"))
 from cluster import Cluster  # noqa: E402
 import share_test as loop  # noqa: E402
 from kafka_plant import goes_on, settled, spools  # noqa: E402
-from plant import Plant, account, check, check_numbers, main, say, wait  # noqa: E402
+from plant import Plant, account, check, check_numbers, main, wait  # noqa: E402
 
 
 def make_plant(program, cluster, shares, spool="1GiB"):

@@ -4,12 +4,11 @@ import json
 import os
 import re
 import select
-import socket
 import subprocess
 import tempfile
 import time
 
-from plant import Failed, check, main, say
+from plant import Failed, check, free_port, main, say
 
 LIMIT = 150  # seconds; it ends by itself before
 
@@ -68,12 +67,6 @@ def closes_the_loop(program):
         check(at("model", key).startswith("sha256:") and len(at("model", key)) == 71, text)
     check(len(at("model", "signature")) >= 64, text)
     say(json.dumps({key: report[key] for key in ("auc", "loop_seconds", "latency_ms")}))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def page(demo, end):

@@ -3,7 +3,6 @@ library where that is installed; both have to agree."""
 import json
 import os
 import re
-import socket
 import subprocess
 import urllib.request
 
@@ -62,8 +61,3 @@ def fetch(url):
         check(answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"),
               answer.headers["Content-Type"])
         return answer.read().decode()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]

@@ -5,8 +5,8 @@ import os
 import subprocess
 
 import metrics
-from metrics import fetch, free_port, read
-from plant import Plant, check, main, say, wait
+from metrics import fetch, read
+from plant import Plant, check, free_port, main, say, wait
 
 TEXT = """\
 plant: gauge

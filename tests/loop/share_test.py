@@ -8,8 +8,8 @@ import signal
 import time
 
 from mqtt import Client
-from plant import Plant, account, check, check_numbers, main, say, wait
-from tls_test import Broker, free_port
+from plant import Plant, account, check, check_numbers, free_port, main, say, wait
+from tls_test import Broker
 
 SEED = 7
 KILLS = 10

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from plant import Plant, account, check, check_numbers, main, say, skip, wait
+from plant import Plant, account, check, check_numbers, free_port, main, say, skip, wait
 
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools")
 TEXT = """\
@@ -28,12 +28,6 @@ simulate: {machines: 4, seed: 5, interval: 10m, speed: 30000, until: 7d,
            fault_every: 12h, growth: 12h}
 """
 OURS = "ca_file: ca.pem, certificate_file: client.pem, key_file: client.key"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Broker:

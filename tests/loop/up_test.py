@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 
-from plant import ROLES, Plant, account, alive, check, main, say, wait
+from plant import ROLES, Plant, account, alive, check, free_port, main, say, wait
 
 TEXT = """\
 plant: up
@@ -165,12 +165,6 @@ def things_come_and_go(program):
     plant.stop()
     account(plant)
     plant.check_log()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def accepts(port):

@@ -1,6 +1,7 @@
 #include "tiers/inference/score_host.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "tiers/inference/score_share.h"
 
@@ -87,21 +88,9 @@ mw_err mw_score_print_counts(struct mw_buffer *json, const struct mw_scorer *sco
     return err == MW_OK ? mw_buffer_printf(json, "]}\n") : err;
 }
 
-/* Without a sync: the file is worth nothing after a crash, and a sync here would hold up the next
- * commit. */
-static bool replace(const char *path, const struct mw_buffer *json)
-{
-    char fresh[4104];
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    FILE *file = fopen(fresh, "we");
-    bool good = file != NULL && fwrite(json->data, 1, json->size, file) == json->size;
-    good = file != NULL && fclose(file) == 0 && good;
-    return good && rename(fresh, path) == 0;
-}
-
 void mw_score_host_tell(struct mw_score_host *host)
 {
-    char path[4096], writer[MW_SCORE_SHARE_NAME], name[MW_SCORE_SHARE_NAME + 8], shares[128] = "";
+    char path[4096], writer[MW_SHARE_NAME], name[MW_SHARE_NAME + 8], shares[128] = "";
     struct mw_buffer json = {0};
     if (host->scorer == NULL ||
         (host->has_told && memcmp(&host->told, &host->scorer->committed, sizeof host->told) == 0)) {
@@ -118,7 +107,7 @@ void mw_score_host_tell(struct mw_score_host *host)
     }
     if (mw_plant_path(host->plant, "run", name, path, sizeof path, NULL) == MW_OK &&
         mw_score_print_counts(&json, host->scorer, &host->scorer->committed, shares) == MW_OK &&
-        replace(path, &json)) {
+        mw_file_replace(path, json.data, json.size, 0644, NULL) == MW_OK) {
         host->told = host->scorer->committed;
         host->has_told = true;
     }

@@ -17,13 +17,9 @@ size_t mw_score_shares(const struct mw_plant *plant)
     return plant->score.shares > 1 ? (size_t)plant->score.shares : 1;
 }
 
-void mw_score_share_name(size_t share, char name[MW_SCORE_SHARE_NAME])
+void mw_score_share_name(size_t share, char name[MW_SHARE_NAME])
 {
-    if (share == 0) {
-        (void)snprintf(name, MW_SCORE_SHARE_NAME, FIRST);
-    } else {
-        (void)snprintf(name, MW_SCORE_SHARE_NAME, FIRST "-%u", (unsigned)(share % 1000));
-    }
+    mw_share_writer(FIRST, share, name);
 }
 
 mw_err mw_score_share_read(struct mw_stream_reader **reader, struct mw_stream *stream, size_t share,
@@ -122,7 +118,7 @@ static mw_err inherit(struct mw_stream *single, struct mw_stream *stream, size_t
 static mw_err found(struct mw_stream *single, const struct mw_stream_options *options, size_t share,
                     size_t shares, struct mw_error *error)
 {
-    char name[MW_SCORE_SHARE_NAME];
+    char name[MW_SHARE_NAME];
     struct mw_stream *stream = NULL;
     struct mw_stream_options own = *options;
     uint64_t count = 0;

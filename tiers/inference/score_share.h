@@ -17,13 +17,12 @@
 
 #include "lib/base/error.h"
 #include "lib/plant/plant.h"
+#include "lib/plant/share.h"
 #include "lib/stream/stream.h"
-
-#define MW_SCORE_SHARE_NAME 16 /* with its NUL */
 
 size_t mw_score_shares(const struct mw_plant *plant); /* from 1 */
 /* The share's writer: "score" for share 0, else "score-<share>". */
-void mw_score_share_name(size_t share, char name[MW_SCORE_SHARE_NAME]);
+void mw_score_share_name(size_t share, char name[MW_SHARE_NAME]);
 
 /* Divides the plant's stream unless it is. STATE: it is divided otherwise, and that stays so. BUSY:
  * another process does the same just now, and it has to be tried again. Blocks. */

@@ -20,7 +20,7 @@ static mw_err open_store(struct mw_scorer *scorer, struct mw_error *error)
 
 static mw_err open_stream(struct mw_scorer *scorer, size_t share, struct mw_error *error)
 {
-    char uri[4096], writer[MW_SCORE_SHARE_NAME];
+    char uri[4096], writer[MW_SHARE_NAME];
     if (mw_plant_stream_uri(scorer->plant, uri, sizeof uri) != MW_OK) {
         return mw_error_set(error, MW_ERR_TOO_LARGE, "stream.url: too long");
     }

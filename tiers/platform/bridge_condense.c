@@ -107,7 +107,7 @@ static mw_err remove_item(struct mw_bridge_spool *spool, const struct mw_stream_
     const struct mw_span none = {NULL, 0};
     const struct mw_stream_record bare = {.key = record->key, .value = {record->key.data, 0}};
     c->freed += size_of(record);
-    mw_err err = mw_bridge_spool_read(&c->gone, &bare);
+    mw_err err = mw_bridge_spool_read(&c->gone, &bare, error);
     return err == MW_OK
                ? mw_stream_replace(spool->stream, MW_BRIDGE_ITEM, record->offset, none, none, error)
                : err;
@@ -317,7 +317,7 @@ static mw_err write_newest(struct mw_bridge_spool *spool, const struct mw_stream
                                  record->value, error);
     }
     c->freed -= size_of(record);
-    mw_err err = mw_bridge_spool_read(&c->added, record);
+    mw_err err = mw_bridge_spool_read(&c->added, record, error);
     return err == MW_OK
                ? mw_stream_append(spool->stream, MW_BRIDGE_ITEM, record->key, record->value, error)
                : err;

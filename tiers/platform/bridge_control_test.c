@@ -1,67 +1,16 @@
-#include "lib/base/test.h"
-#include "tiers/platform/bridge_foreign.h"
+#include "tiers/platform/bridge_foreign_test_place.h"
 
 #define DATA "shaded-pole-motor-sensor_data"
 #define CONTROL "control-message"
 #define NAME "0123456789abcdef-model.tflite"
 
-struct place {
-    struct mw_plant plant;
-    struct mw_bridge_intake intake;
-    struct mw_bridge_foreign foreign;
-    struct mw_clock clock;
-    int64_t now; /* of either clock */
-    bool away;   /* nothing can be sent */
-    char topic[256], payload[1024];
-    unsigned sent;
-};
-
-static int64_t now(void *context)
-{
-    return ((const struct place *)context)->now;
-}
-
-static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
-                      bool retain)
-{
-    struct place *place = context;
-    assert_false(retain);
-    assert_int_equal(qos, 1);
-    snprintf(place->topic, sizeof place->topic, "%s", topic);
-    snprintf(place->payload, sizeof place->payload, "%.*s", (int)payload.size, payload.data);
-    place->sent++;
-    return MW_OK;
-}
-
-static bool has_room(void *context)
-{
-    return !((const struct place *)context)->away;
-}
-
 static int set_up(void **state)
 {
     static const char text[] = "plant: p\nreference: {enabled: true}\n";
-    struct place *place = calloc(1, sizeof *place);
-    assert_non_null(place);
-    struct mw_bridge_sender sender = {publish, has_room, place};
-    place->clock = (struct mw_clock){now, place};
-    place->now = 1000 * MW_SECOND;
+    struct place *place = place_new();
     assert_ok(mw_plant_parse(&place->plant, text, strlen(text), "plant.yaml", error));
-    assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, place->clock), MW_OK);
-    assert_ok(
-        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, error));
-    place->foreign.control.monotonic = place->clock;
+    place_begin(place);
     *state = place;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct place *place = *state;
-    mw_bridge_foreign_clear(&place->foreign);
-    mw_bridge_intake_clear(&place->intake);
-    mw_plant_clear(&place->plant);
-    free(place);
     return 0;
 }
 
@@ -154,6 +103,7 @@ static void test_a_new_model_is_named_once(void **state)
     told(place, "{\"v\":1,\"name\":\"" NAME "\",\"bundle\":\"sha256:0\"}");
     assert_int_equal(place->sent, 1);
     assert_string_equal(place->topic, CONTROL);
+    assert_int_equal(place->qos, 1);
     assert_string_equal(place->payload,
                         "{\"command\": \"download-model\", \"payload\": \"" NAME "\"}");
     assert_int_equal(place->intake.round.n_items, 1);

@@ -59,6 +59,7 @@ struct mw_bridge_far {
     int64_t remembered;
 };
 
+bool mw_bridge_in_kafka(const struct mw_plant *plant); /* its stream */
 /* Whether a plant is to have a spool: its stream is in Kafka, and stream.spool is not off or an
  * earlier run has left something. */
 bool mw_bridge_far_wanted(const struct mw_plant *plant);
@@ -72,9 +73,9 @@ mw_err mw_bridge_far_open_away(struct mw_bridge_far *far, const struct mw_plant 
 
 /* Takes the stream and the spool's folder and writes to Kafka what an earlier run has left; `put`
  * sees each compacted value among that. Blocks. With stream.spool off the claim is given back then
- * (bridge_claim.h). What the spool knows of Kafka it knows until mw_bridge_far_start, so that
- * mw_bridge_far_open_away can take over when Kafka goes away meanwhile. Errors: those of either
- * stream and of mw_bridge_claim_settle. */
+ * (bridge_claim.h). What the spool knows of Kafka it knows until mw_bridge_far_start, so that the
+ * next run can begin with mw_bridge_far_open_away when Kafka goes away meanwhile. Errors: those of
+ * either stream and of mw_bridge_claim_settle. */
 typedef mw_err mw_bridge_put_fn(void *context, const char *topic, struct mw_span key,
                                 struct mw_span value);
 mw_err mw_bridge_far_open(struct mw_bridge_far *far, const struct mw_plant *plant,

@@ -368,7 +368,7 @@ static void test_bound(void **state)
 }
 
 /* Kafka lets a bridge open its writer, and takes the first of what waits or nothing of it. What was
- * known before is known after, so that the bridge can go on without. */
+ * known before is known after, so that the next run can go on without. */
 static void test_what_is_known_outlives_a_beginning_that_fails(void **state)
 {
     struct place *place = *state;

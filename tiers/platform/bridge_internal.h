@@ -59,8 +59,6 @@ void mw_bridge_on_retry(void *bridge); /* the stream may be written again */
 
 /* --- bridge_open.c --- */
 
-bool mw_bridge_in_kafka(const struct mw_plant *plant); /* its stream */
-
 /* Opens everything, loads what is known, and connects. What was begun is for mw_bridge_run to end,
  * also after an error. */
 mw_err mw_bridge_begin(struct mw_bridge *bridge, struct mw_error *error);

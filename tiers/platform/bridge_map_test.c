@@ -1,52 +1,16 @@
-#include "tiers/platform/bridge_foreign.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static int64_t now(void *context)
-{
-    (void)context;
-    return 1000 * MW_SECOND;
-}
-
-struct place {
-    struct mw_plant plant;
-    struct mw_bridge_intake intake;
-    struct mw_bridge_foreign foreign;
-};
+#include "tiers/platform/bridge_foreign_test_place.h"
 
 static int set_up(void **state)
 {
-    struct place *place = calloc(1, sizeof *place);
-    assert_non_null(place);
+    struct place *place = place_new();
     struct mw_topic_maps *maps = &place->plant.topics;
-    struct mw_clock clock = {now, NULL};
-    struct mw_bridge_sender nobody = {NULL, NULL, NULL};
     assert_int_equal(mw_plant_read(&place->plant, NULL, NULL), MW_OK);
     assert_int_equal(mw_topic_maps_add(maps, "uns", "acme/{area}/{machine}/{feature...}", NULL),
                      MW_OK);
     assert_int_equal(mw_topic_maps_add(maps, "flat", "sensors/data", NULL), MW_OK);
     assert_int_equal(mw_topic_maps_add(maps, "both", "x/{device}/{machine}", NULL), MW_OK);
-    assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, clock), MW_OK);
-    assert_int_equal(
-        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, nobody, NULL),
-        MW_OK);
+    place_begin(place);
     *state = place;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct place *place = *state;
-    mw_bridge_foreign_clear(&place->foreign);
-    mw_bridge_intake_clear(&place->intake);
-    mw_plant_clear(&place->plant);
-    free(place);
     return 0;
 }
 

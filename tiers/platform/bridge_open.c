@@ -36,11 +36,6 @@ static mw_err load_put(void *context, const char *topic, struct mw_span key, str
                                                                                 : loading->err;
 }
 
-bool mw_bridge_in_kafka(const struct mw_plant *plant)
-{
-    return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
-}
-
 /* Without a spool of its own: whether another's may hold something. */
 static mw_err check_claim(struct mw_bridge *bridge, struct mw_error *error)
 {
@@ -65,18 +60,16 @@ static mw_err open_spool(struct mw_bridge *bridge, struct mw_error *error)
     return err;
 }
 
-/* Kafka does not answer: from what is on disk, if that is all there is to know. */
-static mw_err open_away(struct mw_bridge *bridge, struct mw_error *error)
+/* Kafka does not answer: from what is on disk, if that is all there is to know. Among several
+ * bridges it is not: devices may have changed hands. */
+static mw_err open_away(struct mw_bridge *bridge)
 {
     if (!mw_bridge_far_wanted(bridge->plant) || bridge->plant->stream.spool < 0 ||
         bridge->plant->bridge.shares > 1) {
-        return MW_ERR_NET; /* as the error says; among several, devices may have changed hands */
+        return MW_ERR_NET;
     }
-    mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, error);
+    mw_err err = mw_bridge_far_open_away(&bridge->far, bridge->plant, NULL);
     bridge->spooling = err == MW_OK;
-    if (err == MW_OK && error != NULL) {
-        *error = (struct mw_error){0};
-    }
     return err;
 }
 
@@ -160,42 +153,20 @@ static mw_err begin_intake(struct mw_bridge *bridge, struct mw_error *error)
     return MW_OK;
 }
 
-/* Undoes what open_stream has done, however far it came. */
-static mw_err close_stream(struct mw_bridge *bridge, struct mw_error *error)
-{
-    mw_bridge_outgoing_clear(&bridge->outgoing);
-    mw_bridge_foreign_clear(&bridge->foreign);
-    bridge->foreign = (struct mw_bridge_foreign){0};
-    if (bridge->spooling) {
-        mw_bridge_far_close(&bridge->far);
-    }
-    bridge->far = (struct mw_bridge_far){0};
-    bridge->spooling = false;
-    mw_stream_close(bridge->stream);
-    bridge->stream = NULL;
-    mw_bridge_intake_clear(&bridge->intake);
-    return begin_intake(bridge, error);
-}
-
 /* From Kafka, or, when that does not answer at all, from what is on disk. Kafka that opens the
  * writer and then does not let all be read is waited for, by starting again: what a transaction in
  * doubt has left may then be in Kafka and not to be seen. */
 static mw_err open_or_go_on(struct mw_bridge *bridge, struct mw_error *error)
 {
-    struct mw_error why = {0};
-    mw_err err = open_stream(bridge, &why);
-    if (err == MW_OK) {
+    mw_err err = open_stream(bridge, error);
+    bool away = bridge->stream == NULL && (err == MW_ERR_NET || err == MW_ERR_IO);
+    if (!away || open_away(bridge) != MW_OK) {
         return err;
     }
-    if (mw_bridge_in_kafka(bridge->plant) && bridge->stream == NULL &&
-        (err == MW_ERR_NET || err == MW_ERR_IO)) {
-        mw_err away = close_stream(bridge, error);
-        away = away == MW_OK ? open_away(bridge, error) : away;
-        if (away == MW_OK) {
-            return load(bridge, bridge->far.spool.stream, error);
-        }
+    if (error != NULL) {
+        *error = (struct mw_error){0};
     }
-    return mw_error_set(error, err, "%s", why.text);
+    return load(bridge, bridge->far.spool.stream, error);
 }
 
 /* What another run would need to go on without asking Kafka. */

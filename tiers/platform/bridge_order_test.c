@@ -1,39 +1,7 @@
-#include "lib/base/test.h"
-#include "lib/plant/share.h"
 #include "tiers/platform/bridge_order.h"
 
-#define T 1000
-
-struct place {
-    struct mw_plant plant;
-    struct mw_bridge_intake intake;
-    struct mw_bridge_foreign foreign;
-    char topic[256], payload[1024];
-    size_t size;
-    uint8_t qos;
-    unsigned sent;
-};
-
-static int64_t now(void *context)
-{
-    (void)context;
-    return T * MW_SECOND;
-}
-
-static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
-                      bool retain)
-{
-    struct place *place = context;
-    assert_false(retain);
-    assert_true(payload.size < sizeof place->payload);
-    snprintf(place->topic, sizeof place->topic, "%s", topic);
-    memcpy(place->payload, payload.data, payload.size);
-    place->payload[payload.size] = '\0';
-    place->size = payload.size;
-    place->qos = qos;
-    place->sent++;
-    return MW_OK;
-}
+#include "lib/plant/share.h"
+#include "tiers/platform/bridge_foreign_test_place.h"
 
 static int set_up(void **state)
 {
@@ -46,10 +14,7 @@ static int set_up(void **state)
         {"sparkplug.fast", "Speed=300"},
         {"sparkplug.say", "Mode=idle"},
     };
-    struct place *place = calloc(1, sizeof *place);
-    assert_non_null(place);
-    struct mw_clock clock = {now, NULL};
-    struct mw_bridge_sender sender = {publish, NULL, place};
+    struct place *place = place_new();
     struct mw_topic_maps *maps = &place->plant.topics;
     assert_ok(mw_plant_read(&place->plant, NULL, error));
     assert_ok(
@@ -62,20 +27,8 @@ static int set_up(void **state)
             mw_command_maps_add(&place->plant.commands, commands[i][0], commands[i][1], error));
     }
     assert_ok(mw_command_maps_check(&place->plant.commands, maps, error));
-    assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, clock), MW_OK);
-    assert_ok(
-        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, error));
+    place_begin(place);
     *state = place;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct place *place = *state;
-    mw_bridge_foreign_clear(&place->foreign);
-    mw_bridge_intake_clear(&place->intake);
-    mw_plant_clear(&place->plant);
-    free(place);
     return 0;
 }
 
@@ -143,7 +96,7 @@ static void be_born(struct place *place, const char *kind, const char *device)
          .value = MW_SPARKPLUG_AS_INTEGER,
          .integer = 5},
     };
-    mw_sparkplug_begin(&writer, text, sizeof text, T * MW_SECOND);
+    mw_sparkplug_begin(&writer, text, sizeof text, NOW * MW_SECOND);
     for (size_t i = seq; i < 3; i++) {
         mw_sparkplug_add(&writer, &metrics[i]);
     }
@@ -162,7 +115,7 @@ static struct mw_sparkplug_metric metric_of(const struct place *place)
         mw_sparkplug_open(&payload, (struct mw_span){place->payload, place->size}, &why), MW_OK);
     assert_int_equal(payload.n_metrics, 1);
     assert_false(payload.has_seq);
-    assert_int_equal(payload.time, T * MW_SECOND);
+    assert_int_equal(payload.time, NOW * MW_SECOND);
     assert_true(mw_sparkplug_next(&payload, &metric));
     return metric;
 }

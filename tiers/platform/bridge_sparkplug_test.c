@@ -1,104 +1,46 @@
-#include "tiers/platform/bridge_foreign.h"
+#include "tiers/platform/bridge_foreign_test_place.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#define T (NOW * MW_SECOND)
 
-#include <cmocka.h>
-
-#define T (1000 * MW_SECOND)
-
-static int64_t now_us, monotonic_us;
-
-static int64_t now(void *context)
-{
-    (void)context;
-    return now_us;
-}
-
-static int64_t monotonic(void *context)
-{
-    (void)context;
-    return monotonic_us;
-}
-
-struct place {
-    struct mw_plant plant;
-    struct mw_bridge_intake intake;
-    struct mw_bridge_foreign foreign;
-    unsigned asked; /* NCMDs */
-    char topic[128];
-    struct mw_sparkplug_writer writer;
-    char payload[4096];
-};
-
-static mw_err publish(void *context, const char *topic, struct mw_span payload, uint8_t qos,
-                      bool retain)
-{
-    struct place *place = context;
-    struct mw_sparkplug_payload body;
-    struct mw_sparkplug_metric metric;
-    assert_int_equal(mw_sparkplug_open(&body, payload, NULL), MW_OK);
-    assert_true(mw_sparkplug_next(&body, &metric) && qos == 0 && !retain && !body.has_seq);
-    assert_true(mw_span_is(metric.name, "Node Control/Rebirth") && metric.integer == 1);
-    snprintf(place->topic, sizeof place->topic, "%s", topic);
-    place->asked++;
-    return MW_OK;
-}
-
-static bool room(void *context)
-{
-    (void)context;
-    return true;
-}
-
-static void start(struct place *place)
-{
-    struct mw_clock clock = {now, NULL};
-    assert_int_equal(mw_bridge_intake_init(&place->intake, "p", -1, clock), MW_OK);
-    struct mw_bridge_sender sender = {publish, room, place};
-    assert_int_equal(
-        mw_bridge_foreign_init(&place->foreign, &place->plant, &place->intake, sender, NULL),
-        MW_OK);
-    place->foreign.sparkplug.monotonic = (struct mw_clock){monotonic, NULL};
-}
+/* What a node says, while it is put together. */
+static struct mw_sparkplug_writer writer;
+static char said[4096];
 
 static int set_up(void **state)
 {
-    struct place *place = calloc(1, sizeof *place);
-    assert_non_null(place);
+    struct place *place = place_new();
     assert_int_equal(mw_plant_read(&place->plant, NULL, NULL), MW_OK);
     assert_int_equal(mw_options_set(mw_plant_options, &place->plant, "sparkplug.groups",
                                     "Hall, Other", NULL, NULL),
                      MW_OK);
-    now_us = T;
-    monotonic_us = 1;
-    start(place);
+    place_begin(place);
     *state = place;
     return 0;
 }
 
-static int tear_down(void **state)
+/* So many times a rebirth was asked for, and nothing else. */
+static void expect_asked(const struct place *place, unsigned times)
 {
-    struct place *place = *state;
-    mw_bridge_foreign_clear(&place->foreign);
-    mw_bridge_intake_clear(&place->intake);
-    mw_plant_clear(&place->plant);
-    free(place);
-    return 0;
+    struct mw_sparkplug_payload body;
+    struct mw_sparkplug_metric metric;
+    assert_int_equal(place->sent, times);
+    if (times > 0) {
+        const struct mw_span payload = {place->payload, place->size};
+        assert_int_equal(mw_sparkplug_open(&body, payload, NULL), MW_OK);
+        assert_true(mw_sparkplug_next(&body, &metric) && place->qos == 0 && !body.has_seq);
+        assert_true(mw_span_is(metric.name, "Node Control/Rebirth") && metric.integer == 1);
+    }
 }
 
 /* ---- payloads ---- */
 
-static void begin(struct place *place, int64_t time)
+static void begin(int64_t time)
 {
-    mw_sparkplug_begin(&place->writer, place->payload, sizeof place->payload, time);
+    mw_sparkplug_begin(&writer, said, sizeof said, time);
 }
 
 /* name NULL: by alias alone; alias 0: by name alone; type 0: not said. */
-static void add(struct place *place, const char *name, uint64_t alias, uint32_t type, float value)
+static void add(const char *name, uint64_t alias, uint32_t type, float value)
 {
     struct mw_sparkplug_metric metric = {.has_name = name != NULL,
                                          .name = mw_span_of(name == NULL ? "" : name),
@@ -107,10 +49,10 @@ static void add(struct place *place, const char *name, uint64_t alias, uint32_t 
                                          .type = type,
                                          .value = MW_SPARKPLUG_AS_FLOAT,
                                          .single = value};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
 }
 
-static void add_time(struct place *place, uint64_t alias, float value, int64_t time, bool past)
+static void add_time(uint64_t alias, float value, int64_t time, bool past)
 {
     struct mw_sparkplug_metric metric = {.has_alias = true,
                                          .alias = alias,
@@ -119,7 +61,7 @@ static void add_time(struct place *place, uint64_t alias, float value, int64_t t
                                          .historical = past,
                                          .value = MW_SPARKPLUG_AS_FLOAT,
                                          .single = value};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
 }
 
 /* seq -1: none. */
@@ -127,49 +69,49 @@ static void give(struct place *place, const char *topic, int seq)
 {
     size_t length;
     uint64_t number = (uint64_t)seq;
-    assert_int_equal(mw_sparkplug_end(&place->writer, seq < 0 ? NULL : &number, &length), MW_OK);
+    assert_int_equal(mw_sparkplug_end(&writer, seq < 0 ? NULL : &number, &length), MW_OK);
     assert_int_equal(mw_bridge_intake_take(&place->intake, mw_span_of(topic),
-                                           (struct mw_span){place->payload, length}, 1, 0),
+                                           (struct mw_span){said, length}, 1, 0),
                      MW_OK);
 }
 
 static void give_node_birth(struct place *place, unsigned bd_seq)
 {
-    begin(place, T);
+    begin(T);
     struct mw_sparkplug_metric metric = {.has_name = true,
                                          .name = mw_span_of("bdSeq"),
                                          .type = MW_SPARKPLUG_INT64,
                                          .value = MW_SPARKPLUG_AS_INTEGER,
                                          .integer = bd_seq};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
     give(place, "spBv1.0/Hall/NBIRTH/Edge", 0);
 }
 
 static void give_device_birth(struct place *place, int seq, float a, float b)
 {
-    begin(place, T);
-    add(place, "a", 1, MW_SPARKPLUG_FLOAT, a);
-    add(place, "b/c", 2, MW_SPARKPLUG_FLOAT, b);
-    add(place, "Device Control/Rebirth", 3, MW_SPARKPLUG_BOOLEAN, 0);
+    begin(T);
+    add("a", 1, MW_SPARKPLUG_FLOAT, a);
+    add("b/c", 2, MW_SPARKPLUG_FLOAT, b);
+    add("Device Control/Rebirth", 3, MW_SPARKPLUG_BOOLEAN, 0);
     give(place, "spBv1.0/Hall/DBIRTH/Edge/M_1", seq);
 }
 
 static void give_data(struct place *place, int seq, uint64_t alias, float value)
 {
-    begin(place, T + MW_SECOND);
-    add(place, NULL, alias, 0, value);
+    begin(T + MW_SECOND);
+    add(NULL, alias, 0, value);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", seq);
 }
 
 static void give_death(struct place *place, unsigned bd_seq)
 {
-    begin(place, T);
+    begin(T);
     struct mw_sparkplug_metric metric = {.has_name = true,
                                          .name = mw_span_of("bdSeq"),
                                          .type = MW_SPARKPLUG_INT64,
                                          .value = MW_SPARKPLUG_AS_INTEGER,
                                          .integer = bd_seq};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
     give(place, "spBv1.0/Hall/NDEATH/Edge", -1);
 }
 
@@ -213,7 +155,7 @@ static void data_is_a_record_of_all_that_is_held(void **state)
     assert_last(place, "telemetry", "\"time\":1001,\"features\":{\"a\":1.5,\"b/c\":9}");
     assert_int_equal(count(place, "status"), 2);
     assert_int_equal(place->intake.counts.unnumbered, 2);
-    assert_int_equal(place->asked, 0);
+    expect_asked(place, 0);
     assert_int_equal(count(place, "dead"), 0);
 }
 
@@ -235,11 +177,11 @@ static void samples_in_one_payload_are_records_each(void **state)
     struct place *place = *state;
     give_node_birth(place, 0);
     give_device_birth(place, 1, 1, 2);
-    begin(place, T + 9 * MW_SECOND);
-    add_time(place, 1, 10, T + 1 * MW_SECOND, false);
-    add_time(place, 2, 20, T + 2 * MW_SECOND, false);
-    add_time(place, 1, 11, T + 3 * MW_SECOND, false);
-    add_time(place, 1, 5, T - 5 * MW_SECOND, true);
+    begin(T + 9 * MW_SECOND);
+    add_time(1, 10, T + 1 * MW_SECOND, false);
+    add_time(2, 20, T + 2 * MW_SECOND, false);
+    add_time(1, 11, T + 3 * MW_SECOND, false);
+    add_time(1, 5, T - 5 * MW_SECOND, true);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", 2);
     assert_int_equal(count(place, "telemetry"), 4);
     assert_last(place, "telemetry", "\"time\":995,\"features\":{\"a\":5,\"b/c\":20}");
@@ -254,7 +196,7 @@ static void a_gap_asks_for_a_rebirth_and_trusts_no_alias(void **state)
     give_node_birth(place, 7);
     give_device_birth(place, 1, 1, 2);
     give_data(place, 3, 1, 5); /* 2 is missing */
-    assert_int_equal(place->asked, 1);
+    expect_asked(place, 1);
     assert_string_equal(place->topic, "spBv1.0/Hall/NCMD/Edge");
     assert_int_equal(place->intake.counts.gaps, 1);
     assert_int_equal(count(place, "telemetry"), 1);
@@ -262,21 +204,21 @@ static void a_gap_asks_for_a_rebirth_and_trusts_no_alias(void **state)
     assert_last(place, "status",
                 "\"device\":\"edge\",\"origin\":\"spBv1.0/Hall/Edge\","
                 "\"gap\":{\"expected\":2,\"got\":3}");
-    begin(place, T); /* by name it is what it says */
-    add(place, "a", 0, 0, 6);
+    begin(T); /* by name it is what it says */
+    add("a", 0, 0, 6);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", 4);
     assert_last(place, "telemetry", "\"a\":6");
     assert_int_equal(place->intake.counts.gaps, 1);
-    assert_int_equal(place->asked, 1); /* not twice at once */
-    monotonic_us += 6 * MW_SECOND;
+    expect_asked(place, 1); /* not twice at once */
+    place->now += 6 * MW_SECOND;
     give_data(place, 5, 1, 7);
-    assert_int_equal(place->asked, 2);
+    expect_asked(place, 2);
     give_node_birth(place, 7);
     give_device_birth(place, 1, 8, 2);
     assert_last(place, "telemetry", "\"a\":8");
     give_data(place, 2, 1, 9);
     assert_last(place, "telemetry", "\"a\":9");
-    assert_int_equal(place->asked, 2);
+    expect_asked(place, 2);
 }
 
 static void the_numbers_come_round(void **state)
@@ -289,10 +231,10 @@ static void the_numbers_come_round(void **state)
     }
     assert_int_equal(place->intake.counts.gaps, 0);
     assert_int_equal(count(place, "telemetry"), 599);
-    begin(place, T);
+    begin(T);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", 256);
     assert_last(place, "dead", "seq is not");
-    begin(place, T);
+    begin(T);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", -1);
     assert_int_equal(count(place, "dead"), 2);
 }
@@ -325,8 +267,8 @@ static void what_comes_again_is_known_by_its_time(void **state)
     give_device_birth(place, 1, 1, 2);
     for (int again = 0; again < 2; again++) {
         for (int i = again == 0 ? 2 : 10; i < 700; i++) {
-            begin(place, T + i / 50 * (MW_SECOND / 1000)); /* 50 in a millisecond */
-            add(place, NULL, 1, 0, (float)i);
+            begin(T + i / 50 * (MW_SECOND / 1000)); /* 50 in a millisecond */
+            add(NULL, 1, 0, (float)i);
             give(place, "spBv1.0/Hall/DDATA/Edge/M_1", i % 256);
         }
         place->intake.duplicate = true;
@@ -334,8 +276,8 @@ static void what_comes_again_is_known_by_its_time(void **state)
     }
     assert_int_equal(place->intake.counts.again, 690);
     assert_int_equal(place->intake.counts.gaps, 0);
-    begin(place, T + MW_SECOND); /* new, though marked: what was before it is missing */
-    add(place, "a", 1, 0, 1);
+    begin(T + MW_SECOND); /* new, though marked: what was before it is missing */
+    add("a", 1, 0, 1);
     give(place, "spBv1.0/Hall/DDATA/Edge/M_1", 9);
     assert_int_equal(place->intake.counts.gaps, 1);
 }
@@ -344,11 +286,11 @@ static void data_without_a_birth_asks_for_one(void **state)
 {
     struct place *place = *state;
     give_data(place, 9, 1, 1);
-    assert_int_equal(place->asked, 1);
+    expect_asked(place, 1);
     assert_last(place, "dead", "no birth of the device was seen");
     give_node_birth(place, 1);
     give_data(place, 1, 1, 1); /* of a device that has not been born yet */
-    assert_int_equal(place->asked, 2);
+    expect_asked(place, 2);
     give_device_birth(place, 2, 1, 2);
     give_data(place, 3, 8, 1); /* an alias that nobody gave */
     assert_last(place, "dead", "not in the birth");
@@ -372,7 +314,7 @@ static void deaths_are_noted(void **state)
     give_node_birth(place, 8);
     give_device_birth(place, 1, 1, 2);
     assert_false(device->gone);
-    begin(place, T);
+    begin(T);
     give(place, "spBv1.0/Hall/DDEATH/Edge/M_1", 2);
     assert_true(device->gone);
     assert_last(place, "status", "\"device\":\"edge-m-1\"");
@@ -385,12 +327,12 @@ static void names_must_not_meet(void **state)
     struct place *place = *state;
     give_node_birth(place, 7);
     give_device_birth(place, 1, 1, 2);
-    begin(place, T);
+    begin(T);
     give(place, "spBv1.0/Other/NBIRTH/eDGE", 0);
     assert_last(place, "dead", "another device has that name");
     char topic[128];
     snprintf(topic, sizeof topic, "spBv1.0/Hall/NBIRTH/%070d", 1);
-    begin(place, T);
+    begin(T);
     give(place, topic, 0);
     assert_last(place, "dead", "too long");
 }
@@ -401,11 +343,11 @@ static void commands_and_states_of_others_are_let_pass(void **state)
     static const char *const topics[] = {"spBv1.0/Hall/NCMD/Edge", "spBv1.0/Hall/DCMD/Edge/M",
                                          "spBv1.0/STATE/scada"};
     for (size_t i = 0; i < 3; i++) {
-        begin(place, T);
+        begin(T);
         give(place, topics[i], -1);
     }
     assert_int_equal(place->intake.round.n_items, 0);
-    begin(place, T);
+    begin(T);
     give(place, "spBv1.0/Hall/XDATA/Edge", -1);
     assert_last(place, "dead", "none of Sparkplug B's");
 }
@@ -425,14 +367,14 @@ static void a_name_with_a_nul_is_none(void **state)
 {
     struct place *place = *state;
     give_node_birth(place, 7);
-    begin(place, T);
+    begin(T);
     struct mw_sparkplug_metric metric = {.has_name = true,
                                          .name = {"a\0b", 3},
                                          .type = MW_SPARKPLUG_FLOAT,
                                          .value = MW_SPARKPLUG_AS_FLOAT};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
     metric.name = (struct mw_span){"a", 1};
-    mw_sparkplug_add(&place->writer, &metric);
+    mw_sparkplug_add(&writer, &metric);
     give(place, "spBv1.0/Hall/DBIRTH/Edge/M_1", 1);
     assert_last(place, "dead", "a NUL");
     assert_int_equal(count(place, "telemetry"), 0);

@@ -6,12 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
-
-enum { BATCH = 256 };
-
-static const char *const kinds[] = {MW_BRIDGE_ITEM, "tried"};
 
 /* Of what a round can hold; those that are `own` stand in an order of their own, because they do
  * not belong to what their key names elsewhere. */
@@ -57,7 +52,7 @@ static mw_err print_key(struct mw_buffer *text, const struct mw_bridge_item *ite
     return err == MW_OK ? mw_buffer_add(text, key.data, key.size) : err;
 }
 
-mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record)
+static mw_err read_item(struct mw_bridge_round *round, const struct mw_stream_record *record)
 {
     struct mw_span all = record->key;
     const char *space = all.size < 2 ? NULL : memchr(all.data, ' ', all.size);
@@ -71,10 +66,14 @@ mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_strea
                         : mw_bridge_round_add(round, name, all.data[0] != '+', key, record->value);
 }
 
-static mw_err fail_item(mw_err err, const struct mw_stream_record *record, struct mw_error *error)
+mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record,
+                            struct mw_error *error)
 {
-    return mw_error_set(error, err, "the spool's %s %" PRId64 " cannot be read: %s", record->topic,
-                        record->offset, mw_err_text(err));
+    mw_err err = read_item(round, record);
+    return err == MW_OK
+               ? MW_OK
+               : mw_error_set(error, err, "the spool's item %" PRId64 " cannot be read: %s",
+                              record->offset, mw_err_text(err));
 }
 
 /* ---- keys that wait ---- */
@@ -148,162 +147,6 @@ bool mw_bridge_spool_behind(const struct mw_bridge_spool *spool,
     return waiting != NULL && waiting->items > 0;
 }
 
-/* ---- opening ---- */
-
-static mw_err read_tried(struct mw_bridge_spool *spool, struct mw_bridge_round *tried,
-                         struct mw_error *error)
-{
-    struct mw_stream_reader *reader;
-    struct mw_stream_record records[BATCH];
-    size_t n = 0;
-    mw_err err =
-        mw_stream_reader_open(&reader, spool->stream, &kinds[1], 1, MW_STREAM_EARLIEST, error);
-    if (err != MW_OK) {
-        return err;
-    }
-    do {
-        err = mw_stream_poll(reader, records, BATCH, &n, error);
-        for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = mw_bridge_spool_read(tried, &records[i]);
-            err = err == MW_OK ? err : fail_item(err, &records[i], error);
-        }
-    } while (err == MW_OK && n > 0);
-    mw_stream_reader_close(reader);
-    return err;
-}
-
-static mw_err find_known(struct mw_bridge_spool *spool, struct mw_error *error)
-{
-    struct mw_buffer text = {0};
-    struct mw_bridge_mark mark;
-    if (!mw_file_exists(spool->known_path)) {
-        return MW_OK;
-    }
-    mw_err err = mw_file_read(spool->known_path, 96, &text, error);
-    if (err == MW_OK &&
-        mw_bridge_mark_read(&mark, (struct mw_span){text.data, text.size}) != MW_OK) {
-        err = mw_error_set(error, MW_ERR_CORRUPT, "%s cannot be read", spool->known_path);
-    }
-    if (err == MW_OK && strcmp(mark.spool, spool->mark.spool) == 0) {
-        spool->known = true;
-        spool->mark = mark;
-    }
-    mw_buffer_free(&text);
-    return err;
-}
-
-static mw_err find_identity(struct mw_bridge_spool *spool, struct mw_error *error)
-{
-    struct mw_span value;
-    uint64_t drawn;
-    mw_err err = mw_stream_get(spool->stream, NULL, "spool", mw_span_of("identity"), &value, NULL);
-    if (err == MW_OK && value.size == MW_BRIDGE_IDENTITY - 1) {
-        memcpy(spool->mark.spool, value.data, value.size);
-        return MW_OK;
-    }
-    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) {
-        return mw_error_errno(error, MW_ERR_IO, "getrandom");
-    }
-    snprintf(spool->mark.spool, sizeof spool->mark.spool, "%016" PRIx64, drawn);
-    err = mw_stream_begin(spool->stream, error);
-    if (err == MW_OK) {
-        err = mw_stream_put(spool->stream, "spool", mw_span_of("identity"),
-                            mw_span_of(spool->mark.spool), error);
-    }
-    return err == MW_OK ? mw_stream_commit(spool->stream, NULL, error) : err;
-}
-
-mw_err mw_bridge_spool_open(struct mw_bridge_spool *spool, const char *folder, const char *plant,
-                            const char *writer, int64_t limit, struct mw_bridge_round *tried,
-                            uint64_t *number, struct mw_error *error)
-{
-    char uri[4096 + 16];
-    struct mw_span value;
-    *spool = (struct mw_bridge_spool){.limit = limit};
-    *number = 0;
-    snprintf(uri, sizeof uri, "sqlite:%s", folder);
-    snprintf(spool->known_path, sizeof spool->known_path, "%s/%s.known", folder, writer);
-    struct mw_stream_options options = {uri, plant, writer};
-    mw_err err = mw_stream_open(&spool->stream, &options, error);
-    err = err == MW_OK ? find_identity(spool, error) : err;
-    err = err == MW_OK ? find_known(spool, error) : err;
-    if (err == MW_OK) {
-        err = mw_stream_reader_open(&spool->reader, spool->stream, &kinds[0], 1, MW_STREAM_EARLIEST,
-                                    error);
-    }
-    err = err == MW_OK ? read_tried(spool, tried, error) : err;
-    if (err == MW_OK && tried->n_items > 0 &&
-        mw_stream_get(spool->stream, NULL, "spool", mw_span_of("tried"), &value, error) == MW_OK) {
-        *number = strtoull(value.data, NULL, 10);
-    }
-    if (err == MW_OK && tried->n_items > 0 && *number == 0) {
-        err = mw_error_set(error, MW_ERR_CORRUPT, "%s: the number of what was tried is missing",
-                           folder);
-    }
-    return err;
-}
-
-void mw_bridge_spool_close(struct mw_bridge_spool *spool)
-{
-    mw_bridge_condense_free(spool->condense);
-    mw_stream_reader_close(spool->reader);
-    mw_stream_close(spool->stream);
-    mw_table_clear(&spool->keys, free);
-    *spool = (struct mw_bridge_spool){0};
-}
-
-void mw_bridge_mark_print(const struct mw_bridge_mark *mark, char text[96])
-{
-    snprintf(text, 96, "{\"spool\":\"%s\",\"round\":%" PRIu64 ",\"drained\":%" PRId64 "}",
-             mark->spool, mark->round, mark->drained);
-}
-
-mw_err mw_bridge_mark_read(struct mw_bridge_mark *mark, struct mw_span text)
-{
-    char copy[96], brace = '\0';
-    *mark = (struct mw_bridge_mark){0};
-    if (text.size >= sizeof copy) {
-        return MW_ERR_CORRUPT;
-    }
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    int n =
-        sscanf(copy, "{\"spool\":\"%16[0-9a-f]\",\"round\":%" SCNu64 ",\"drained\":%" SCNd64 "%c",
-               mark->spool, &mark->round, &mark->drained, &brace);
-    return n == 4 && brace == '}' ? MW_OK : MW_ERR_CORRUPT;
-}
-
-mw_err mw_bridge_spool_recover(struct mw_bridge_spool *spool, const struct mw_bridge_mark *mark,
-                               struct mw_error *error)
-{
-    struct mw_stream_record records[BATCH];
-    struct mw_bridge_round one = {0};
-    size_t n = 0;
-    mw_err err;
-    if (strcmp(mark->spool, spool->mark.spool) == 0) {
-        spool->mark = *mark;
-        spool->trim = mark->drained;
-        (void)mw_bridge_spool_renew(spool, NULL); /* Kafka may have more than was known */
-    }
-    err = mw_bridge_spool_trim(spool, error);
-    do {
-        err = err == MW_OK ? mw_stream_poll(spool->reader, records, BATCH, &n, error) : err;
-        for (size_t i = 0; i < n && err == MW_OK; i++) {
-            mw_bridge_round_clear(&one);
-            err = mw_bridge_spool_read(&one, &records[i]);
-            err = err == MW_OK ? mw_bridge_spool_expect(spool, &one, 0) : err;
-            if (err != MW_OK) {
-                (void)fail_item(err, &records[i], error);
-                break;
-            }
-            mw_bridge_spool_note(spool, &one, 0);
-            spool->bytes += (int64_t)(records[i].key.size + records[i].value.size);
-        }
-    } while (err == MW_OK && n > 0);
-    mw_bridge_round_free(&one);
-    return err == MW_OK ? mw_stream_reader_seek(spool->reader, spool->mark.drained, error) : err;
-}
-
 /* ---- keeping ---- */
 
 static bool trims(const struct mw_bridge_spool *spool)
@@ -356,10 +199,10 @@ static mw_err write_trims(struct mw_bridge_spool *spool, struct mw_error *error)
 {
     mw_err err = MW_OK;
     if (spool->tried_over) {
-        err = mw_stream_trim(spool->stream, kinds[1], INT64_MAX, error);
+        err = mw_stream_trim(spool->stream, MW_BRIDGE_TRIED, INT64_MAX, error);
     }
     if (err == MW_OK && spool->trim > 0) {
-        err = mw_stream_trim(spool->stream, kinds[0], spool->trim, error);
+        err = mw_stream_trim(spool->stream, MW_BRIDGE_ITEM, spool->trim, error);
     }
     return err;
 }
@@ -464,7 +307,7 @@ static mw_err write_items(struct mw_bridge_spool *spool, const struct mw_bridge_
             (void)mw_error_set(error, err, "an item of %s: %s", item->topic, mw_err_text(err));
             break;
         }
-        err = mw_stream_append(spool->stream, kinds[item->direct ? 1 : 0],
+        err = mw_stream_append(spool->stream, item->direct ? MW_BRIDGE_TRIED : MW_BRIDGE_ITEM,
                                (struct mw_span){key.data, key.size}, mw_bridge_item_value(round, i),
                                error);
         if (err == MW_OK && item->put && spool->known) {
@@ -512,17 +355,18 @@ mw_err mw_bridge_spool_keep(struct mw_bridge_spool *spool, const struct mw_bridg
 mw_err mw_bridge_spool_fetch(struct mw_bridge_spool *spool, struct mw_bridge_round *round,
                              size_t max, struct mw_error *error)
 {
-    struct mw_stream_record records[BATCH];
+    struct mw_stream_record records[MW_BRIDGE_SPOOL_BATCH];
     size_t n = 0;
     mw_err err;
     spool->piece = round;
     spool->piece_at = round->n_items;
     do {
         size_t room = max - (size_t)spool->piece_items;
-        err = mw_stream_poll(spool->reader, records, room < BATCH ? room : BATCH, &n, error);
+        err =
+            mw_stream_poll(spool->reader, records,
+                           room < MW_BRIDGE_SPOOL_BATCH ? room : MW_BRIDGE_SPOOL_BATCH, &n, error);
         for (size_t i = 0; i < n && err == MW_OK; i++) {
-            err = mw_bridge_spool_read(round, &records[i]);
-            err = err == MW_OK ? err : fail_item(err, &records[i], error);
+            err = mw_bridge_spool_read(round, &records[i], error);
             spool->piece_items++;
             spool->piece_end = records[i].offset + 1;
             spool->piece_bytes += (int64_t)(records[i].key.size + records[i].value.size);

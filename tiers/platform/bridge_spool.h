@@ -111,15 +111,18 @@ mw_err mw_bridge_spool_renew(struct mw_bridge_spool *spool, struct mw_error *err
 mw_err mw_bridge_spool_pass(struct mw_bridge_spool *spool, int64_t drained,
                             struct mw_bridge_round *round, struct mw_error *error);
 
-/* For bridge_condense.c. */
+/* Of bridge_spool.c, for bridge_spool_open.c and bridge_condense.c. */
 #define MW_BRIDGE_ITEM "item"
+#define MW_BRIDGE_TRIED "tried"
+#define MW_BRIDGE_SPOOL_BATCH 256 /* records that are read at once */
 /* The offset before which nothing may be touched: it is in Kafka, or perhaps. */
 static inline int64_t mw_bridge_spool_floor(const struct mw_bridge_spool *spool)
 {
     return spool->piece_end > spool->mark.drained ? spool->piece_end : spool->mark.drained;
 }
 /* One item into the round's form; its topic's name outlives the record. CORRUPT, MEMORY. */
-mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record);
+mw_err mw_bridge_spool_read(struct mw_bridge_round *round, const struct mw_stream_record *record,
+                            struct mw_error *error);
 /* Counts an item of a round as one that waits: _expect makes room for its key, so that _note cannot
  * fail; _forget takes it off. */
 mw_err mw_bridge_spool_expect(struct mw_bridge_spool *spool, const struct mw_bridge_round *round,

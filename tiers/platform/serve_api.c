@@ -246,55 +246,44 @@ static mw_err act(struct mw_serve *serve, const json_t *body, struct mw_error *e
                         : err;
 }
 
-/* The body, an object; NULL: it was none, which has been answered. */
-static json_t *body_of(const struct mw_http_request *request, struct mw_http_response *response)
+/* What a body orders, an object. */
+typedef mw_err order_fn(struct mw_serve *serve, const json_t *body, struct mw_error *error);
+
+/* False: it was not done, which has been answered. */
+static bool obey(struct mw_serve *serve, const struct mw_http_request *request,
+                 struct mw_http_response *response, order_fn *order)
 {
+    struct mw_error error = {0};
     json_t *body = json_loadb(request->body.data == NULL ? "" : request->body.data,
                               request->body.size, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(body)) {
-        json_decref(body);
-        mw_http_fail(response, MW_ERR_PARSE, "a JSON object was expected");
-        return NULL;
+    mw_err err = json_is_object(body)
+                     ? order(serve, body, &error)
+                     : mw_error_set(&error, MW_ERR_PARSE, "a JSON object was expected");
+    json_decref(body);
+    if (err != MW_OK) {
+        mw_http_fail(response, err == MW_ERR_SIGNATURE ? MW_ERR_DENIED : err, error.text);
     }
-    return body;
+    return err == MW_OK;
 }
 
 static void post_run(struct mw_serve *serve, const struct mw_http_request *request,
                      struct mw_http_response *response)
 {
-    struct mw_error error = {0};
-    json_t *body = body_of(request, response);
-    if (body == NULL) {
-        return;
-    }
-    mw_err err = mw_serve_run_ended(serve, body, &error);
-    json_decref(body);
-    if (err == MW_OK) {
+    if (obey(serve, request, response, mw_serve_run_ended)) {
         send_json(response, json_incref(serve->learn));
-    } else {
-        mw_http_fail(response, err, error.text);
     }
 }
 
 static void post_rollout(struct mw_serve *serve, const struct mw_http_request *request,
                          struct mw_http_response *response)
 {
-    struct mw_error error = {0};
-    json_t *body = body_of(request, response);
-    if (body == NULL) {
-        return;
-    }
-    mw_err err = act(serve, body, &error);
-    json_decref(body);
-    if (err == MW_OK) {
+    if (obey(serve, request, response, act)) {
         /* When the disk is full the engine has moved all the same, and it is written later. */
         (void)mw_serve_commit(serve, NULL);
         json_t *state = mw_serve_state(serve, 0);
         json_t *rollout = json_incref(json_object_get(state, "rollout"));
         json_decref(state);
         send_json(response, rollout);
-    } else {
-        mw_http_fail(response, err == MW_ERR_SIGNATURE ? MW_ERR_DENIED : err, error.text);
     }
 }
 

@@ -30,6 +30,9 @@ static mw_err add(struct mw_serve *serve, const json_t *learn, bool tell, struct
                      : mw_bridge_round_add(&serve->round, "state", true, key, mw_span_of(text));
     if (err == MW_OK && tell) {
         err = mw_bridge_round_add(&serve->round, "model", false, key, mw_span_of(text));
+        if (err != MW_OK) {
+            mw_bridge_round_drop(&serve->round);
+        }
     }
     free(text);
     return err == MW_OK ? MW_OK : mw_error_set(error, err, "out of memory");
@@ -60,7 +63,10 @@ mw_err mw_serve_run_ended(struct mw_serve *serve, const json_t *body, struct mw_
     json_object_set_new(learn, "time", json_real((double)mw_clock_utc() / 1e6));
     json_object_set_new(learn, "refused", json_string(reason));
     mw_err err = add(serve, learn, true, error);
-    err = err == MW_OK ? mw_serve_commit(serve, error) : err;
+    if (err == MW_OK && (err = mw_serve_commit(serve, error)) != MW_OK) {
+        mw_bridge_round_drop(&serve->round); /* it is told again, so it must not go in later */
+        mw_bridge_round_drop(&serve->round);
+    }
     if (err == MW_OK) {
         mw_log(MW_LOG_WARN, NULL, "nothing came of a run of the pipeline", MW_KS("run", run),
                MW_KS("reason", reason));

@@ -172,6 +172,16 @@ static void add_role(const struct mw_serve *serve, const char *role, json_t *out
     mw_buffer_free(&text);
 }
 
+/* Those behind the first. */
+static void add_shares(const struct mw_serve *serve, const char *role, int64_t shares, json_t *out)
+{
+    for (size_t i = 1; i < (size_t)shares; i++) {
+        char name[MW_SHARE_NAME];
+        mw_share_writer(role, i, name);
+        add_role(serve, name, out);
+    }
+}
+
 static const char *const roles[] = {"bridge", "score", "watch", "learn", "thing", "serve"};
 
 /* What the roles say of themselves. */
@@ -181,16 +191,8 @@ static json_t *roles_json(const struct mw_serve *serve)
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         add_role(serve, roles[i], out);
     }
-    for (size_t i = 1; i < (size_t)serve->plant->bridge.shares; i++) {
-        char name[MW_SHARE_NAME];
-        mw_share_name(i, name);
-        add_role(serve, name, out);
-    }
-    for (size_t i = 1; i < (size_t)serve->plant->score.shares; i++) {
-        char name[MW_SHARE_NAME];
-        (void)snprintf(name, sizeof name, "score-%u", (unsigned)(i % MW_SHARES_MAX));
-        add_role(serve, name, out);
-    }
+    add_shares(serve, "bridge", serve->plant->bridge.shares, out);
+    add_shares(serve, "score", serve->plant->score.shares, out);
     return out;
 }
 

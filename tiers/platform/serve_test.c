@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +216,9 @@ static void state_shows_things(void **state)
     json_decref(ledger);
 }
 
-static size_t count(struct place *place, const char *topic, char *last, size_t capacity)
+/* How many records there are, at most 64, and the newest one; `offset` may be NULL. */
+static size_t look_at(struct place *place, const char *topic, char *last, size_t capacity,
+                      int64_t *offset)
 {
     const char *const topics[] = {topic};
     struct mw_stream_reader *reader = NULL;
@@ -226,9 +229,17 @@ static size_t count(struct place *place, const char *topic, char *last, size_t c
     assert_int_equal(mw_stream_poll(reader, record, 64, &n, NULL), MW_OK);
     if (n > 0) {
         snprintf(last, capacity, "%.*s", (int)record[n - 1].value.size, record[n - 1].value.data);
+        if (offset != NULL) {
+            *offset = record[n - 1].offset;
+        }
     }
     mw_stream_reader_close(reader);
     return n;
+}
+
+static size_t count(struct place *place, const char *topic, char *last, size_t capacity)
+{
+    return look_at(place, topic, last, capacity, NULL);
 }
 
 static void events_are_checked_and_stored(void **state)
@@ -309,27 +320,12 @@ static void model_is_rolled_out(void **state)
     json_decref(ask(place, "/api/rollout", "{\"action\":\"halt\",\"id\":\"r-9\"}", 404));
 }
 
-/* The offset of the newest record. */
-static int64_t newest_offset(struct place *place, const char *topic)
-{
-    const char *const topics[] = {topic};
-    struct mw_stream_reader *reader = NULL;
-    struct mw_stream_record record[64];
-    size_t n = 0;
-    assert_int_equal(
-        mw_stream_reader_open(&reader, place->publish, topics, 1, MW_STREAM_EARLIEST, NULL), MW_OK);
-    assert_int_equal(mw_stream_poll(reader, record, 64, &n, NULL), MW_OK);
-    assert_true(n > 0);
-    int64_t offset = record[n - 1].offset;
-    mw_stream_reader_close(reader);
-    return offset;
-}
-
 /* A device of another layout numbers nothing: its record's offset is what the score names. */
 static void one_without_numbers_goes_first(void **state)
 {
     struct place *place = *state;
-    char text[512];
+    char text[512], last[512];
+    int64_t offset;
     assert_true(place->plant.level2.enabled);
     for (unsigned i = 0; i < 5; i++) {
         snprintf(text, sizeof text,
@@ -343,10 +339,11 @@ static void one_without_numbers_goes_first(void **state)
             wait_for(place, "rollout", "state", "canary");
             continue;
         }
+        assert_int_equal(look_at(place, "telemetry", last, sizeof last, &offset), i + 1);
         snprintf(text, sizeof text,
                  "{\"v\":1,\"device\":\"m1\",\"machine\":\"m1\",\"boot\":0,\"seq\":%lld,\"time\":5,"
                  "\"score\":0.25,\"band\":\"normal\",\"model\":\"" A "\",\"level\":3}",
-                 (long long)newest_offset(place, "telemetry"));
+                 (long long)offset);
         append(place->score, "score", "m1", text);
     }
     wait_for(place, "rollout", "state", "all");
@@ -373,6 +370,25 @@ static void what_came_of_a_run_is_told_once(void **state)
     assert_non_null(strstr(last, "\"refused\":\"train failed: no data\""));
     assert_non_null(strstr(last, "\"records\":7"));
     json_decref(ask(place, "/api/run", refused, 404));
+}
+
+/* Somebody else has a lock on its file: whoever told of it tells again. */
+static void what_could_not_be_stored_is_told_once(void **state)
+{
+    struct place *place = *state;
+    static const char refused[] = "{\"run\":\"ab12\",\"refused\":\"train failed: no data\"}";
+    char path[96], last[1024];
+    sqlite3 *other;
+    append(place->publish, "model", "learn", ASKED);
+    wait_for(place, "learn", "run", "ab12");
+    snprintf(path, sizeof path, "%s/stream/serve.db", place->folder);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    json_decref(ask(place, "/api/run", refused, 409));
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    json_decref(ask(place, "/api/run", refused, 200));
+    assert_int_equal(count(place, "model", last, sizeof last), 2);
 }
 
 static void a_published_model_ends_the_run(void **state)
@@ -418,6 +434,7 @@ int main(void)
         TEST(model_is_rolled_out),
         TEST(one_without_numbers_goes_first),
         TEST(what_came_of_a_run_is_told_once),
+        TEST(what_could_not_be_stored_is_told_once),
         TEST(a_published_model_ends_the_run),
         TEST(page_health_and_metrics),
     };

@@ -1,11 +1,8 @@
 #include "tiers/training/moments.h"
 
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "lib/base/test.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 static void nothing_is_zero(void **state)
 {
