@@ -187,10 +187,15 @@ static mw_err kafka_uri(const struct mw_plant *plant, char *uri, size_t capacity
     return size < capacity ? MW_OK : MW_ERR_TOO_LARGE;
 }
 
+bool mw_plant_in_kafka(const struct mw_plant *plant)
+{
+    return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
+}
+
 mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity)
 {
     const char *url = plant->stream.url;
-    if (url != NULL && strncmp(url, "kafka:", 6) == 0) {
+    if (mw_plant_in_kafka(plant)) {
         return kafka_uri(plant, uri, capacity);
     }
     int n = url == NULL || url[0] == '\0' ? snprintf(uri, capacity, "sqlite:%s/stream", plant->data)

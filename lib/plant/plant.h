@@ -215,6 +215,7 @@ void mw_plant_clear(struct mw_plant *plant);
 mw_err mw_plant_path(const struct mw_plant *plant, const char *folder, const char *name, char *path,
                      size_t capacity, struct mw_error *error);
 
+bool mw_plant_in_kafka(const struct mw_plant *plant); /* where stream.url says so */
 /* The stream's URI: stream.url or sqlite:<data>/stream. For Kafka it holds the other keys of
  * `stream` as well; what stream.url says itself has precedence. */
 mw_err mw_plant_stream_uri(const struct mw_plant *plant, char *uri, size_t capacity);

@@ -115,14 +115,14 @@ static mw_err check_columns(const struct mw_plant *plant, const char *path, stru
 static mw_err check_stream(const struct mw_plant *plant, const char *path, struct mw_error *error)
 {
     const char *url = plant->stream.url;
-    if (plant->score.shares > 1 && (url == NULL || strncmp(url, "kafka:", 6) != 0)) {
+    if (plant->score.shares > 1 && !mw_plant_in_kafka(plant)) {
         return mw_error_set(error, MW_ERR_PARSE,
                             "%s: score.shares is %lld, so a stream.url of kafka://host:port was "
                             "expected: SQLite has one scorer",
                             path, (long long)plant->score.shares);
     }
     if (url == NULL || url[0] == '\0' || strncmp(url, "sqlite:", 7) == 0 ||
-        strncmp(url, "kafka:", 6) == 0) {
+        mw_plant_in_kafka(plant)) {
         return MW_OK;
     }
     return mw_error_set(error, MW_ERR_PARSE,

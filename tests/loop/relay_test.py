@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 
 from plant import SANITIZERS, Plant, account, check, check_numbers, main, say, wait
 from tls_test import Broker, free_port
@@ -63,9 +62,8 @@ class Roles:
         """The things first, and the scorer when it has scored all."""
         for role in ("thing", "bridge", "score", "relay", "serve", "learn"):
             if role == "score":
-                scored = -1
-                while scored != (scored := self.plant.ledger()["total"]["scored"]):
-                    time.sleep(0.5)
+                wait(lambda: self.plant.ledger()["total"]["awaiting"] == 0, "all to be scored",
+                     pause=0.1)
             process = self.running.pop(role)
             process.send_signal(signal.SIGTERM)
             check(process.wait(30) == 0, f"{role} ended with {process.returncode}:\n"

@@ -202,7 +202,7 @@ void mw_bridge_on_retain(void *context)
     struct mw_bridge *bridge = context;
     struct mw_error error = {0};
     bool more = false;
-    if (!bridge->paused && !mw_bridge_in_kafka(bridge->plant) &&
+    if (!bridge->paused && !mw_plant_in_kafka(bridge->plant) &&
         mw_stream_retain(bridge->stream, bridge->plant->stream.retention_age,
                          bridge->plant->stream.retention_size, mw_clock_utc(), &more,
                          &error) != MW_OK) {
@@ -219,7 +219,7 @@ static mw_err wait_for_share(struct mw_bridge *bridge, bool *alone, struct mw_er
 {
     const struct mw_plant *plant = bridge->plant;
     mw_err err = mw_plant_broker(plant, &bridge->address, error);
-    if (err != MW_OK || !mw_bridge_in_kafka(plant)) {
+    if (err != MW_OK || !mw_plant_in_kafka(plant)) {
         return err;
     }
     char spool[MW_BRIDGE_IDENTITY] = "";

@@ -59,7 +59,6 @@ struct mw_bridge_far {
     int64_t remembered;
 };
 
-bool mw_bridge_in_kafka(const struct mw_plant *plant); /* its stream */
 /* Whether a plant is to have a spool: its stream is in Kafka, and stream.spool is not off or an
  * earlier run has left something. */
 bool mw_bridge_far_wanted(const struct mw_plant *plant);

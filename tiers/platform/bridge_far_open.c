@@ -13,15 +13,10 @@ static void folder_of(const struct mw_plant *plant, char path[4096])
     snprintf(path, 4096, "%s/spool", plant->data);
 }
 
-bool mw_bridge_in_kafka(const struct mw_plant *plant)
-{
-    return plant->stream.url != NULL && strncmp(plant->stream.url, "kafka:", 6) == 0;
-}
-
 bool mw_bridge_far_wanted(const struct mw_plant *plant)
 {
     char path[4096];
-    if (!mw_bridge_in_kafka(plant)) {
+    if (!mw_plant_in_kafka(plant)) {
         return false;
     }
     folder_of(plant, path);

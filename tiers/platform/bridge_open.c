@@ -49,7 +49,7 @@ static mw_err open_spool(struct mw_bridge *bridge, struct mw_error *error)
 {
     struct loading loading = {bridge, MW_OK};
     if (!mw_bridge_far_wanted(bridge->plant)) {
-        return mw_bridge_in_kafka(bridge->plant) ? check_claim(bridge, error) : MW_OK;
+        return mw_plant_in_kafka(bridge->plant) ? check_claim(bridge, error) : MW_OK;
     }
     mw_err err =
         mw_bridge_far_open(&bridge->far, bridge->plant, bridge->stream, load_put, &loading, error);

@@ -267,7 +267,7 @@ mw_err mw_ledger_source_init(struct mw_ledger_source *source, const struct mw_pl
     if (err != MW_OK) {
         return mw_error_set(error, err, "ledger: %s", mw_err_text(err));
     }
-    source->kafka = strncmp(uri, "kafka:", 6) == 0;
+    source->kafka = mw_plant_in_kafka(plant);
     const struct mw_stream_options options = {uri, plant->plant, NULL};
     err = mw_stream_open(&source->stream, &options, error);
     if (err == MW_OK) {
