@@ -292,6 +292,11 @@ static void test_a_topic_that_is_gone_is_an_error(void **state)
             (void)mw_stream_reader_open(&reader, bridge, &topic, 1, MW_STREAM_EARLIEST, NULL);
             mw_stream_reader_close(reader);
         }
+        if (mw_stream_ended(bridge)) { /* a record was on its way when the topic went */
+            assert_int_equal(refused, 0);
+            mw_stream_close(bridge);
+            place_must_open(place, "bridge", &bridge);
+        }
         assert_ok(mw_stream_begin(bridge, &why));
         refused += mw_stream_append(bridge, topic, mw_span_of("k"), mw_span_of("1"), &error) != 0;
         mw_stream_rollback(bridge);

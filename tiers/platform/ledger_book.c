@@ -258,6 +258,27 @@ static void count_boot(const struct mw_ledger_boot *boot, struct mw_ledger_count
     }
 }
 
+/* How many of the numbers from `from` on are stored or dead. */
+static uint64_t count_found(const struct mw_ledger_boot *boot, uint64_t from)
+{
+    uint64_t index = from / MW_LEDGER_PAGE, found = 0;
+    for (size_t p = place_of(boot, index); p < boot->n_pages; p++) {
+        const struct mw_ledger_page *page = boot->page[p];
+        for (size_t w = 0; w < MW_LEDGER_WORDS; w++) {
+            uint64_t first = page->index * MW_LEDGER_PAGE + w * 64;
+            uint64_t there = page->bits[MW_LEDGER_STORED][w] | page->bits[MW_LEDGER_DEAD][w];
+            if (first + 64 > from) {
+                found += ones(first < from ? there >> (from - first) : there);
+            }
+        }
+    }
+    for (size_t i = settled_place(boot, index); i < boot->n_settled; i++) {
+        uint64_t first = boot->settled[i].first * MW_LEDGER_PAGE;
+        found += boot->settled[i].end * MW_LEDGER_PAGE - (first > from ? first : from);
+    }
+    return found;
+}
+
 void mw_ledger_book_count(const struct mw_ledger_book *book, bool has_position, uint32_t boot,
                           uint64_t next, struct mw_ledger_count *count)
 {
@@ -271,12 +292,14 @@ void mw_ledger_book_count(const struct mw_ledger_book *book, bool has_position, 
         /* All below `taken` must have been found. What an older boot had given out beyond that may
          * have got new numbers in a later one, so it is not asked for by number. */
         bool over = has_position && entry->boot < boot;
-        uint64_t taken = entry->end;
-        if (has_position && entry->boot == boot && next > taken) {
-            taken = next;
+        uint64_t taken = entry->end, ahead = 0;
+        if (has_position && !over) {
+            uint64_t position = entry->boot == boot ? next : 0;
+            taken = position > taken ? position : taken;
+            ahead = taken - position - count_found(entry, position);
         }
-        count->lost += taken - found;
-        count->pending += !over && entry->given > taken ? entry->given - taken : 0;
+        count->lost += taken - found - ahead;
+        count->pending += ahead + (!over && entry->given > taken ? entry->given - taken : 0);
         count->newest_boot = entry->boot;
     }
     count->unscored = scores.before;

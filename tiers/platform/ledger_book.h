@@ -64,7 +64,7 @@ mw_err mw_ledger_book_mark(struct mw_ledger_book *book, uint32_t boot, uint64_t 
 struct mw_ledger_count {
     uint64_t stored, dead;     /* distinct numbers; dead: and never stored */
     uint64_t lost;             /* neither, though later ones or the position say it was taken */
-    uint64_t pending;          /* given out and not yet taken */
+    uint64_t pending;          /* given out and not yet taken, or ahead of the position */
     uint64_t scored, unscored; /* telemetry with a score; without, before a model served */
     uint64_t awaiting;         /* telemetry without a score that is owed one, behind the last */
     uint64_t unscorable;       /* stored, but the scorer could not use it */
@@ -72,8 +72,10 @@ struct mw_ledger_count {
     uint32_t newest_boot;      /* 0 when there is none */
 };
 
-/* Counts a book against a position: all numbers before (boot, next) were taken. has_position false:
- * none is known. */
+/* Counts a book against a position: all numbers before (boot, next) were taken. What lacks behind
+ * it, though later numbers were found, is pending: the records were read after the position, and it
+ * takes the position that came with them to tell whether it was given up. has_position false: none
+ * is known, and what lacks is lost. */
 void mw_ledger_book_count(const struct mw_ledger_book *book, bool has_position, uint32_t boot,
                           uint64_t next, struct mw_ledger_count *count);
 
