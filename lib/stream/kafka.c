@@ -135,15 +135,27 @@ static mw_err set_names(struct mw_kafka *stream, rd_kafka_conf_t *conf, enum mw_
 
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
-    (void)facility;
     struct mw_kafka_log *log = mw_kafka.opaque(handle);
     const char *shown = strncmp(text, "[thrd:", 6) == 0 ? strstr(text, "]: ") : NULL;
-    if (log == NULL || level > LOG_ERR) {
+    if (log == NULL) {
         return;
     }
+    bool lost = mw_kafka.type(handle) == RD_KAFKA_PRODUCER &&
+                (strcmp(facility, "REQTMOUT") == 0 || strcmp(facility, "FAIL") == 0);
     (void)pthread_mutex_lock(&log->mutex);
-    (void)snprintf(log->text, sizeof(log->text), "%s", shown == NULL ? text : shown + 3);
+    log->lost += lost ? 1 : 0;
+    if (level <= LOG_ERR) {
+        (void)snprintf(log->text, sizeof(log->text), "%s", shown == NULL ? text : shown + 3);
+    }
     (void)pthread_mutex_unlock(&log->mutex);
+}
+
+unsigned mw_kafka_lost(struct mw_kafka *stream)
+{
+    (void)pthread_mutex_lock(&stream->log.mutex);
+    unsigned lost = stream->log.lost;
+    (void)pthread_mutex_unlock(&stream->log.mutex);
+    return lost;
 }
 
 /* Called inside mw_kafka.poll. */

@@ -32,7 +32,8 @@
 struct mw_kafka_log {
     pthread_mutex_t mutex;
     char text[240];
-    bool down; /* all brokers; for the next poll to say, once. Not another thread's */
+    unsigned lost; /* answers that the client did not get in time, and connections of it */
+    bool down;     /* all brokers; for the next poll to say, once. Not another thread's */
 };
 
 /* A topic that is known to be on the cluster, or was looked for. */
@@ -53,7 +54,8 @@ struct mw_kafka {
     rd_kafka_t *client; /* a producer; transactional with a writer */
     struct mw_kafka_topic **topics;
     size_t topics_n;
-    int64_t last; /* time of the last append */
+    int64_t last;  /* time of the last append */
+    unsigned lost; /* log.lost when the transaction began */
     struct mw_kafka_recent {
         char kind[64]; /* the stream's name for it, which is never longer */
         struct mw_kafka_topic *topic;
@@ -73,6 +75,8 @@ enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_READER, MW_KAFKA_STATES, MW_KAFKA
  * name on the cluster; NULL: the writer's. */
 mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, const char *group,
                            rd_kafka_t **handle, struct mw_error *error);
+/* How often librdkafka may have asked anything of the client again so far. */
+unsigned mw_kafka_lost(struct mw_kafka *stream);
 /* An error of librdkafka: who, what, its text and, when it is about reaching the cluster, what was
  * last heard of that. */
 mw_err mw_kafka_fail(struct mw_kafka *stream, struct mw_error *error, rd_kafka_resp_err_t code,

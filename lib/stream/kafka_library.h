@@ -25,6 +25,7 @@
     X(new)                              \
     X(destroy_flags)                    \
     X(opaque)                           \
+    X(type)                             \
     X(poll)                             \
     X(error_code)                       \
     X(error_string)                     \

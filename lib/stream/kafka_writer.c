@@ -25,6 +25,7 @@ mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
     struct mw_kafka *stream = (struct mw_kafka *)base;
     int64_t now = mw_clock_utc();
     stream->last = now > stream->last ? now : stream->last;
+    stream->lost = mw_kafka_lost(stream);
     rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client);
     return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
 }
@@ -150,6 +151,17 @@ static mw_err send_positions(struct mw_kafka *stream, struct mw_stream_reader *r
     return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot commit a position", error);
 }
 
+/* When the end of a transaction may have been asked for twice, the first request may still be on
+ * its way - in a connection that was given up, of a broker that was stopped - and it says whose
+ * transaction is to end, but not which (KIP-890): it would end a later one of this client, of which
+ * only a part has come. Only what asks with an older epoch than another client's is refused. */
+static void end_if_asked_twice(struct mw_kafka *stream)
+{
+    if (mw_kafka_lost(stream) != stream->lost) {
+        (void)end(stream, MW_OK);
+    }
+}
+
 mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
                        struct mw_error *error)
 {
@@ -170,6 +182,7 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
          * not, some of the messages may have: only another client numbers them anew. */
         return end(stream, fail_call(stream, failed, "cannot commit", error));
     }
+    end_if_asked_twice(stream);
     mw_kafka_state_apply(stream);
     if (reader != NULL) {
         mw_kafka_reader_stored(reader);
@@ -194,4 +207,5 @@ void mw_kafka_rollback(struct mw_stream *base)
             return;
         }
     }
+    end_if_asked_twice(stream);
 }

@@ -35,7 +35,7 @@ process.roles=broker,controller
 node.id={node}
 {quorum}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{front},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}/data
@@ -141,9 +141,10 @@ def make_certificates(folder):
 
 class Cluster:
     """Started when made. Every node is broker and controller. `secure`, for one node: it also
-    listens at self.sasl and self.ssl, and self.path(0) has the certificates. `fetch`: see jars."""
+    listens at self.sasl and self.ssl, and self.path(0) has the certificates. `front`, for one node:
+    the Front through which all come to it. `fetch`: see jars."""
 
-    def __init__(self, nodes=1, secure=False, fetch=False):
+    def __init__(self, nodes=1, secure=False, front=None, fetch=False):
         self.folder = tempfile.mkdtemp(prefix="mw-kafka-")
         atexit.register(self.close)
         self.env = {**os.environ, "CLASSPATH": os.path.join(jars(fetch), "*")}
@@ -156,7 +157,8 @@ class Cluster:
         for i in range(nodes):
             self.write(i, "log4j2.properties", LOGGING.format(folder=self.path(i)))
             self.write(i, "server.properties", PROPERTIES.format(
-                node=i + 1, port=self.ports[i], controller=controllers[i], folder=self.path(i),
+                node=i + 1, port=self.ports[i], front=self.ports[i] if front is None else front.port,
+                controller=controllers[i], folder=self.path(i),
                 copies=min(nodes, 3), insync=min(nodes, 2),
                 quorum=f"controller.quorum.bootstrap.servers=127.0.0.1:{controllers[0]}" if alone
                 else f"controller.quorum.voters={voters}"))
@@ -168,6 +170,8 @@ class Cluster:
             with open(self.path(0, "server.properties"), "a") as file:
                 file.write(SECURE.format(port=self.ports[0], controller=controllers[0],
                                          sasl=self.sasl, ssl=self.ssl, folder=self.path(0)))
+        if front is not None:
+            front.target, self.ports[0] = self.ports[0], front.port
         for i in range(nodes):
             self.start(i)
         for i in range(nodes):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a plant on Kafka has to stand: 200 kills at random, a scorer that is held up, a device whose
-clock jumps, a disk that is full under the spool, messages that come twice and in the wrong order.
+clock jumps, a disk that is full under the spool, a request that comes late, messages that come twice and in the wrong order.
 The ledger is the judge."""
 import json
 import os
@@ -9,7 +9,8 @@ import signal
 import time
 
 from cluster import Cluster
-from kafka_plant import (SEED, acknowledged, figure, goes_on, judge_all, make_plant, scored,
+from front import Front
+from kafka_plant import (ONE, SEED, acknowledged, figure, goes_on, judge_all, make_plant, scored,
                          settled, stored, without_things)
 import full_test
 from kill_test import kill
@@ -254,5 +255,26 @@ def spool_disk_full(program):
     cluster.close()
 
 
+def asked_twice(program):
+    """The end of a transaction is answered to a second request; the first gets to Kafka when part of
+    the next transaction is there, and must not end that."""
+    front = Front()
+    cluster = Cluster(front=front)
+    for name, spool in (("twice", ""), ("twice-unspooled", ", spool: off")):
+        plant = make_plant(program, cluster, name, ONE + spool)
+        plant.start()
+        wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
+        for _ in range(3):
+            front.detain(f"mw.{name}.bridge")
+            wait(front.over.is_set, "the late request to be answered", limit=120)
+            check(front.said != 0, "Kafka took the end of one transaction for another's")
+            before = plant.ledger()["total"]["stored"]
+            wait(stored(plant, before + 300), "records behind it", limit=120, pause=0.2)
+        plant.stop()
+        say(f"the late request was answered with {front.said}")
+        judge_all(plant, cluster, name)
+    cluster.close()
+
+
 if __name__ == "__main__":
-    main(clock_jumps, delivery, slow_consumer, spool_disk_full, two_hundred_kills)
+    main(clock_jumps, delivery, slow_consumer, spool_disk_full, asked_twice, two_hundred_kills)

@@ -282,7 +282,8 @@ static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
     if (far->near && !mw_bridge_far_collect(far, PATIENCE)) {
         note_away(far, "no answer within a second");
     }
-    if (!far->near || far->open || far->unknown || choose(far, round) != MW_OK) {
+    if (!far->near || far->open || far->unknown || mw_stream_ended(far->stream) ||
+        choose(far, round) != MW_OK) {
         return;
     }
     far->open = far->direct.n_items > 0;
@@ -423,14 +424,15 @@ void mw_bridge_far_tend(struct mw_bridge_far *far)
         return;
     }
     int64_t wait = far->retry - mw_clock_monotonic();
-    if (far->near && !far->open && mw_bridge_spool_waiting(&far->spool) == 0) {
+    bool ended = far->stream == NULL || mw_stream_ended(far->stream);
+    if (far->near && !far->open && !ended && mw_bridge_spool_waiting(&far->spool) == 0) {
         return;
     }
     if (wait > 0) {
         mw_loop_set_timer(far->loop, far->timer, wait, 0);
         return;
     }
-    if (far->stream == NULL || mw_stream_ended(far->stream)) {
+    if (ended) {
         begin_open(far);
         return;
     }
