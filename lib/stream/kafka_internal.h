@@ -41,6 +41,7 @@ struct mw_kafka_topic {
     char name[MW_KAFKA_NAME];
     rd_kafka_topic_t *handle; /* of the client */
     int partitions;           /* 0: not there at the last look */
+    bool leaderless;          /* it is there, but a partition had no leader then */
 };
 
 struct mw_kafka_table; /* kafka_state.c */
@@ -91,7 +92,9 @@ mw_err mw_kafka_fail_error(struct mw_kafka *stream, struct mw_error *error,
 void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, const char *topic,
                          char name[MW_KAFKA_NAME]);
 /* Finds a topic and how many partitions it has, 0 when it is not there. `create`: makes it when
- * it may be made, else NOT_FOUND. A topic that was there is not looked for again unless `fresh`. */
+ * it may be made, else NOT_FOUND. A compacted one that has no leader is waited for,
+ * MW_KAFKA_PATIENCE, one of records counts as not there yet. A topic that was there is not looked
+ * for again unless `fresh`. */
 mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool create, bool compacted,
                            bool fresh, struct mw_kafka_topic **topic, struct mw_error *error);
 /* Whether a cluster answers so for a moment only: what was asked for has just been made, or its

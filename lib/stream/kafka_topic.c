@@ -56,11 +56,13 @@ static mw_err look(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct
             metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
         code = found == NULL ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : found->err;
         int partitions = found == NULL || found->err != 0 ? 0 : found->partition_cnt;
-        for (int i = 0; i < partitions; i++) {
-            if (found->partitions[i].leader < 0 && topic->partitions == 0) {
-                partitions = 0;
-                code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-            }
+        topic->leaderless = code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        for (int i = 0; i < partitions && !topic->leaderless; i++) {
+            topic->leaderless = found->partitions[i].leader < 0;
+        }
+        if (topic->leaderless && topic->partitions == 0) {
+            partitions = 0;
+            code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
         }
         topic->partitions = partitions > topic->partitions ? partitions : topic->partitions;
         mw_kafka.metadata_destroy(metadata);
@@ -139,7 +141,8 @@ static mw_err make(struct mw_kafka *stream, const char *name, bool compacted,
     return err;
 }
 
-/* The cluster has agreed to make it; until its partitions have leaders a few moments pass. */
+/* It is there, or the cluster has agreed to make it; until its partitions have leaders a few
+ * moments pass, or more when a node is gone. */
 static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struct mw_error *error)
 {
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
@@ -166,6 +169,9 @@ mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool creat
         return MW_OK;
     }
     mw_err err = look(stream, *topic, error);
+    if (err == MW_OK && (*topic)->partitions == 0 && (*topic)->leaderless && compacted) {
+        return await(stream, *topic, error); /* what it holds must not be taken for nothing */
+    }
     if (err != MW_OK || (*topic)->partitions > 0 || !create) {
         return err;
     }

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The loop with its records in a real Kafka: nothing lost, nothing doubled, whoever is killed."""
+import json
 import os
+import subprocess
 import time
 
 from cluster import Cluster
@@ -77,6 +79,34 @@ def node_lost(program):
     cluster.close()
 
 
+def leader_of(cluster, topic):
+    """The node of a topic with one partition."""
+    done = subprocess.run(["kcat", "-b", cluster.bootstrap, "-L", "-J", "-t", topic],
+                          capture_output=True, check=True)
+    return json.loads(done.stdout)["topics"][0]["partitions"][0]["leader"] - 1
+
+
+def position_away(program):
+    """A bridge that starts while nobody has its positions waits for them: they are not none."""
+    cluster = Cluster(3)
+    plant = make_plant(program, cluster, "away", "partitions: 3, replication: 1, spool: off")
+    plant.start()
+    wait(stored(plant, 1000), "the first records", limit=180)
+    plant.stop()
+    node = leader_of(cluster, "mw.away.bridge.position")
+    cluster.kill(node)
+    until_ready = plant.begin()
+    wait(lambda: "mw.away.bridge.position" in plant.text(), "the bridge to say what it lacks", limit=120)
+    cluster.start(node)
+    cluster.wait(node)
+    until_ready(180)
+    before = plant.ledger()["total"]["stored"]
+    wait(stored(plant, before + 300), "records behind those of before", limit=120, pause=0.2)
+    plant.stop()
+    judge(plant, cluster, "away")
+    cluster.close()
+
+
 def secured(program):
     """A password over TLS and client certificates work; what does not says why."""
     cluster = Cluster(secure=True)
@@ -117,4 +147,4 @@ def secured(program):
 
 
 if __name__ == "__main__":
-    main(whole_loop, killed_at_random, kafka_killed, node_lost, secured)
+    main(whole_loop, killed_at_random, kafka_killed, node_lost, position_away, secured)

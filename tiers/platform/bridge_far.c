@@ -148,9 +148,18 @@ static mw_err see_again(struct mw_bridge_far *far, int64_t drained)
     return err;
 }
 
+/* Nothing more is written: it would carry the number of what is not settled, which would then count
+ * as stored. */
+static void stop(struct mw_bridge_far *far)
+{
+    far->stopped = true;
+    mw_loop_stop(far->loop);
+}
+
 static void end_open(struct mw_bridge_far *far)
 {
     if (far->err != MW_OK) {
+        note_away(far, far->error.text);
         mw_log(MW_LOG_DEBUG, NULL, "Kafka cannot be opened again",
                MW_KS("reason", far->error.text));
         far->retry = mw_clock_monotonic() + RETRY;
@@ -160,11 +169,11 @@ static void end_open(struct mw_bridge_far *far)
     uint64_t round = far->mark.round;
     if (!ours || round > far->spool.mark.round + (far->unknown ? 1 : 0)) {
         mw_log(MW_LOG_ERROR, NULL, "another bridge has written to this plant's Kafka");
-        mw_loop_stop(far->loop); /* its positions are not known here: begin anew with them */
+        stop(far); /* its positions are not known here: begin anew with them */
         return;
     }
     if (far->blind && see_again(far, far->mark.drained) != MW_OK) {
-        mw_loop_stop(far->loop); /* the next run looks into Kafka first */
+        stop(far); /* the next run looks into Kafka first */
         return;
     }
     if (far->unknown) {
@@ -282,7 +291,7 @@ static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
     if (far->near && !mw_bridge_far_collect(far, PATIENCE)) {
         note_away(far, "no answer within a second");
     }
-    if (!far->near || far->open || far->unknown || mw_stream_ended(far->stream) ||
+    if (!far->near || far->stopped || far->open || far->unknown || mw_stream_ended(far->stream) ||
         choose(far, round) != MW_OK) {
         return;
     }
@@ -420,7 +429,7 @@ void mw_bridge_far_tend(struct mw_bridge_far *far)
     if (!far->near && !far->spool.known && mw_clock_monotonic() >= far->remembered + REMEMBER) {
         mw_bridge_far_remember(far);
     }
-    if (!mw_bridge_far_collect(far, 0)) {
+    if (!mw_bridge_far_collect(far, 0) || far->stopped) {
         return;
     }
     int64_t wait = far->retry - mw_clock_monotonic();

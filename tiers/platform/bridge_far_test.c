@@ -327,6 +327,34 @@ static void test_starts_without_and_it_had_not(void **state)
     start_without(*state, false);
 }
 
+/* What Kafka has is not what this bridge has left there: it ends, and writes nothing more on the
+ * way. */
+static void test_ends_when_another_has_written(void **state)
+{
+    struct place *place = *state;
+    struct mw_stream *stream = NULL;
+    char uri[128];
+    store(place, "a", 0);
+    lock(place);
+    for (int i = 1; i < 10; i++) {
+        store(place, "a", i);
+    }
+    mw_bridge_far_remember(&place->far);
+    end(place);
+    unlock(place);
+    snprintf(uri, sizeof uri, "sqlite:%s/stream", place->folder);
+    struct mw_stream_options options = {uri, "p", "bridge"};
+    assert_ok(mw_stream_open(&stream, &options, error));
+    assert_ok(mw_bridge_claim_release(stream, error));
+    mw_stream_close(stream);
+    begin(place, true);
+    settle(place);
+    store(place, "a", 10);
+    mw_bridge_far_tend(&place->far);
+    assert_int_equal(place->far.flight, MW_BRIDGE_IDLE);
+    expect(place, "a", 1);
+}
+
 /* Known is only what nobody has moved since. */
 static void test_does_not_start_from_less_than_all(void **state)
 {
@@ -512,6 +540,7 @@ int main(void)
         TEST(test_next_run_writes_what_is_left),
         TEST(test_starts_without_and_it_had_arrived),
         TEST(test_starts_without_and_it_had_not),
+        TEST(test_ends_when_another_has_written),
         TEST(test_does_not_start_from_less_than_all),
         TEST(test_bound),
         TEST(test_what_is_known_outlives_a_beginning_that_fails),
