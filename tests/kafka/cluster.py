@@ -55,7 +55,7 @@ num.network.threads=2
 num.io.threads=2
 background.threads=2
 log.cleaner.dedupe.buffer.size=2097152
-broker.session.timeout.ms=3000
+broker.session.timeout.ms={session}
 broker.heartbeat.interval.ms=500
 controller.quorum.election.timeout.ms=500
 controller.quorum.fetch.timeout.ms=1000
@@ -160,6 +160,8 @@ class Cluster:
                 node=i + 1, port=self.ports[i], front=self.ports[i] if front is None else front.port,
                 controller=controllers[i], folder=self.path(i),
                 copies=min(nodes, 3), insync=min(nodes, 2),
+                # A single node that is held up keeps its partitions (docs/protocol.md).
+                session=3000 if nodes > 1 else 3600000,
                 quorum=f"controller.quorum.bootstrap.servers=127.0.0.1:{controllers[0]}" if alone
                 else f"controller.quorum.voters={voters}"))
             self.tool("format", *(["--standalone"] if alone else []), "-t", cluster_id,
