@@ -9,12 +9,13 @@ drain   300,000 that the broker has kept: from the first one in the log to the l
 CPU     seconds of the program, user and system, a million records
 delay   from a record's publication until a consumer that reads what is committed has it, at half of
         the program's own live rate
-memory  the largest resident set of the phases before (VmHWM)
+memory  the largest resident set of the phases before (VmHWM), in millions of bytes
 killed  SIGKILL in the middle of a run and started again: records that are not there in the end, and
         records that are there twice
+floor   transactions with librdkafka alone, no MQTT: kafka_floor.c
 
-BENCH_KAFKA_ONLY=IdleLibrary,IdleSocket,Millwright,Telegraf,MqBridge: these only. BENCH_KAFKA_RECORDS:
-other than 300,000. BENCH_KAFKA_INFLIGHT: as below; mq-bridge keeps at most 1000 unacknowledged.
+BENCH_KAFKA_ONLY=IdleLibrary,IdleSocket,Millwright,Telegraf,MqBridge: these only, in the order of the table;
+BENCH_KAFKA_RECORDS and BENCH_KAFKA_INFLIGHT as below.
 """
 import json
 import os
@@ -38,6 +39,7 @@ RECORDS = int(os.environ.get("BENCH_KAFKA_RECORDS", 300000))
 INFLIGHT = os.environ.get("BENCH_KAFKA_INFLIGHT", 0)  # mosquitto's max_inflight_messages
 BACKLOG = 1000000  # in the bridge's spool
 DEVICES = 100
+FLOORS = ((100, 300, 0), (100, 300, 5), (2000, 100, 5))  # records a transaction, how often, milliseconds between
 PAUSE = 5          # seconds of half load
 PATIENCE = 20      # seconds without a record, after which what is missing is lost
 HEAD = ["", "live, records/s", "drain, records/s", "CPU s/M live", "drain", "at records/s", "delay p50", "p99",
@@ -55,7 +57,7 @@ def memory_of(process):
     with open(f"/proc/{process.pid}/status") as file:
         for line in file:
             if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
+                return int(line.split()[1]) * 1024 / 1e6
     return 0
 
 
@@ -187,11 +189,17 @@ class Run:
                 "memory": memory_of(subject.process), "seconds": time.monotonic() - end, **seen}
 
 
+    def floor(self, topic, records, times, gap):
+        command = self.program("floor", self.cluster.bootstrap, topic, records, times, gap)
+        said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        return {"records": records, "gap": gap, **said}
+
+
 def row_of(name, result):
     def show(key, form="{:,.0f}"):
         return form.format(result[key]) if key in result else ""
     return [name, show("live"), show("drain"), show("live_cpu", "{:.1f}"), show("drain_cpu", "{:.1f}"), show("rate"),
-            show("p50", "{:.1f} ms"), show("p99", "{:.1f} ms"), show("memory", "{:.1f} MiB"), show("lost"), show("doubled")]
+            show("p50", "{:.1f} ms"), show("p99", "{:.1f} ms"), show("memory", "{:.1f} MB"), show("lost"), show("doubled")]
 
 
 def wanted():
@@ -213,7 +221,7 @@ def measure(bench):
     Millwright.program = bench.millwright
     Idle.program = bench.build / "bench" / "bench_kafka_idle"
     kinds = list(wanted())
-    rows, extra = [], []
+    rows, extra, floors = [], [], []
     with tempfile.TemporaryDirectory(dir=bench.work) as place, \
             replay.plain_broker(bench.work, INFLIGHT) as (_, port, _, _):
         cluster = Cluster(fetch=True)
@@ -235,15 +243,21 @@ def measure(bench):
                 print(f"{kind.name}: {error}")
             finally:
                 subject.stop()
+        run.make_topic("floor")
+        floors = [run.floor("floor", *one) for one in FLOORS]
         cluster.close()
-    return rows, extra
+    return rows, extra, floors
 
 
 def print_part(bench):
-    rows, extra = measure(bench)
+    rows, extra, floors = measure(bench)
     print(f"MQTT to Kafka {bench.versions['Kafka']}, acks=all, QoS 1, {RECORDS:,} records, {DEVICES} devices")
     print(figures.table(HEAD, rows), flush=True)
     for one in extra:
         print(f"Millwright, {BACKLOG:,} records (50 a message) while Kafka does not answer: {one['in']:,.0f} records/s into "
-              f"the spool, {one['out']:,.0f} out of it, {one['cpu']:.1f} CPU s, peak memory {one['memory']:.1f} MiB, "
+              f"the spool, {one['out']:,.0f} out of it, {one['cpu']:.1f} CPU s, peak memory {one['memory']:.1f} MB, "
               f"{one['lost']} lost, {one['doubled']} doubled, {one['disordered']} out of order")
+    for one in floors:
+        print(f"librdkafka alone, {one['records']:,} records a transaction, {one['gap']} ms between two: a transaction takes "
+              f"{one['p50_ms']:.1f} ms (p50), {one['p99_ms']:.1f} ms (p99) and {one['cpu_ms']:.1f} ms of CPU; "
+              f"{one['rate']:,.0f} records/s, {one['cpu']:.1f} CPU s/M")

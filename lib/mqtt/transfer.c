@@ -13,7 +13,7 @@
 
 #define PIECES 512         /* packets a write */
 #define READ 65536         /* bytes a read */
-#define READS 4            /* reads before the rest of the role has its turn */
+#define READS 3            /* reads before the rest of the role has its turn */
 #define PACKET_MAX 1100000 /* bytes of a message; of a longer one only so many are handed over */
 
 static void lose(struct mw_mqtt *client, const char *format, va_list arguments)

@@ -359,6 +359,7 @@ const struct mw_stream_backend mw_stream_kafka = {
     .put = mw_kafka_put,
     .commit = mw_kafka_commit,
     .rollback = mw_kafka_rollback,
+    .gap = mw_kafka_gap,
     .get = mw_kafka_get,
     .visit = mw_kafka_visit,
     .reader_open = mw_kafka_reader_open,

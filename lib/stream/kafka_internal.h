@@ -17,6 +17,7 @@
 #define MW_STREAM_KAFKA_INTERNAL_H
 
 #include "lib/base/clock.h"
+#include "lib/stream/kafka_gap.h"
 #include "lib/stream/kafka_library.h"
 #include "lib/stream/kafka_url.h"
 #include "lib/stream/stream_internal.h"
@@ -57,6 +58,8 @@ struct mw_kafka {
     size_t topics_n;
     int64_t last;  /* time of the last append */
     unsigned lost; /* log.lost when the transaction began */
+    struct mw_kafka_gap gap;
+    int queued; /* records of the transaction that is open */
     struct mw_kafka_recent {
         char kind[64]; /* the stream's name for it, which is never longer */
         struct mw_kafka_topic *topic;
@@ -131,6 +134,7 @@ mw_err mw_kafka_put(struct mw_stream *stream, const char *topic, struct mw_span 
 mw_err mw_kafka_commit(struct mw_stream *stream, struct mw_stream_reader *reader,
                        struct mw_error *error);
 void mw_kafka_rollback(struct mw_stream *stream);
+int64_t mw_kafka_gap(const struct mw_stream *stream);
 
 /* --- kafka_state.c --- */
 mw_err mw_kafka_get(struct mw_stream *stream, const char *writer, const char *topic,

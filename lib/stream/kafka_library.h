@@ -27,6 +27,7 @@
     X(opaque)                           \
     X(type)                             \
     X(poll)                             \
+    X(outq_len)                         \
     X(error_code)                       \
     X(error_string)                     \
     X(error_is_fatal)                   \

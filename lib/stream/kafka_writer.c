@@ -3,6 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+/* Looks whether all is delivered: the first when it may be, the next ones, the end of it. */
+#define LOOK_FIRST (MW_SECOND / 500)
+#define LOOK_NEXT (MW_SECOND / 2500)
+#define LOOK_MOST (MW_SECOND / 5)
 
 /* The handle is of no use any more: its writer was taken over, or nobody knows what became of a
  * transaction. Opening it again settles both. */
@@ -20,12 +26,30 @@ static mw_err fail_call(struct mw_kafka *stream, rd_kafka_error_t *failed, const
     return fatal || err == MW_ERR_BUSY ? end(stream, err) : err;
 }
 
+static void rest(int64_t microseconds)
+{
+    struct timespec time = {microseconds / MW_SECOND, microseconds % MW_SECOND * 1000};
+    (void)nanosleep(&time, NULL);
+}
+
+int64_t mw_kafka_gap(const struct mw_stream *base)
+{
+    const struct mw_kafka *stream = (const struct mw_kafka *)base;
+    return mw_kafka_gap_left(&stream->gap, mw_clock_monotonic());
+}
+
 mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
+    int64_t left = mw_kafka_gap_left(&stream->gap, mw_clock_monotonic());
+    if (left > 0) {
+        rest(left);
+    }
     int64_t now = mw_clock_utc();
     stream->last = now > stream->last ? now : stream->last;
     stream->lost = mw_kafka_lost(stream);
+    stream->gap.began = 0;
+    stream->queued = 0;
     rd_kafka_error_t *failed = mw_kafka.begin_transaction(stream->client);
     return failed == NULL ? MW_OK : fail_call(stream, failed, "cannot begin", error);
 }
@@ -55,6 +79,7 @@ static mw_err produce(struct mw_kafka *stream, const struct mw_kafka_topic *topi
         rd_kafka_error_t *failed =
             mw_kafka.produceva(stream->client, part, sizeof(part) / sizeof(part[0]));
         if (failed == NULL) {
+            stream->gap.began = stream->queued++ == 0 ? mw_clock_monotonic() : stream->gap.began;
             return MW_OK;
         }
         int64_t now = mw_clock_monotonic();
@@ -162,11 +187,36 @@ static void end_if_asked_twice(struct mw_kafka *stream)
     }
 }
 
+/* Until all is delivered, or it takes long or goes wrong, which the commit finds out: it looks by
+ * itself, but every 10 ms only. */
+static void deliver(struct mw_kafka *stream)
+{
+    int64_t end = mw_clock_monotonic() + LOOK_MOST;
+    int64_t time = LOOK_FIRST;
+    bool learned = stream->queued == 0;
+    for (int left; (left = mw_kafka.outq_len(stream->client)) > 0 || !learned;) {
+        int64_t now = mw_clock_monotonic();
+        if (!learned && left < stream->queued) {
+            mw_kafka_gap_learn(&stream->gap, now);
+            learned = true;
+        }
+        if (now > end) {
+            return;
+        }
+        if (left > 0) {
+            rest(time);
+            time = LOOK_NEXT;
+            (void)mw_kafka.poll(stream->client, 0);
+        }
+    }
+}
+
 mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
                        struct mw_error *error)
 {
     struct mw_kafka *stream = (struct mw_kafka *)base;
     int64_t limit = mw_clock_monotonic() + MW_KAFKA_PATIENCE * (MW_SECOND / 1000);
+    deliver(stream);
     mw_err err = reader == NULL ? MW_OK : send_positions(stream, reader, limit, error);
     if (err != MW_OK) {
         return err;
@@ -182,6 +232,7 @@ mw_err mw_kafka_commit(struct mw_stream *base, struct mw_stream_reader *reader,
          * not, some of the messages may have: only another client numbers them anew. */
         return end(stream, fail_call(stream, failed, "cannot commit", error));
     }
+    stream->gap.committed = mw_clock_monotonic();
     end_if_asked_twice(stream);
     mw_kafka_state_apply(stream);
     if (reader != NULL) {
@@ -207,5 +258,6 @@ void mw_kafka_rollback(struct mw_stream *base)
             return;
         }
     }
+    stream->gap.committed = mw_clock_monotonic();
     end_if_asked_twice(stream);
 }

@@ -85,6 +85,11 @@ static mw_err settle(struct mw_stream *stream, mw_err err)
     return err;
 }
 
+int64_t mw_stream_gap(const struct mw_stream *stream)
+{
+    return stream->backend->gap == NULL ? 0 : stream->backend->gap(stream);
+}
+
 bool mw_stream_ended(const struct mw_stream *stream)
 {
     return stream->ended;

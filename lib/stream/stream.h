@@ -95,6 +95,10 @@ mw_err mw_stream_commit(struct mw_stream *stream, struct mw_stream_reader *reade
 mw_err mw_stream_commit_visible(struct mw_stream *stream, struct mw_stream_reader *reader,
                                 struct mw_error *error);
 void mw_stream_rollback(struct mw_stream *stream);
+/* How many microseconds a writer had better gather before it begins the next transaction; a begin
+ * before that waits by itself. Kafka: some milliseconds after a commit, in which a cluster would
+ * refuse it. SQLite: 0. */
+int64_t mw_stream_gap(const struct mw_stream *stream);
 /* Makes all durable that this writer has committed so far. The one function that another thread may
  * call while the handle is in use. IO when the disk has failed: what was not durable yet may be
  * there or not, and only opening the stream again tells. Kafka: returns at once, for a commit is

@@ -43,8 +43,8 @@ struct mw_stream_backend {
 
     mw_err (*retain)(struct mw_stream *stream, int64_t age, int64_t bytes, int64_t now, bool *more,
                      struct mw_error *error);
-    /* These may be NULL. Without sync a commit is durable, without tidy nothing is to do, the
-     * others are then not supported. sync is called on any thread. */
+    /* These may be NULL. Without sync a commit is durable, without tidy and gap nothing is to do,
+     * the others are then not supported. sync is called on any thread. */
     mw_err (*sync)(const struct mw_stream *stream, struct mw_error *error);
     mw_err (*trim)(struct mw_stream *stream, const char *topic, int64_t before,
                    struct mw_error *error);
@@ -52,6 +52,7 @@ struct mw_stream_backend {
                       struct mw_span key, struct mw_span value, struct mw_error *error);
     void (*seek)(struct mw_stream_reader *reader, int64_t offset);
     void (*tidy)(struct mw_stream *stream);
+    int64_t (*gap)(const struct mw_stream *stream);
 };
 
 struct mw_stream {

@@ -361,6 +361,11 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
     return err;
 }
 
+int64_t mw_bridge_far_gap(const struct mw_bridge_far *far)
+{
+    return mw_bridge_far_free(far) && far->stream != NULL ? mw_stream_gap(far->stream) : 0;
+}
+
 /* ---- the other direction ---- */
 
 bool mw_bridge_far_free(const struct mw_bridge_far *far)

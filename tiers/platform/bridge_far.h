@@ -100,6 +100,10 @@ void mw_bridge_far_close(struct mw_bridge_far *far);
 mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *round,
                            struct mw_error *error);
 
+/* How long the next round had better gather, in microseconds, before Kafka takes it; 0 while
+ * something is under way. */
+int64_t mw_bridge_far_gap(const struct mw_bridge_far *far);
+
 /* Polls the reader; true when there are records for mw_bridge_outgoing_take. Waits a second. */
 bool mw_bridge_far_fetch(struct mw_bridge_far *far);
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MW_BRIDGE_BUSY 15000
+#define MW_BRIDGE_BUSY 25000
 #define MW_BRIDGE_ENOUGH 800
 #define MW_BRIDGE_REST_MAX 25000 /* microseconds */
 

@@ -25,14 +25,14 @@ static void few_do_not_wait(void **state)
     (void)state;
     size_t round;
     assert_int_equal(settle(100, &round), 0);
-    assert_int_equal(settle(14000, &round), 0);
+    assert_int_equal(settle(24000, &round), 0);
 }
 
 static void many_gather(void **state)
 {
     (void)state;
     size_t round;
-    assert_in_range(settle(17000, &round), 6000, 9000);
+    assert_in_range(settle(27000, &round), 6000, 9000);
     assert_in_range(settle(37000, &round), 10000, 16000);
     assert_in_range(round, 700, 850);
 }

@@ -122,6 +122,8 @@ void mw_bridge_resume_intake(struct mw_bridge *bridge)
 static void rest(struct mw_bridge *bridge, size_t messages, int64_t began)
 {
     int64_t time = mw_bridge_pace_rest(&bridge->pace, messages, began, mw_clock_monotonic());
+    int64_t gap = messages < MW_BRIDGE_ENOUGH ? mw_bridge_far_gap(&bridge->far) : 0;
+    time = time > gap ? time : gap;
     if (time > 0 && bridge->mqtt != NULL) {
         mw_mqtt_rest(bridge->mqtt, time);
     }
