@@ -133,6 +133,14 @@ static mw_err set_names(struct mw_kafka *stream, rd_kafka_conf_t *conf, enum mw_
     return err == MW_OK ? set_option(conf, "bootstrap.servers", stream->url.brokers, error) : err;
 }
 
+/* librdkafka's words (2.0.2) for a request about a transaction that was not answered in time, and
+ * for a connection that was in use. Not those for a node that is known to be away. */
+static bool tells_of_loss(const char *facility, const char *text)
+{
+    return (strcmp(facility, "REQTMOUT") == 0 && strstr(text, "Txn") != NULL) ||
+           (strcmp(facility, "FAIL") == 0 && strstr(text, "in state UP") != NULL);
+}
+
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     struct mw_kafka_log *log = mw_kafka.opaque(handle);
@@ -140,8 +148,7 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     if (log == NULL) {
         return;
     }
-    bool lost = mw_kafka.type(handle) == RD_KAFKA_PRODUCER &&
-                (strcmp(facility, "REQTMOUT") == 0 || strcmp(facility, "FAIL") == 0);
+    bool lost = mw_kafka.type(handle) == RD_KAFKA_PRODUCER && tells_of_loss(facility, text);
     (void)pthread_mutex_lock(&log->mutex);
     log->lost += lost ? 1 : 0;
     if (level <= LOG_ERR) {
