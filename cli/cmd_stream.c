@@ -29,7 +29,8 @@ static const struct mw_option options[] = {
     {NULL, MW_OPTION_BOOL, NULL, 0, 0, NULL, NULL, NULL, 0},
 };
 
-/* The topics that the roles of a plant append to (docs/protocol.md). */
+/* The topics that the roles of a plant append to (docs/protocol.md); tests/cli/topics_test.py holds
+ * them against who appends, and the chart against them. */
 static const char *const topics[] = {"telemetry", "sketch",  "event",   "status",  "dead",
                                      "score",     "command", "drift",   "model",   "baseline",
                                      "update",    "rollout", "request", "download"};
@@ -52,10 +53,12 @@ static mw_err check_topic(const char *name, struct mw_error *error)
         return mw_error_set(error, MW_ERR_ARGUMENT, "there is no topic %.80s; did you mean %s?",
                             name, best);
     }
-    return mw_error_set(error, MW_ERR_ARGUMENT,
-                        "there is no topic %.80s: one of telemetry, sketch, event, status, dead, "
-                        "score, command, drift, model, baseline, update, rollout was expected",
-                        name);
+    char all[256] = "";
+    for (size_t i = 0, at = 0; i < sizeof topics / sizeof *topics && at < sizeof all; i++) {
+        at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", i == 0 ? "" : ", ", topics[i]);
+    }
+    return mw_error_set(error, MW_ERR_ARGUMENT, "there is no topic %.80s: one of %s was expected",
+                        name, all);
 }
 
 /* A value is JSON, but may have come with line ends between its tokens. */

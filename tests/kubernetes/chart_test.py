@@ -90,7 +90,7 @@ def is_taken_by_the_server(program):
         say(f"{len(own)} objects are taken")
     strange = [(kind, text) for api, kind, text in objects(FULL) if api in STRANGE]
     kinds = [kind for kind, _ in strange]
-    check(kinds.count("KafkaTopic") == 12 and "Kafka" in kinds and "KafkaNodePool" in kinds and
+    check(kinds.count("KafkaTopic") == 14 and "Kafka" in kinds and "KafkaNodePool" in kinds and
           "ServiceMonitor" in kinds and "PodMonitor" in kinds, kinds)
     allowed = {name: [text for _, kind, text in objects(values) if kind == "NetworkPolicy" and
                       "port: 8086" in text]
