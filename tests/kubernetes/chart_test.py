@@ -96,6 +96,9 @@ def is_taken_by_the_server(program):
                       "port: 8086" in text]
                for name, values in (("full", FULL), ("running", RUNNING))}
     check(len(allowed["full"]) == 2 and not allowed["running"], allowed)
+    firmware = [text for _, kind, text in objects(RUNNING) if kind == "NetworkPolicy" and
+                "port: 8443" in text]
+    check(len(firmware) == 1 and "name: millwright-plants" in firmware[0], firmware)
     kubectl("delete", "namespace", SPACE, "chart-node", "--wait=true", "--timeout=60s")
     definitions(False)
 

@@ -53,6 +53,11 @@ static json_t *make_config(const json_t *plant)
     json_object_set_new(
         config, "http",
         json_pack("{s:b,s:s,s:i}", "enabled", 1, "listen", "0.0.0.0", "port", MW_OPERATE_PORT));
+    json_t *reference = json_object_get(config, "reference");
+    if (json_is_object(reference)) {
+        json_object_set_new(reference, "listen", json_string("0.0.0.0"));
+        json_object_set_new(reference, "port", json_integer(MW_OPERATE_REFERENCE_PORT));
+    }
     return config;
 }
 

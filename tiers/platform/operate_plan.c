@@ -118,13 +118,30 @@ static void add_volume(struct making *making)
                   class, "resources", "requests", "storage", storage_size(making)));
 }
 
+/* Whether `serve` answers firmware of the reference implementation. */
+static bool has_reference(const struct making *making)
+{
+    const json_t *reference = json_object_get(spec_of(making), "reference");
+    const char *certificate = json_string_value(json_object_get(reference, "certificate_file"));
+    return json_is_true(json_object_get(reference, "enabled")) && certificate != NULL &&
+           certificate[0] != '\0';
+}
+
+static json_t *service_port(const char *name, int port)
+{
+    return json_pack("{s:s,s:i,s:s,s:s}", "name", name, "port", port, "targetPort", name,
+                     "protocol", "TCP");
+}
+
 static void add_service(struct making *making)
 {
+    json_t *ports = json_pack("[o]", service_port("http", MW_OPERATE_PORT));
+    if (has_reference(making)) {
+        json_array_append_new(ports, service_port("reference", MW_OPERATE_REFERENCE_PORT));
+    }
     add(making, "v1", "Service",
         metadata(making, making->name, labels(making, "serve", NULL), true), "spec",
-        json_pack("{s:o,s:[{s:s,s:i,s:s,s:s}]}", "selector", selector(making, "serve", NULL),
-                  "ports", "name", "http", "port", MW_OPERATE_PORT, "targetPort", "http",
-                  "protocol", "TCP"));
+        json_pack("{s:o,s:o}", "selector", selector(making, "serve", NULL), "ports", ports));
 }
 
 /* ---- pods ---- */
@@ -246,16 +263,22 @@ static json_t *container(const struct making *making, const char *name, const ch
                      "securityContext", security_of_container(), "volumeMounts", mounts);
 }
 
+static json_t *container_port(const char *name, int port)
+{
+    return json_pack("{s:s,s:i}", "name", name, "containerPort", port);
+}
+
 static json_t *role_container(const struct making *making, const char *role, const json_t *mounts,
                               const char *resource)
 {
     json_t *made = container(making, role, role, mounts);
-    json_t *ports =
-        json_pack("[{s:s,s:i}]", "name", "health", "containerPort", MW_OPERATE_HEALTH_PORT);
+    json_t *ports = json_pack("[o]", container_port("health", MW_OPERATE_HEALTH_PORT));
     json_t *resources = json_pack("{s:{s:s,s:s}}", "requests", "cpu", "10m", "memory", "32Mi");
     if (strcmp(role, "serve") == 0) {
-        json_array_append_new(
-            ports, json_pack("{s:s,s:i}", "name", "http", "containerPort", MW_OPERATE_PORT));
+        json_array_append_new(ports, container_port("http", MW_OPERATE_PORT));
+        if (has_reference(making)) {
+            json_array_append_new(ports, container_port("reference", MW_OPERATE_REFERENCE_PORT));
+        }
     }
     if (resource != NULL) {
         json_object_set_new(json_object_get(resources, "requests"), resource, json_string("1"));
@@ -322,9 +345,8 @@ static json_t *relay_container(const struct making *making, const json_t *scorer
     json_object_set_new(json_object_get(live, "httpGet"), "port", json_string("relay"));
     json_object_set_new(made, "restartPolicy", json_string("Always"));
     json_object_set_new(made, "env", health(MW_OPERATE_RELAY_PORT));
-    json_object_set_new(
-        made, "ports",
-        json_pack("[{s:s,s:i}]", "name", "relay", "containerPort", MW_OPERATE_RELAY_PORT));
+    json_object_set_new(made, "ports",
+                        json_pack("[o]", container_port("relay", MW_OPERATE_RELAY_PORT)));
     json_object_set_new(made, "resources",
                         json_pack("{s:{s:s,s:s}}", "requests", "cpu", "10m", "memory", "32Mi"));
     json_object_set_new(made, "startupProbe", ready);

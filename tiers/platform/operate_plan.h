@@ -6,7 +6,8 @@
  *   Deployment NAME-bridge, -watch, -learn, -serve, and -thing for simulated things and gateways
  *   Deployment NAME-score-CLASS for each class in cluster.accelerators: one of them has replicas,
  *                               cluster.scorers; with cluster.sidecar each has a relay beside it
- *   Service NAME                the page and the API
+ *   Service NAME                the page and the API, and with reference.certificate_file the port
+ *                               of the reference implementation's firmware
  *
  * A pod restarts when a section of plant.yaml changes that its role reads. All objects are in the
  * form that is applied (server-side apply): what is not in it belongs to others. */
@@ -25,8 +26,13 @@
 
 #define MW_OPERATE_STREAM_FOLDER "/run/millwright" /* the sidecar's socket */
 
-/* of the page; of the probes, and of those of the sidecar */
-enum { MW_OPERATE_PORT = 8080, MW_OPERATE_HEALTH_PORT = 8086, MW_OPERATE_RELAY_PORT = 8087 };
+/* of the page; of the probes, and of those of the sidecar; of the reference's firmware, by HTTPS */
+enum {
+    MW_OPERATE_PORT = 8080,
+    MW_OPERATE_HEALTH_PORT = 8086,
+    MW_OPERATE_RELAY_PORT = 8087,
+    MW_OPERATE_REFERENCE_PORT = 8443
+};
 
 struct mw_operate_role {
     const char *name;

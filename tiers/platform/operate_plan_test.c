@@ -64,18 +64,23 @@ static void a_plant_with_kafka_is_planned(void **state)
     compare("kafka", -1);
 }
 
-static const json_t *find(const json_t *objects, const char *name)
+static const json_t *find_kind(const json_t *objects, const char *kind, const char *name)
 {
     size_t index;
     json_t *object;
     json_array_foreach(objects, index, object)
     {
         if (strcmp(mw_kube_meta(object, "name"), name) == 0 &&
-            strcmp(json_string_value(json_object_get(object, "kind")), "Deployment") == 0) {
+            strcmp(json_string_value(json_object_get(object, "kind")), kind) == 0) {
             return object;
         }
     }
     return NULL;
+}
+
+static const json_t *find(const json_t *objects, const char *name)
+{
+    return find_kind(objects, "Deployment", name);
 }
 
 static const json_t *template_of(const json_t *objects, const char *name)
@@ -174,6 +179,83 @@ static void models_are_mounted_for_prepare(void **state)
     json_decref(plant);
 }
 
+/* The firmware's port of a Service or a container; NULL: it has none. */
+static const json_t *reference_port(const json_t *of)
+{
+    size_t index;
+    json_t *port;
+    json_array_foreach(json_object_get(of, "ports"), index, port)
+    {
+        if (strcmp(json_string_value(json_object_get(port, "name")), "reference") == 0) {
+            return port;
+        }
+    }
+    return NULL;
+}
+
+static void firmware_reaches_serve_where_it_is_answered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *section;
+        bool answered;
+    } rows[] = {
+        {"{}", false},
+        {"{\"enabled\":true}", false}, /* by MQTT alone */
+        {"{\"enabled\":true,\"certificate_file\":\"\"}", false},
+        {"{\"enabled\":false,\"certificate_file\":\"/secrets/d/tls.crt\"}", false},
+        {"{\"enabled\":true,\"certificate_file\":\"/secrets/d/tls.crt\"}", true},
+        {"{\"enabled\":true,\"certificate_file\":\"/c\",\"listen\":\"::1\",\"port\":9}", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+        json_object_set_new(json_object_get(plant, "spec"), "reference",
+                            json_loads(rows[i].section, 0, NULL));
+        json_t *objects = plan_of(plant, MW_OPERATE_CPU);
+        const json_t *service = json_object_get(find_kind(objects, "Service", "hall"), "spec");
+        const json_t *pod = json_object_get(template_of(objects, "hall-serve"), "spec");
+        const json_t *container = json_array_get(json_object_get(pod, "containers"), 0);
+        const json_t *outer = reference_port(service), *inner = reference_port(container);
+        assert_int_equal(json_integer_value(json_object_get(outer, "port")),
+                         rows[i].answered ? 8443 : 0);
+        assert_int_equal(json_integer_value(json_object_get(inner, "containerPort")),
+                         rows[i].answered ? 8443 : 0);
+        if (rows[i].answered) {
+            const json_t *data = json_object_get(find_kind(objects, "ConfigMap", "hall"), "data");
+            const char *config = json_string_value(json_object_get(data, "plant.yaml"));
+            assert_non_null(strstr(config, "\n  listen: \"0.0.0.0\"\n  port: 8443\n"));
+        }
+        pod = json_object_get(template_of(objects, "hall-bridge"), "spec");
+        assert_null(reference_port(json_array_get(json_object_get(pod, "containers"), 0)));
+        json_decref(objects);
+        json_decref(plant);
+    }
+}
+
+/* What the chart's policy for plants did not know, nobody would reach. */
+static void the_chart_lets_in_what_is_asked(void **state)
+{
+    (void)state;
+    static const char path[] =
+        MW_SOURCE_DIR "/deploy/helm/millwright/templates/networkpolicies.yaml";
+    static const int ports[] = {MW_OPERATE_PORT, MW_OPERATE_REFERENCE_PORT};
+    struct mw_buffer chart = {0};
+    assert_ok(mw_file_read(path, 1 << 20, &chart, error));
+    const char *policy = strstr(chart.data, "\n  name: millwright-plants\n");
+    assert_non_null(policy);
+    const char *end = strstr(policy, "\nkind: NetworkPolicy\n");
+    assert_non_null(end);
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        char port[32];
+        snprintf(port, sizeof port, "{port: %d, protocol: TCP}", ports[i]);
+        const char *found = strstr(policy, port);
+        if (found == NULL || found > end) {
+            fail_msg("%s: %s was expected in millwright-plants", path, port);
+        }
+    }
+    mw_buffer_free(&chart);
+}
+
 static void what_no_role_could_read_is_refused(void **state)
 {
     char *text = NULL;
@@ -195,6 +277,8 @@ int main(void)
         cmocka_unit_test(one_scorer_has_a_replica),
         cmocka_unit_test(several_scorers_share_the_stream),
         cmocka_unit_test(models_are_mounted_for_prepare),
+        cmocka_unit_test(firmware_reaches_serve_where_it_is_answered),
+        cmocka_unit_test(the_chart_lets_in_what_is_asked),
         cmocka_unit_test(what_no_role_could_read_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

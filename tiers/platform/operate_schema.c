@@ -9,8 +9,9 @@
 
 enum { TEXT_MOST = 4096, QUANTITY_MOST = 24, ITEMS_MOST = 1024, NAME_MOST = 63 };
 
-/* Where the data is and where the page listens is the pod's business. */
-static const char *const omitted[] = {"data", "http.enabled", "http.listen", "http.port"};
+/* Where the data is, and where the page and the firmware's port listen, is the pod's business. */
+static const char *const omitted[] = {"data",      "http.enabled",     "http.listen",
+                                      "http.port", "reference.listen", "reference.port"};
 
 bool mw_operate_schema_omits(const char *key)
 {

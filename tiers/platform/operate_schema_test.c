@@ -41,6 +41,7 @@ static void every_option_has_a_schema(void **state)
         json_decref(schema);
     }
     assert_true(mw_operate_schema_omits("data"));
+    assert_true(mw_operate_schema_omits("reference.port"));
     assert_false(mw_operate_schema_omits("plant"));
 }
 
