@@ -369,6 +369,17 @@ static void add_sidecar(const struct making *making, json_t *pod)
 
 /* ---- deployments ---- */
 
+/* What a section says, or an option of it: "model", "reference.enabled". NULL: nothing. */
+static const json_t *section_of(const json_t *spec, char *path)
+{
+    char *dot = strchr(path, '.');
+    if (dot == NULL) {
+        return json_object_get(spec, path);
+    }
+    *dot = '\0';
+    return json_object_get(json_object_get(spec, path), dot + 1);
+}
+
 /* A number that changes when a section does that the role reads (FNV-1a, 64 bits). */
 static json_t *digest(const struct making *making, const char *sections)
 {
@@ -379,7 +390,7 @@ static json_t *digest(const struct making *making, const char *sections)
         int size = (int)strcspn(at, " ");
         snprintf(key, sizeof key, "%.*s", size, at);
         char *text =
-            json_dumps(json_object_get(spec, key), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+            json_dumps(section_of(spec, key), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
         for (const char *c = text == NULL ? "-" : text; *c != '\0'; c++) {
             hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
         }

@@ -36,7 +36,8 @@ enum {
 
 struct mw_operate_role {
     const char *name;
-    const char *sections; /* of plant.yaml that it reads, separated by blanks */
+    const char *sections; /* of plant.yaml that it reads, or options of them (reference.enabled),
+                             separated by blanks */
 };
 
 struct mw_operate_plan {

@@ -22,13 +22,18 @@ static json_t *read_yaml(const char *path)
     return value;
 }
 
-static json_t *plan_of(const json_t *plant, int class)
+static json_t *plan_with(const json_t *plant, const struct mw_operate_role *with, int class)
 {
-    struct mw_operate_plan plan = {plant, roles, "millwright:1", class};
+    struct mw_operate_plan plan = {plant, with, "millwright:1", class};
     struct mw_error error = {0};
     json_t *objects = mw_operate_plan_objects(&plan, &error);
     assert_non_null(objects);
     return objects;
+}
+
+static json_t *plan_of(const json_t *plant, int class)
+{
+    return plan_with(plant, roles, class);
 }
 
 /* With MILLWRIGHT_WRITE_GOLDEN in the environment the expected file is made anew: read the diff. */
@@ -104,6 +109,30 @@ static void only_roles_that_read_a_section_restart_for_it(void **state)
         json_equal(template_of(before, "hall-score-cpu"), template_of(after, "hall-score-cpu")));
     json_decref(before);
     json_decref(after);
+    json_decref(plant);
+}
+
+static void a_role_may_read_one_option_of_a_section(void **state)
+{
+    (void)state;
+    static const struct mw_operate_role learn[] = {{"learn", "model reference.enabled"},
+                                                   {NULL, NULL}};
+    static const struct {
+        const char *section;
+        bool restarts;
+    } rows[] = {{"{\"control\":\"c\"}", false}, {"{\"enabled\":true}", true}};
+    json_t *plant = read_yaml(GOLDEN "one-node.plant.yaml");
+    json_t *before = plan_with(plant, learn, MW_OPERATE_CPU);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_object_set_new(json_object_get(plant, "spec"), "reference",
+                            json_loads(rows[i].section, 0, NULL));
+        json_t *after = plan_with(plant, learn, MW_OPERATE_CPU);
+        assert_int_equal(
+            !json_equal(template_of(before, "hall-learn"), template_of(after, "hall-learn")),
+            rows[i].restarts);
+        json_decref(after);
+    }
+    json_decref(before);
     json_decref(plant);
 }
 
@@ -274,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_plant_on_one_node_is_planned),
         cmocka_unit_test(a_plant_with_kafka_is_planned),
         cmocka_unit_test(only_roles_that_read_a_section_restart_for_it),
+        cmocka_unit_test(a_role_may_read_one_option_of_a_section),
         cmocka_unit_test(one_scorer_has_a_replica),
         cmocka_unit_test(several_scorers_share_the_stream),
         cmocka_unit_test(models_are_mounted_for_prepare),
