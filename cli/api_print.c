@@ -40,21 +40,24 @@ static double bridge_rate(json_t *roles, const char **trouble)
 {
     const char *role;
     json_t *stats;
-    bool paused = false, alone = false, away = false;
+    bool paused = false, alone = false, away = false, starting = false;
     double rate = 0;
     json_object_foreach(roles, role, stats)
     {
         if (strncmp(role, "bridge", 6) == 0) {
             rate += number(stats, "rate");
             paused |= json_is_true(json_object_get(stats, "paused"));
-            alone |= json_is_false(json_object_get(stats, "connected"));
+            bool begins = json_is_true(json_object_get(stats, "starting"));
+            starting |= begins;
+            alone |= !begins && json_is_false(json_object_get(stats, "connected"));
             away |= json_is_true(json_object_get(stats, "away"));
         }
     }
-    *trouble = paused  ? "  STREAM CANNOT BE WRITTEN"
-               : alone ? "  NO BROKER"
-               : away  ? "  KAFKA DOES NOT ANSWER: SPOOLING"
-                       : "";
+    *trouble = paused     ? "  STREAM CANNOT BE WRITTEN"
+               : alone    ? "  NO BROKER"
+               : away     ? "  KAFKA DOES NOT ANSWER: SPOOLING"
+               : starting ? "  starting: the broker has not answered yet"
+                          : "";
     return rate;
 }
 

@@ -386,6 +386,11 @@ bool mw_mqtt_connected(const struct mw_mqtt *client)
     return client->state == MW_MQTT_UP && !client->lost;
 }
 
+bool mw_mqtt_starting(const struct mw_mqtt *client)
+{
+    return client->connection == 0 && !client->in_vain;
+}
+
 int mw_mqtt_version(const struct mw_mqtt *client)
 {
     return (int)client->version;

@@ -133,6 +133,8 @@ void mw_mqtt_acknowledge(struct mw_mqtt *client, uint32_t connection, uint16_t i
 uint32_t mw_mqtt_connection(const struct mw_mqtt *client); /* counts connections from 1 */
 
 bool mw_mqtt_connected(const struct mw_mqtt *client);
+/* Not connected, but nothing has gone wrong so far: the first round of attempts is under way. */
+bool mw_mqtt_starting(const struct mw_mqtt *client);
 /* 5 or 4 (3.1.1): what the broker is, or will next be, spoken to in. */
 int mw_mqtt_version(const struct mw_mqtt *client);
 /* The client's own name, or the one that the broker gave it; borrowed until the next connection. */

@@ -36,6 +36,7 @@ struct mw_mqtt {
     struct mw_mqtt_urls urls;
     const struct mw_mqtt_url *url; /* of `urls`: the one that is tried, or spoken to */
     size_t failed;                 /* brokers tried in vain, one after the other */
+    bool in_vain;                  /* all were, at least once */
     bool stay;                     /* the next attempt goes to this one again */
     unsigned unsteady; /* connections that the broker closed soon, one after the other */
     bool taken;        /* another client has taken our session */

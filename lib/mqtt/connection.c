@@ -81,6 +81,7 @@ static void wait_before_retry(struct mw_mqtt *client)
     int64_t wait = client->taken ? client->backoff * TAKEN : client->backoff;
     int64_t delay = client->at_once ? 0 : (int64_t)((double)wait * jitter);
     if (!client->at_once) {
+        client->in_vain = true;
         client->backoff = 2 * client->backoff < BACKOFF_MAX ? 2 * client->backoff : BACKOFF_MAX;
     }
     client->at_once = client->stay = client->taken = false;

@@ -94,6 +94,32 @@ static void test_refused_or_malformed_connections_are_tried_again(void **state)
     }
 }
 
+static bool is_in_vain(void *context)
+{
+    return !mw_mqtt_starting(((const struct seen *)context)->client);
+}
+
+static void test_starting_is_not_yet_in_vain(void **state)
+{
+    struct peer *peer = *state;
+    struct seen seen;
+    seen_new(&seen, peer->loop, options_of(peer));
+    assert_true(mw_mqtt_starting(seen.client));
+    run_until(peer->loop, is_up, &seen);
+    assert_false(mw_mqtt_starting(seen.client));
+    peer_hang_up(peer);
+    run_until(peer->loop, is_down, &seen);
+    assert_false(mw_mqtt_starting(seen.client)); /* there was a broker, and it is gone */
+    mw_mqtt_free(seen.client);
+    peer->answer = "\x20\x02\x00\x05"; /* not authorised */
+    peer->answer_size = 4;
+    seen_new(&seen, peer->loop, options_of(peer));
+    assert_true(mw_mqtt_starting(seen.client));
+    run_until(peer->loop, is_in_vain, &seen);
+    assert_false(mw_mqtt_connected(seen.client));
+    mw_mqtt_free(seen.client);
+}
+
 static bool is_lost(void *context)
 {
     return ((const struct seen *)context)->disconnects > 0;
@@ -257,6 +283,7 @@ int main(void)
         TEST(test_greets_and_resends_with_duplicate_flag),
         TEST(test_one_write_a_round),
         TEST(test_refused_or_malformed_connections_are_tried_again),
+        TEST(test_starting_is_not_yet_in_vain),
         TEST(test_silent_broker_is_left),
         TEST(test_over_long_message_is_cut),
         TEST(test_deaf_broker_fills_the_queue_only),

@@ -196,6 +196,23 @@ def uses_an_external_broker(program):
         broker.wait()
 
 
+def tells_starting_from_no_broker(program):
+    """A broker that has yet to answer, and then one that is not there."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        plant = Plant(program, text(f"broker: {{url: 'mqtt://127.0.0.1:{port}'}}", machines=0))
+        plant.start()
+        wait(lambda: plant.state("bridge"), "the bridge to say how it is")
+        told = plant.run("status", "-c", plant.config).out
+        check("starting" in told and "NO BROKER" not in told, told)
+    wait(lambda: "NO BROKER" in plant.run("status", "-c", plant.config).out, "NO BROKER")
+    plant.stop()
+    plant.check_log()
+
+
 if __name__ == "__main__":
-    main(refuses_to_start_twice, stops_cleanly, keeps_its_files_to_itself, restarts_what_ends,
-         follows_plant_yaml, things_come_and_go, uses_an_external_broker)
+    main(refuses_to_start_twice, stops_cleanly,
+         keeps_its_files_to_itself, restarts_what_ends, follows_plant_yaml, things_come_and_go,
+         uses_an_external_broker, tells_starting_from_no_broker)

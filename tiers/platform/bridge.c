@@ -170,9 +170,8 @@ static void write_stats(struct mw_bridge *bridge)
     bridge->stats_time = now;
     bridge->stats_records = records;
     struct mw_buffer text = {0};
-    mw_bridge_print_stats(&text, &bridge->intake, &bridge->outgoing, rate,
-                          mw_mqtt_connected(bridge->mqtt), bridge->paused,
-                          bridge->spooling ? &bridge->far : NULL);
+    mw_bridge_print_stats(&text, &bridge->intake, &bridge->outgoing, rate, bridge->mqtt,
+                          bridge->paused, bridge->spooling ? &bridge->far : NULL);
     struct mw_span json = {text.data, text.size};
     if (json.size > 0) {
         mw_run_file_replace(bridge->stats_path, json);

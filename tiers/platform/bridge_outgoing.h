@@ -90,9 +90,11 @@ void mw_bridge_outgoing_resend(struct mw_bridge_outgoing *outgoing);
 /* What run/bridge.json says (bridge_stats.c), empty without memory for it. rate: records a second;
  * far: NULL without a spool. */
 struct mw_bridge_far;
+struct mw_mqtt;
 void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake *intake,
-                           const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
-                           bool paused, const struct mw_bridge_far *far);
+                           const struct mw_bridge_outgoing *outgoing, double rate,
+                           const struct mw_mqtt *mqtt, bool paused,
+                           const struct mw_bridge_far *far);
 
 /* Of bridge_update.c, for bridge_outgoing.c. */
 void mw_bridge_take_update(struct mw_bridge_outgoing *outgoing,

@@ -1,4 +1,5 @@
 /* bridge_stats.c - run/bridge.json: what the bridge says of itself. */
+#include "lib/mqtt/client.h"
 #include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
@@ -6,8 +7,8 @@
 #include <unistd.h>
 
 void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake *intake,
-                           const struct mw_bridge_outgoing *outgoing, double rate, bool connected,
-                           bool paused, const struct mw_bridge_far *far)
+                           const struct mw_bridge_outgoing *outgoing, double rate,
+                           const struct mw_mqtt *mqtt, bool paused, const struct mw_bridge_far *far)
 {
     const struct mw_bridge_counts *counts = &intake->counts;
     const struct {
@@ -39,9 +40,10 @@ void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake
     mw_err err = mw_buffer_printf(
         text,
         "{\"v\":1,\"role\":\"bridge\",\"share\":%zu,\"shares\":%zu,\"pid\":%ld,\"time\":%.3f,"
-        "\"connected\":%s,\"paused\":%s,\"rate\":%.1f",
+        "\"connected\":%s,\"starting\":%s,\"paused\":%s,\"rate\":%.1f",
         intake->share, intake->shares, (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
-        connected ? "true" : "false", paused ? "true" : "false", rate);
+        mw_mqtt_connected(mqtt) ? "true" : "false", mw_mqtt_starting(mqtt) ? "true" : "false",
+        paused ? "true" : "false", rate);
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
         err = mw_buffer_printf(text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);
