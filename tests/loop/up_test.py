@@ -213,6 +213,6 @@ def tells_starting_from_no_broker(program):
 
 
 if __name__ == "__main__":
-    main(refuses_to_start_twice, stops_cleanly,
+    main(refuses_to_start_twice, says_that_its_port_is_taken, stops_cleanly,
          keeps_its_files_to_itself, restarts_what_ends, follows_plant_yaml, things_come_and_go,
          uses_an_external_broker, tells_starting_from_no_broker)
