@@ -1,5 +1,6 @@
 """IIO things: what a context says, and samples from a fake sysfs and a device that is a pipe, in a mount
 namespace of their own (an XML context answers reads with ENOSYS)."""
+import json
 import math
 import os
 import shutil
@@ -167,6 +168,11 @@ def iio_channels_are_discovered(program):
         check(found == f"device: sensors\nurl: iio:xml:{path}\ninterval: 1s\nchannels:\n"
                        "  adxl345_accel_x: adxl345 accel_x window\n  tmp102_temp: tmp102 temp\n",
               f"discover: {found}")
+        lines = site.plant.run("discover", f"iio:xml:{path}", "--json").out.splitlines()
+        check([json.loads(line) for line in lines] == [
+            {"feature": "adxl345_accel_x", "device": "adxl345", "channel": "accel_x", "window": True},
+            {"feature": "tmp102_temp", "device": "tmp102", "channel": "temp", "window": False}],
+            f"discover --json: {lines}")
         none = site.plant.run("discover", "iio:xml:/none", status=None)
         check(none.returncode != 0 and "iio:xml:/none" in none.err, none.err)
         write(os.path.join(site.plant.folder, "sensors.yaml"), found + "rate: 1000")

@@ -5,10 +5,15 @@
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 
-/* Writes the file of a device (gateway_file.h) with all input channels that are found at the
- * address: those with a buffer as windows. Blocks. Errors: UNSUPPORTED, NET, NOT_FOUND (no
- * channels).
+#include <stdbool.h>
+
+/* Adds to `text` the file of a device (gateway_file.h) with all input channels that are found at
+ * the address: those with a buffer as windows. With `json` a line for each of them instead:
+ *
+ *   {"feature":"adxl345_accel_x","device":"adxl345","channel":"accel_x","window":true}
+ *
+ * Blocks. Errors: ARGUMENT, UNSUPPORTED, NET, NOT_FOUND (no channels), MEMORY.
  */
-mw_err mw_iio_discover(const char *url, struct mw_buffer *yaml, struct mw_error *error);
+mw_err mw_iio_discover(const char *url, bool json, struct mw_buffer *text, struct mw_error *error);
 
 #endif
