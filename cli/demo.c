@@ -173,6 +173,7 @@ static mw_err start(struct mw_demo *demo)
 
 static void stop(struct mw_demo *demo)
 {
+    mw_demo_draw_end(demo);
     if (!demo->stopping && demo->up != 0) {
         demo->stopping = true;
         mw_demo_read_latency(demo);
@@ -190,6 +191,7 @@ static void on_signal(void *context, int signal)
         return;
     }
     if (demo->up != 0 && waitpid(demo->up, &status, WNOHANG) == demo->up) {
+        mw_demo_draw_end(demo);
         if (!demo->stopping) {
             struct mw_buffer log = {0};
             mw_file_read(demo->log, 1U << 24, &log, NULL);
@@ -214,6 +216,7 @@ static void on_tick(void *context)
         stop(demo);
         return;
     }
+    mw_demo_draw(demo);
     if (!demo->is_ready) {
         return;
     }
@@ -237,6 +240,7 @@ static void on_tick(void *context)
         stop(demo);
     } else if (proved && !demo->finished) {
         demo->finished = true;
+        mw_demo_draw_end(demo);
         mw_demo_read_latency(demo);
         demo->err = mw_demo_finish(demo);
         printf("  The plant goes on; look at http://localhost:%d/ . Ctrl-C ends it.\n", demo->page);
@@ -296,6 +300,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     demo->reservation = -1;
     demo->figures.started = mw_clock_utc();
     mw_log_init("demo", MW_LOG_WARN, MW_LOG_TEXT);
+    mw_demo_draw_begin(demo);
     mw_err err = check_report(demo);
     if (err == MW_OK) {
         err = make_folder(demo);
@@ -303,6 +308,7 @@ static int run(void *values, int n, char **argv, struct mw_error *error)
     if (err == MW_OK) {
         err = run_loop(demo);
     }
+    mw_demo_draw_end(demo);
     if (err == MW_OK && !demo->watching) {
         err = mw_error_set(error, MW_ERR_TIMEOUT, "the plant did not come up; see %s", demo->log);
         ((struct mw_demo_values *)values)->keep = true;

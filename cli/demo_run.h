@@ -24,11 +24,13 @@ struct mw_demo {
     struct mw_loop_watch *tick, *ready;
     struct mw_demo_watch watch;
     struct mw_demo_figures figures;
+    struct mw_progress progress; /* on a terminal; else all zero */
+    char moving[96];             /* its label */
     pid_t up;
     int ready_fd, reservation, page; /* reservation: of the port; page: its port */
     bool is_ready, stopping, watching, finished, interrupted;
     size_t told_models, told_everywhere;
-    unsigned told_saves, ticks;
+    unsigned told_saves, ticks, looks;
     bool told_history, told_change, told_drift, told_training;
     int64_t second_everywhere;
     mw_err err;
@@ -37,6 +39,12 @@ struct mw_demo {
 
 /* Says what is new in the story. */
 void mw_demo_tell(struct mw_demo *demo);
+
+/* Says what moves between the lines of the story, twice a second, where both outputs are a
+ * terminal: records so far, and how the machines are. */
+void mw_demo_draw_begin(struct mw_demo *demo);
+void mw_demo_draw(struct mw_demo *demo);
+void mw_demo_draw_end(struct mw_demo *demo);
 
 /* Figures that only a running plant has. */
 void mw_demo_read_latency(struct mw_demo *demo);

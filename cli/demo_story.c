@@ -10,6 +10,7 @@
 void mw_demo_say(const struct mw_demo_figures *figures, const char *format, ...)
 {
     va_list arguments;
+    mw_progress_hide(figures->progress);
     printf("%5.1f s  ", (double)(mw_clock_utc() - figures->started) / 1e6);
     va_start(arguments, format);
     vprintf(format, arguments);

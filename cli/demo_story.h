@@ -5,12 +5,14 @@
 
 #include "cli/demo_watch.h"
 #include "lib/base/file.h"
+#include "lib/base/progress.h"
 
 #include <stdint.h>
 
 /* Figures of the run that the report adds to what the watch has seen. */
 struct mw_demo_figures {
-    int64_t started; /* wall */
+    int64_t started;              /* wall */
+    struct mw_progress *progress; /* is drawn between two lines of the story */
     uint64_t published, stored, pending, dead, dropped, suppressed, scored, missing, doubled;
     const struct mw_demo_fault *fault; /* the one that is reported: predicted, acted upon, saved */
     int64_t fault_lead;     /* plant time from the command's record to the twin's breakdown */

@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TOLD_SAVES 3 /* saves that are told one by one */
+#define LOOKS 5      /* ticks of the demo between two drawings: half a second */
 
 static double hours(int64_t microseconds)
 {
@@ -75,6 +77,47 @@ static void tell_models(struct mw_demo *demo)
         }
     }
 }
+
+/* ---- what moves between the lines ---- */
+
+void mw_demo_draw_begin(struct mw_demo *demo)
+{
+    demo->figures.progress = &demo->progress;
+    snprintf(demo->moving, sizeof demo->moving, "         a plant begins; records");
+    if (isatty(STDOUT_FILENO) != 0) {
+        mw_progress_start(&demo->progress, demo->moving, 0);
+    }
+}
+
+void mw_demo_draw_end(struct mw_demo *demo)
+{
+    mw_progress_hide(&demo->progress);
+    demo->progress = (struct mw_progress){0};
+}
+
+void mw_demo_draw(struct mw_demo *demo)
+{
+    const struct mw_demo_watch *watch = &demo->watch;
+    unsigned band[] = {[MW_BAND_NORMAL] = 0, [MW_BAND_IMPENDING] = 0, [MW_BAND_IMMEDIATE] = 0};
+    if (demo->looks++ % LOOKS != 0) {
+        return;
+    }
+    for (size_t i = 0; i < watch->machines; i++) {
+        band[watch->band[i]] += watch->scored[i];
+    }
+    if (watch->models > 0) {
+        snprintf(demo->moving, sizeof demo->moving,
+                 "         %zu motors: %u normal, %u impending, %u immediate; records",
+                 watch->machines, band[MW_BAND_NORMAL], band[MW_BAND_IMPENDING],
+                 band[MW_BAND_IMMEDIATE]);
+    } else if (watch->machines > 0) {
+        snprintf(demo->moving, sizeof demo->moving, "         %zu motors, no model yet; records",
+                 watch->machines);
+    }
+    mw_progress_update(&demo->progress, watch->telemetry_seen);
+}
+
+/* ---- the story ---- */
 
 void mw_demo_tell(struct mw_demo *demo)
 {

@@ -87,6 +87,10 @@ static mw_err take_score(struct mw_demo_watch *watch)
     }
     size_t machine = find_machine(watch, score.machine);
     size_t model = 0;
+    if (machine < MW_DEMO_MACHINES) {
+        watch->scored[machine] = true;
+        watch->band[machine] = score.band;
+    }
     while (model < watch->models && !mw_span_is(score.model, watch->model[model].digest)) {
         model++;
     }

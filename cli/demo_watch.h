@@ -46,7 +46,9 @@ struct mw_demo_watch {
     struct mw_demo_truth truth;
     char machine[MW_DEMO_MACHINES][64];
     char running[MW_DEMO_MACHINES][MW_DIGEST_TEXT]; /* bundle that each thing reports */
-    float *weight[MW_DEMO_MACHINES];                /* 1/p by seq */
+    bool scored[MW_DEMO_MACHINES];
+    enum mw_band band[MW_DEMO_MACHINES]; /* of its newest score */
+    float *weight[MW_DEMO_MACHINES];     /* 1/p by seq */
     size_t weights[MW_DEMO_MACHINES];
     size_t machines;
 

@@ -52,6 +52,15 @@ void mw_progress_update(struct mw_progress *progress, uint64_t done)
     fflush(stderr);
 }
 
+void mw_progress_hide(struct mw_progress *progress)
+{
+    if (progress->terminal && progress->drawn != 0) {
+        fputs("\r\033[K", stderr);
+        fflush(stderr);
+        progress->drawn = 0;
+    }
+}
+
 void mw_progress_end(struct mw_progress *progress, uint64_t done)
 {
     int64_t now = mw_clock_monotonic();

@@ -2,6 +2,7 @@
 """`millwright demo --once` closes the loop, and its report holds what it promises."""
 import json
 import os
+import pty
 import re
 import select
 import subprocess
@@ -43,6 +44,7 @@ def closes_the_loop(program):
     text = told + json.dumps(report, indent=1)
     check(demo.returncode == 0, f"exit status {demo.returncode}:\n{text}")
     check(report.get("closed") is True, f"not closed:\n{text}")
+    check("\033" not in told, f"drawn where there is no terminal:\n{told!r}")
 
     def at(*keys):
         return find(report, *keys)
@@ -67,6 +69,35 @@ def closes_the_loop(program):
         check(at("model", key).startswith("sha256:") and len(at("model", key)) == 71, text)
     check(len(at("model", "signature")) >= 64, text)
     say(json.dumps({key: report[key] for key in ("auc", "loop_seconds", "latency_ms")}))
+
+
+def moves_on_a_terminal(program):
+    """Between two lines of the story, a line that is drawn again, and makes way for the next."""
+    ours, its = pty.openpty()
+    told, counts = "", []
+    with tempfile.TemporaryDirectory(prefix="mw-demo-") as folder:
+        demo = subprocess.Popen([os.path.abspath(program), "demo", "--port", "0"], stdout=its,
+                                stderr=its, env={**os.environ, "TMPDIR": folder})
+        os.close(its)
+        try:
+            end = time.monotonic() + LIMIT
+            while len(counts) < 3 or "Two weeks" not in told:
+                check(select.select([ours], [], [], end - time.monotonic())[0], f"in vain: {told!r}")
+                told += os.read(ours, 4096).decode()
+                counts = sorted({int(n) for n in re.findall(r"\r +8 motors, .*?; records (\d+)  ", told)})
+        finally:
+            demo.terminate()
+            while demo.poll() is None:  # what nobody reads would hold it up
+                if select.select([ours], [], [], 0.1)[0]:
+                    try:
+                        told += os.read(ours, 4096).decode()
+                    except OSError:
+                        break
+            demo.wait(LIMIT)
+            os.close(ours)
+    for line in ("A plant is up", "Two weeks"):
+        check(re.search(r"\r\033\[K *[0-9.]+ s  " + line, told), f"not on a clear line: {told!r}")
+    say(f"drawn {told.count('; records ')} times")
 
 
 def page(demo, end):
@@ -103,4 +134,4 @@ def many_at_once(program):
 
 
 if __name__ == "__main__":
-    main(many_at_once, closes_the_loop)
+    main(many_at_once, moves_on_a_terminal, closes_the_loop)
