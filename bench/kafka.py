@@ -224,7 +224,7 @@ def measure(bench):
     rows, extra, floors = [], [], []
     with tempfile.TemporaryDirectory(dir=bench.work) as place, \
             replay.plain_broker(bench.work, INFLIGHT) as (_, port, _, _):
-        cluster = Cluster(fetch=True)
+        cluster = Cluster(held_up=True, fetch=True)
         bench.versions["Kafka"] = kafka_version()
         run = Run(bench, port, cluster)
         for kind in kinds:

@@ -142,9 +142,11 @@ def make_certificates(folder):
 class Cluster:
     """Started when made. Every node is broker and controller. `secure`, for one node: it also
     listens at self.sasl and self.ssl, and self.path(0) has the certificates. `front`, for one node:
-    the Front through which all come to it. `fetch`: see jars."""
+    the Front through which all come to it. `held_up`: the node keeps its partitions when it is
+    stopped for a while (docs/protocol.md), but is not soon there again when it was killed. `fetch`:
+    see jars."""
 
-    def __init__(self, nodes=1, secure=False, front=None, fetch=False):
+    def __init__(self, nodes=1, secure=False, front=None, held_up=False, fetch=False):
         self.folder = tempfile.mkdtemp(prefix="mw-kafka-")
         atexit.register(self.close)
         self.env = {**os.environ, "CLASSPATH": os.path.join(jars(fetch), "*")}
@@ -160,8 +162,7 @@ class Cluster:
                 node=i + 1, port=self.ports[i], front=self.ports[i] if front is None else front.port,
                 controller=controllers[i], folder=self.path(i),
                 copies=min(nodes, 3), insync=min(nodes, 2),
-                # A single node that is held up keeps its partitions (docs/protocol.md).
-                session=3000 if nodes > 1 else 3600000,
+                session=3600000 if held_up else 3000,
                 quorum=f"controller.quorum.bootstrap.servers=127.0.0.1:{controllers[0]}" if alone
                 else f"controller.quorum.voters={voters}"))
             self.tool("format", *(["--standalone"] if alone else []), "-t", cluster_id,

@@ -224,7 +224,7 @@ def delivery(program):
 def spool_disk_full(program):
     """The disk is full while Kafka is away: said plainly, nothing acknowledged, nothing lost."""
     folder = full_test.mount("16m")
-    cluster = Cluster()
+    cluster = Cluster(held_up=True)
     plant = make_plant(program, cluster, "spoolfull")
     os.makedirs(plant.path(), mode=0o700, exist_ok=True)
     os.symlink(folder, plant.path("spool"))

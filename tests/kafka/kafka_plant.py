@@ -101,8 +101,8 @@ def judge_all(plant, cluster, name):
         last[value["device"]] = number
 
 
-def begin(program, name):
-    cluster = Cluster()
+def begin(program, name, held_up=False):
+    cluster = Cluster(held_up=held_up)
     plant = make_plant(program, cluster, name, ONE)
     plant.start()
     wait(stored(plant, 500), "the first records", limit=180, pause=0.2)

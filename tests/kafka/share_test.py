@@ -132,7 +132,7 @@ class Other:
 def claimed(program):
     """What one bridge has acknowledged in its spool no other may pass over: another machine takes its
     place only when the spool has been given back, or given up."""
-    cluster = Cluster()
+    cluster = Cluster(held_up=True)
     plant = make_plant(program, cluster, 1)
     plant.start(limit=180)
     wait(lambda: loop.stored(plant) > 300, "the first records", limit=180, pause=0.5)

@@ -14,7 +14,7 @@ from plant import account, check, main, say, wait
 
 def stopped(program):
     """For a moment, and for longer than Kafka lets a transaction stay open."""
-    cluster, plant = begin(program, "stopped")
+    cluster, plant = begin(program, "stopped", held_up=True)
     pid = plant.children()["bridge"]
     for more in (1000, LONG):
         cluster.nodes[0].send_signal(signal.SIGSTOP)
@@ -45,7 +45,7 @@ def gone(program):
 
 def bridge_killed(program):
     """While it spools and while it drains, wherever that hits it."""
-    cluster, plant = begin(program, "bridge-killed")
+    cluster, plant = begin(program, "bridge-killed", held_up=True)
     draw = random.Random(SEED)
     last = 0
     for turn in range(4):
@@ -72,29 +72,39 @@ def bridge_killed(program):
     cluster.close()
 
 
+def end_bridge(plant, number):
+    """While Kafka is away: the next one goes on from what is on the disk."""
+    pid = plant.children()["bridge"]
+    os.kill(pid, number)
+    plant.wait_role("bridge", old=pid, said=True, limit=120)
+    check(figure(plant, "away"), "Kafka was not away")
+    spools(plant)
+
+
+def goes_on_knowing(plant):
+    """Kafka is there again, and what it has is not only known any more."""
+    goes_on(plant)
+    check(not os.path.exists(plant.path("spool", "bridge.known")),
+          "it is known what Kafka had, and not what it has")
+
+
+def spools_knowing(plant):
+    spools(plant)
+    wait(lambda: os.path.exists(plant.path("spool", "bridge.known")),
+         "what Kafka has to be noted", limit=60)
+
+
 def started_without(program):
-    """The bridge is killed, or stopped in order, while Kafka is away: the next one goes on from what
-    is on the disk. And what Kafka turns out to have of a transaction in doubt is passed over."""
-    cluster, plant = begin(program, "without")
-    known = plant.path("spool", "bridge.known")
-    for turn in range(3):
+    """The bridge is killed, or stopped in order, while Kafka is away. And what Kafka turns out to
+    have of a transaction in doubt is passed over."""
+    cluster, plant = begin(program, "without", held_up=True)
+    for _ in range(2):
         cluster.nodes[0].send_signal(signal.SIGSTOP)
-        spools(plant)
-        wait(lambda: os.path.exists(known), "what Kafka has to be noted", limit=60)
+        spools_knowing(plant)
         for number in (signal.SIGKILL, signal.SIGTERM):
-            pid = plant.children()["bridge"]
-            os.kill(pid, number)
-            plant.wait_role("bridge", old=pid, said=True, limit=120)
-            check(figure(plant, "away"), "Kafka was not away")
-            spools(plant)
-        if turn == 1:  # with the transaction that hung
-            cluster.kill(0)
-            cluster.start(0)
-            cluster.wait(0)
-        else:
-            cluster.nodes[0].send_signal(signal.SIGCONT)
-        goes_on(plant)
-        check(not os.path.exists(known), "it is known what Kafka had, and not what it has")
+            end_bridge(plant, number)
+        cluster.nodes[0].send_signal(signal.SIGCONT)
+        goes_on_knowing(plant)
     pid = plant.children()["bridge"]
     cluster.nodes[0].send_signal(signal.SIGSTOP)
     os.kill(pid, signal.SIGTERM)  # as if in order, before it has noticed
@@ -105,6 +115,22 @@ def started_without(program):
     check("into the spool from the start" in plant.text(), "the log does not say so")
     plant.stop()
     judge_all(plant, cluster, "without")
+    cluster.close()
+
+
+def started_without_killed(program):
+    """The same while Kafka hangs and is killed, with the transaction that hung."""
+    cluster, plant = begin(program, "without-killed")
+    cluster.nodes[0].send_signal(signal.SIGSTOP)
+    spools_knowing(plant)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        end_bridge(plant, number)
+    cluster.kill(0)
+    cluster.start(0)
+    cluster.wait(0)
+    goes_on_knowing(plant)
+    plant.stop()
+    judge_all(plant, cluster, "without-killed")
     cluster.close()
 
 
@@ -148,7 +174,7 @@ def check_gaps(plant, ledger):
 def bounded(program):
     """At the limit sketches are merged and then the oldest records dropped; intake goes on, and the
     ledger says what was dropped."""
-    cluster = Cluster()
+    cluster = Cluster(held_up=True)
     plant = make_plant(program, cluster, "bounded", ONE + ", spool: 1MiB")
     plant.start()
     wait(lambda: plant.ledger()["total"]["sketches"] > 20, "the first sketches", limit=180,
@@ -183,4 +209,4 @@ def bounded(program):
 
 
 if __name__ == "__main__":
-    main(stopped, gone, bridge_killed, started_without, all_without, bounded)
+    main(stopped, gone, bridge_killed, started_without, started_without_killed, all_without, bounded)
