@@ -24,6 +24,9 @@ def operator():
     if get("namespace", "millwright") is not None:
         return
     atexit.register(kubectl, "delete", "namespace", "millwright", "--timeout=60s", status=None)
+    # A namespace whose pods have ended need not give them time.
+    atexit.register(kubectl, "delete", "deployment", "millwright-operator", "-n", "millwright",
+                    "--cascade=foreground", "--timeout=60s", status=None)
     atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "crds"), "--timeout=60s",
                     status=None)
     atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "operator", "rbac.yaml"),
