@@ -7,6 +7,7 @@ as wanted, then `../cluster/cluster down`."""
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -139,6 +140,13 @@ def make_namespace(name, security="restricted"):
     SPACES.append(name)
     wait(lambda: get("serviceaccount", "default", name), f"the service account of {name}", pause=0.1)
     return name
+
+
+def make_folder(path):
+    """Empty, whatever an earlier run on this cluster has left there."""
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
 
 
 def main(*tests):
