@@ -7,6 +7,7 @@ package=$1
 folder=$2
 [ ! -f "$folder/debian/control" ] || exit 0
 # The mirror that this machine uses already.
+# shellcheck disable=SC2016 # $(REPO_URI) is for apt-get
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' \
     'Component: main' 2>/dev/null | head -n 1)
 if [ -z "$mirror" ]; then

@@ -17,5 +17,6 @@ for package in libsqlite3-dev librdkafka-dev libmicrohttpd-dev libcurl4-openssl-
     libmodbus5 libiio0 libcjson1 libdlt2 libsystemd0 libwebsockets17 libwrap0; do
     libraries="$libraries $package:arm64"
 done
+# shellcheck disable=SC2086 # the libraries are words
 exec sh "$here/install.sh" cmake ninja-build pkg-config gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     libjsmn-dev libmodbus-dev libiio-dev qemu-user-static util-linux binutils ca-certificates $libraries

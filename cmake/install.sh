@@ -20,6 +20,7 @@ else
     sudo=
 fi
 log=$(mktemp)
+# shellcheck disable=SC2086 # the missing ones are words
 # Mosquitto's package starts a broker of its own, which nobody here needs.
 if ! { $sudo apt-get update -qq &&
     $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \

@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 passed=0
 failed=0
 skipped=0
+# shellcheck disable=SC2012,SC2046 # the targets' names are words
 [ $# -gt 0 ] || set -- $(cd "$here" && ls -- *_fuzz.c | sed 's/_fuzz\.c$//')
 for name in "$@"; do
     fuzzer=$build/fuzz/${name}_fuzz

@@ -48,15 +48,16 @@ def describe(media_type, data, **more):
     return {"mediaType": OCI + media_type, "digest": digest(data), "size": len(data), **more}
 
 
-def image(layer, architecture, config):
-    """The blobs of an image for one architecture, and what an index says of it."""
+def image(layer, architecture, config, plain=False):
+    """The blobs of an image for one architecture, and what an index says of it. `plain`: not
+    compressed, which takes a minute for a few hundred megabytes."""
     target = {"architecture": architecture, "os": "linux"}
-    packed = gzip.compress(layer, mtime=0)
+    packed = layer if plain else gzip.compress(layer, mtime=0)
     text = encode({**target, "config": {"Env": ["PATH=" + PATH], **config},
                    "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}})
     manifest = encode({"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",
                        "config": describe("config.v1+json", text),
-                       "layers": [describe("layer.v1.tar+gzip", packed)]})
+                       "layers": [describe("layer.v1.tar" + ("" if plain else "+gzip"), packed)]})
     return [packed, text, manifest], describe("manifest.v1+json", manifest, platform=target)
 
 
@@ -92,6 +93,7 @@ def main():
     parser.add_argument("--user", default="", help="that the process runs as: a number or a name")
     parser.add_argument("--entrypoint", help="the program that CMD is for")
     parser.add_argument("--own", action="append", default=[], help="a folder of the user's own")
+    parser.add_argument("--plain", action="store_true", help="do not compress")
     parser.add_argument("folder")
     parser.add_argument("reference")
     parser.add_argument("out")
@@ -102,7 +104,7 @@ def main():
         config["Entrypoint"] = [word.entrypoint]
     layer = layer_of(word.folder, word.user, word.own)
     write_archive(word.out, word.reference,
-                  [image(layer, ARCHITECTURES[platform.machine()], config)])
+                  [image(layer, ARCHITECTURES[platform.machine()], config, word.plain)])
 
 
 if __name__ == "__main__":

@@ -121,7 +121,17 @@ def runs(program):
     ready, a Plant is looked after, an upgrade keeps them, and nothing but data is left in the end."""
     make_namespace(SPACE)
     disk()
-    atexit.register(helm, "uninstall", "millwright", "-n", SPACE, "--ignore-not-found")
+    try:
+        install_and_upgrade()
+    finally:  # not every object of the chart goes with the namespaces
+        helm("uninstall", "millwright", "-n", SPACE, "--wait", "--ignore-not-found")
+    wait(lambda: not get("deployment", None, SPACE), "the end of what was installed", pause=0.3)
+    check(get("crd", "plants.millwright.dev"), "uninstalling took the resource definitions")
+    check(get("clusterrole", "millwright-operator") is None, "a right is left")
+    definitions(False)
+
+
+def install_and_upgrade():
     helm("install", "millwright", CHART, "-n", SPACE, values=RUNNING)
     wait_for("deployment", "millwright-operator",
              lambda it: it["status"].get("readyReplicas") == 2, "two operators", SPACE)
@@ -133,11 +143,6 @@ def runs(program):
         **RUNNING, "plants": {"hall": {"broker": {"url": "mqtt://mosquitto:1883"}}}})
     wait(lambda: get("deployment", "hall-bridge", SPACE), "the Plant's bridge", pause=0.3)
     say(helm("list", "-n", SPACE).strip())
-    helm("uninstall", "millwright", "-n", SPACE, "--wait")
-    wait(lambda: not get("deployment", None, SPACE), "the end of what was installed", pause=0.3)
-    check(get("crd", "plants.millwright.dev"), "uninstalling took the resource definitions")
-    check(get("clusterrole", "millwright-operator") is None, "a right is left")
-    definitions(False)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 
-from kube import (HOME, apply, check, get, kubectl, main, make_namespace, node_exec, pod, say, wait,
-                  wait_done, wait_ready)
+from kube import (HOME, apply, check, get, kubectl, main, make_folder, make_namespace, node_exec, pod,
+                  say, wait, wait_done, wait_ready)
 from plant import Plant, account, check_numbers
 
 NODE = "n1"
@@ -63,8 +63,7 @@ def with_config(one, name):
 
 def disk(space):
     """A local disk of the node, as the claim `data`; returns its folder as seen from here."""
-    folder = os.path.join(HOME, "run", "nodes", NODE, "disk", "kubelet", f"disk-{space}")
-    os.makedirs(folder)
+    folder = make_folder(os.path.join(HOME, "run", "nodes", NODE, "disk", "kubelet", f"disk-{space}"))
     apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space}, "spec": {
                "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
                "storageClassName": space, "persistentVolumeReclaimPolicy": "Retain",
@@ -110,10 +109,9 @@ def run_until_scored(space, before):
     wait_ready("plant", space, 120)
 
     def scored():
-        status, out, err = kubectl("exec", "plant", "-n", space, "--", "/usr/bin/millwright",
-                                   "ledger", "-c", "/etc/millwright/plant.yaml", "--json",
-                                   status=None)
-        check(status in (0, 1) and out, f"ledger: {err}")
+        _, out, err = kubectl("exec", "plant", "-n", space, "--", "/usr/bin/millwright",
+                              "ledger", "-c", "/etc/millwright/plant.yaml", "--json", status=None)
+        check(out, f"ledger: {err}")
         count = json.loads(out)["total"]["scored"]
         return count if count > before + 100 else 0
 

@@ -1,4 +1,5 @@
 """Apache Kafka as a pod: this machine's Java and the jars of tests/kafka in an image of their own."""
+import functools
 import os
 import shutil
 import sys
@@ -53,8 +54,9 @@ def add_java(root, home):
                     root.add_library(library)
 
 
+@functools.cache
 def make_image():
-    """The image, on every node."""
+    """The image, on every node; once is enough."""
     java = shutil.which("java", path="/usr/bin") or shutil.which("java")
     if java is None or shutil.which("mvn") is None:
         skip("no Java or no Maven (openjdk-17-jre-headless, maven)")

@@ -4,15 +4,17 @@ A test is a file x_test.py with functions that take the program's path, and ends
 those of tests/loop, whose words (check, wait, say, skip) are here too. check.py runs them all on one
 cluster. By hand: `../cluster/cluster up n1 n2`, then `python3 x_test.py PROGRAM [FUNCTION]` as often
 as wanted, then `../cluster/cluster down`."""
-import atexit
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "loop"))
-from plant import Failed, check, main, say, skip, wait  # noqa: E402,F401
+import plant  # noqa: E402
+from plant import Failed, check, say, skip, wait  # noqa: E402,F401
 
 CLUSTER = os.path.join(HERE, "..", "cluster", "cluster")
 HOME = os.environ.get("CLUSTER_HOME") or os.path.join(
@@ -21,6 +23,7 @@ IMAGE = os.environ.get("MILLWRIGHT_IMAGE") or "millwright.local/millwright:test"
 BOX = "millwright.local/box:1"              # busybox
 NODES = ("n1", "n2")
 LIMIT = 90  # seconds
+SPACES = []  # that a function has made
 
 # What the pod security standard "restricted" asks of a container, and a root nobody writes to.
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
@@ -129,10 +132,36 @@ def pod(name, *args, image=IMAGE, node=None, **more):
 
 
 def make_namespace(name, security="restricted"):
-    """A namespace that is gone, with all that is in it, when the test ends."""
+    """A namespace that goes, with all that is in it, when the function ends. Nobody waits for that
+    (15 s, where a pod has 30 to end) but who makes it again."""
+    kubectl("delete", "namespace", name, "--ignore-not-found", f"--timeout={LIMIT - 10}s")
     apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": name, "labels": {"pod-security.kubernetes.io/enforce": security}}})
-    atexit.register(kubectl, "delete", "namespace", name, "--wait=true", "--timeout=60s",
-                    status=None)
+    SPACES.append(name)
     wait(lambda: get("serviceaccount", "default", name), f"the service account of {name}", pause=0.1)
     return name
+
+
+def make_folder(path):
+    """Empty, whatever an earlier run on this cluster has left there."""
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+def main(*tests):
+    """Runs each function with the program's path; exit 0 when all passed."""
+    plant.main(*map(with_end, tests))
+
+
+def with_end(test):
+    @functools.wraps(test)
+    def run(program):
+        try:
+            test(program)
+        finally:
+            if SPACES:
+                kubectl("delete", "namespace", *SPACES, "--ignore-not-found", "--wait=false",
+                        status=None)
+                SPACES.clear()
+    return run

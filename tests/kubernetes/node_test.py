@@ -46,16 +46,24 @@ def deploy():
                      ("millwright.local/millwright:0.1.0", IMAGE)):
         check(old in text, f"the manifest has no {old!r}")
         text = text.replace(old, new)
+    if get("namespace", SPACE) is None:
+        atexit.register(kubectl, "delete", "-f", MANIFEST, "--timeout=60s", status=None)
+        atexit.register(remove_role)
     # The role of the function before has the folders of that one in its mounts.
-    kubectl("delete", "-f", MANIFEST, "--ignore-not-found", "--wait=true", "--timeout=90s")
+    remove_role()
     for node in ("n1", "n2"):
         node_exec(node, "sh", "-ec", f"""rm -rf {HARDWARE}
             mkdir -p {HARDWARE}/sys/bus/usb/devices {HARDWARE}/dev {HARDWARE}/proc/driver""")
-    atexit.register(kubectl, "delete", "-f", MANIFEST, "--wait=true", "--timeout=60s", status=None)
     kubectl("apply", "-f", "-", input=text)
     for node in ("n1", "n2"):
         wait_for("pod", agent(node), lambda found: found["status"].get("phase") == "Running",
                  "the role node to run", SPACE)
+
+
+def remove_role():
+    """Until its pods have ended; the namespace need not give them time then."""
+    kubectl("delete", "daemonset", "--all", "-n", SPACE, "--cascade=foreground", "--timeout=60s",
+            status=None)
 
 
 def agent(node):

@@ -5,7 +5,7 @@ import atexit
 import glob
 import os
 
-from kube import HOME, apply, check, get, kubectl, main, make_namespace, say, wait
+from kube import HOME, apply, check, get, kubectl, main, make_folder, make_namespace, say, wait
 from node_test import deploy, plug, unplug, wait_allocatable
 from operate_test import broker, operator, plant, wait_condition, wait_event, wait_for
 
@@ -14,8 +14,7 @@ NODE = "n2"  # with the device
 
 def shared_disk(space, name):
     """A folder that every node sees, so that the volume says nothing about where a pod may run."""
-    folder = os.path.join(HOME, "run", f"disk-{space}")
-    os.makedirs(folder)
+    folder = make_folder(os.path.join(HOME, "run", f"disk-{space}"))
     os.chown(folder, 65532, 65532)
     apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space}, "spec": {
         "capacity": {"storage": "64Mi"}, "accessModes": ["ReadWriteMany"],

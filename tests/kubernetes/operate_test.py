@@ -4,8 +4,8 @@ import atexit
 import json
 import os
 
-from kube import (HOME, IMAGE, apply, check, get, kubectl, main, make_namespace, node_exec, say,
-                  tell, wait, wait_for, wait_ready)
+from kube import (HOME, IMAGE, apply, check, get, kubectl, main, make_folder, make_namespace,
+                  node_exec, say, tell, wait, wait_for, wait_ready)
 import metrics
 
 DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy")
@@ -24,6 +24,9 @@ def operator():
     if get("namespace", "millwright") is not None:
         return
     atexit.register(kubectl, "delete", "namespace", "millwright", "--timeout=60s", status=None)
+    # A namespace whose pods have ended need not give them time.
+    atexit.register(kubectl, "delete", "deployment", "millwright-operator", "-n", "millwright",
+                    "--cascade=foreground", "--timeout=60s", status=None)
     atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "crds"), "--timeout=60s",
                     status=None)
     atexit.register(kubectl, "delete", "-f", os.path.join(DEPLOY, "operator", "rbac.yaml"),
@@ -74,8 +77,7 @@ def wait_event(space, name, reason, text):
 
 def disk(space, name, size="64Mi", node=NODE):
     """A local disk of a node for the claim of the plant `name`."""
-    folder = os.path.join(HOME, "run", "nodes", node, "disk", "kubelet", f"disk-{space}")
-    os.makedirs(folder)
+    make_folder(os.path.join(HOME, "run", "nodes", node, "disk", "kubelet", f"disk-{space}"))
     apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space}, "spec": {
         "capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"],
         "storageClassName": space, "persistentVolumeReclaimPolicy": "Retain",

@@ -111,7 +111,6 @@ def publishes_a_model(program):
     check(said["bundle"].split(":")[1][:12] in listed, listed)
     check(os.path.exists(plant.path("learn", "first", "bundle", "bundle.json")), "no bundle")
     ends_with_a_refusal(plant, space)
-    kubectl("delete", "namespace", space, "--wait=true", "--timeout=60s")
     kubectl("delete", "pv", space, "--wait=false")
 
 

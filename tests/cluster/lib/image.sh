@@ -9,7 +9,7 @@ image_add() {
     [[ $2 =~ ^[a-z0-9./-]+(:[0-9]+)?[a-z0-9._/-]*:[A-Za-z0-9._-]+$ ]] ||
         die "'$2' is not a reference like millwright.local/name:1"
     file=$(image_file "$2")
-    "$PACK" "$1" "$2" "$file" "${@:3}"
+    "$PACK" --plain "$1" "$2" "$file" "${@:3}"
     images_spread "$file"
 }
 
@@ -57,12 +57,12 @@ make_base_images() {
     local root=$RUN/images/root applet
     mkdir -p "$root/pause" "$root/box/bin" "$root/box/tmp"
     cc -Os -static -o "$root/pause/pause" "$KIT/image/pause.c"
-    "$PACK" "$root/pause" "$PAUSE_IMAGE" "$(image_file "$PAUSE_IMAGE")" /pause
+    "$PACK" --plain "$root/pause" "$PAUSE_IMAGE" "$(image_file "$PAUSE_IMAGE")" /pause
     cp "$(command -v busybox)" "$root/box/bin/busybox"
     for applet in $(busybox --list); do
         [[ $applet == busybox ]] || ln -s busybox "$root/box/bin/$applet"
     done
-    "$PACK" "$root/box" "$BOX_IMAGE" "$(image_file "$BOX_IMAGE")" /bin/sh
+    "$PACK" --plain "$root/box" "$BOX_IMAGE" "$(image_file "$BOX_IMAGE")" /bin/sh
     rm -r "$root"
 }
 
