@@ -414,7 +414,7 @@ void mw_mqtt_flush(struct mw_mqtt *client)
 
 void mw_mqtt_rest(struct mw_mqtt *client, int64_t time)
 {
-    if (mw_mqtt_connected(client)) {
+    if (mw_mqtt_connected(client) && !client->more) {
         client->resting = true;
         mw_mqtt_watch(client);
         mw_loop_set_timer(client->loop, client->rested, time, 0);

@@ -145,8 +145,8 @@ size_t mw_mqtt_queued(const struct mw_mqtt *client);
 /* Writes what is queued now instead of at the end of the round. */
 void mw_mqtt_flush(struct mw_mqtt *client);
 
-/* Receives nothing for so many microseconds, so that what comes meanwhile is read in one go.
- * Sending goes on. */
+/* Receives nothing for so many microseconds, so that what comes meanwhile is read in one go, unless
+ * more is waiting than was read in one go the last time. Sending goes on. */
 void mw_mqtt_rest(struct mw_mqtt *client, int64_t time);
 
 #endif

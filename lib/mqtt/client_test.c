@@ -1,4 +1,5 @@
 /* The client with a real mosquitto, which the test starts on a free port. */
+#include "lib/mqtt/client_internal.h"
 #include "lib/mqtt/client_test_broker.h"
 
 static bool has_10(void *context)
@@ -121,6 +122,12 @@ static void test_rests(void **state)
     mw_mqtt_rest(bridge.client, 0);
     run_until(fixture->loop, has_message, &bridge);
     assert_string_equal(bridge.last, "up=1");
+    bridge.client->more = true; /* as after a turn that has left something */
+    mw_mqtt_rest(bridge.client, 3600 * MW_SECOND);
+    assert_int_equal(seen_publish(&thing, "up", 3, 1), MW_OK);
+    bridge.messages = 0;
+    run_until(fixture->loop, has_message, &bridge);
+    assert_string_equal(bridge.last, "up=3");
     mw_mqtt_free(bridge.client);
     mw_mqtt_free(thing.client);
 }

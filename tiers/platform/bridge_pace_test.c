@@ -25,31 +25,31 @@ static void few_do_not_wait(void **state)
     (void)state;
     size_t round;
     assert_int_equal(settle(100, &round), 0);
-    assert_int_equal(settle(24000, &round), 0);
+    assert_int_equal(settle(39000, &round), 0);
 }
 
 static void many_gather(void **state)
 {
     (void)state;
     size_t round;
-    assert_in_range(settle(27000, &round), 6000, 9000);
-    assert_in_range(settle(37000, &round), 10000, 16000);
-    assert_in_range(round, 700, 850);
+    assert_in_range(settle(42000, &round), 6000, 9000);
+    assert_in_range(settle(46000, &round), 16000, 20000);
+    assert_in_range(round, 1100, 1250);
 }
 
 static void full_rounds_do_not_wait(void **state)
 {
     (void)state;
     size_t round;
-    assert_in_range(settle(100000, &round), 0, 500);
-    assert_true(round >= 780);
+    assert_in_range(settle(150000, &round), 0, 500);
+    assert_true(round >= 1150);
 }
 
 static void after_a_pause_it_is_quick_again(void **state)
 {
     (void)state;
     struct mw_bridge_pace pace = {0};
-    assert_true(mw_bridge_pace_rest(&pace, 20000, 500000, 501000) > 0);
+    assert_true(mw_bridge_pace_rest(&pace, 25000, 500000, 501000) > 0);
     assert_int_equal(mw_bridge_pace_rest(&pace, 10, 900000, 901000), 0);
 }
 
