@@ -5,6 +5,7 @@ reads 'N passed, N failed, N skipped'."""
 import fcntl
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,24 @@ def say(text):
 def run(*words):
     say("-- " + " ".join(os.path.basename(word) for word in words))
     subprocess.run(words, check=True)
+
+
+def lacks():
+    """Why no cluster can be run on this machine, or None."""
+    if os.geteuid() != 0:
+        return "a cluster needs root"
+    probe = f"/sys/fs/cgroup/pids/millwright-probe-{os.getpid()}"
+    try:
+        os.mkdir(probe)
+        os.rmdir(probe)
+    except OSError as error:
+        return f"a cluster needs the controllers of cgroup v1: {error}"
+    if subprocess.run(["unshare", "--net", "--mount", "--uts", "true"]).returncode != 0:
+        return "a cluster needs namespaces of its own"
+    built = all(os.path.exists(os.path.join(HOME, "bin", tool)) for tool in TOOLS[:-1])
+    if not built and shutil.which("go") is None:
+        return "Kubernetes is not built, and there is no Go (1.26 or later) to build it with"
+    return None
 
 
 def bring_up(build):
@@ -76,6 +95,10 @@ def main():
                    key=lambda path: (os.path.basename(path) in late, path))
     tests = [path for path in paths
              if not names or os.path.basename(path)[:-len("_test.py")] in names]
+    why = lacks()
+    if why is not None:
+        say(f"skipped: {why}\n0 passed, 0 failed, {len(tests)} skipped")
+        return
     results = []
     os.makedirs(HOME, exist_ok=True)
     with open(os.path.join(HOME, "lock"), "w") as lock:
