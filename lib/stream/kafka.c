@@ -64,6 +64,10 @@ static const struct option client_last[] = {
     {"partitioner", "murmur2"},
     /* Where a partition ends is asked of this handle, with what open transactions have in it. */
     {"isolation.level", "read_uncommitted"},
+    /* tells_of_loss listens. */
+    {"log_level", "6"},
+    {"log.queue", "false"},
+    {"log.connection.close", "true"},
     {NULL, NULL},
 };
 
@@ -168,10 +172,10 @@ unsigned mw_kafka_lost(struct mw_kafka *stream)
 /* Called inside mw_kafka.poll. */
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
-    (void)handle;
     (void)reason;
     struct mw_kafka_log *log = opaque;
-    log->down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    log->down |=
+        code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && mw_kafka.type(handle) == RD_KAFKA_CONSUMER;
 }
 
 mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, const char *group,

@@ -34,7 +34,7 @@ struct mw_kafka_log {
     pthread_mutex_t mutex;
     char text[240];
     unsigned lost; /* answers that the client did not get in time, and connections of it */
-    bool down;     /* all brokers; for the next poll to say, once. Not another thread's */
+    bool down; /* all brokers, for a reader; its next poll says so, once. Not another thread's */
 };
 
 /* A topic that is known to be on the cluster, or was looked for. */
@@ -79,7 +79,7 @@ enum mw_kafka_role { MW_KAFKA_CLIENT, MW_KAFKA_READER, MW_KAFKA_STATES, MW_KAFKA
  * name on the cluster; NULL: the writer's. */
 mw_err mw_kafka_handle_new(struct mw_kafka *stream, enum mw_kafka_role role, const char *group,
                            rd_kafka_t **handle, struct mw_error *error);
-/* How often librdkafka may have asked anything of the client again so far. */
+/* How often the client may have asked anything of the cluster again so far. */
 unsigned mw_kafka_lost(struct mw_kafka *stream);
 /* An error of librdkafka: who, what, its text and, when it is about reaching the cluster, what was
  * last heard of that. */

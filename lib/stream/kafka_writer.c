@@ -193,7 +193,10 @@ static void deliver(struct mw_kafka *stream)
 {
     int64_t end = mw_clock_monotonic() + LOOK_MOST;
     int64_t time = LOOK_FIRST;
-    bool learned = stream->queued == 0;
+    /* What is delivered by now, long after it was given, does not tell when it was. */
+    bool learned =
+        stream->queued == 0 || (mw_kafka.outq_len(stream->client) < stream->queued &&
+                                mw_clock_monotonic() - stream->gap.began >= MW_KAFKA_GAP_REFUSED);
     for (int left; (left = mw_kafka.outq_len(stream->client)) > 0 || !learned;) {
         int64_t now = mw_clock_monotonic();
         if (!learned && left < stream->queued) {

@@ -106,8 +106,9 @@ int64_t mw_stream_gap(const struct mw_stream *stream);
 mw_err mw_stream_sync(const struct mw_stream *stream, struct mw_error *error);
 /* Whether this handle can write no more: another process has taken its writer over, a commit has
  * failed and nobody knows what became of it, or - also when it succeeded - its end was asked for
- * twice, and the cluster may take the other request for the end of the next one (Kafka). Opening it again - a new process, usually -
- * settles that: what was committed then shows in its positions and compacted keys. */
+ * twice, and the cluster may take the other request for the end of the next one (Kafka). Opening it
+ * again - a new process, usually - settles that: what was committed then shows in its positions and
+ * compacted keys. */
 bool mw_stream_ended(const struct mw_stream *stream);
 
 /* Outside a transaction. Reads a compacted key; NOT_FOUND. *value is valid until the next call on

@@ -264,8 +264,8 @@ def asked_twice(program):
         plant = make_plant(program, cluster, name, ONE + spool)
         plant.start()
         wait(stored(plant, 500), "the first records", limit=180, pause=0.2)
-        for _ in range(3):
-            front.detain(f"mw.{name}.bridge")
+        for cut in (False, True, False, True):
+            front.detain(f"mw.{name}.bridge", cut)
             wait(front.over.is_set, "the late request to be answered", limit=120)
             check(front.said != 0, "Kafka took the end of one transaction for another's")
             before = plant.ledger()["total"]["stored"]

@@ -31,7 +31,8 @@ class Front:
     """Every connection to self.port goes on to self.target, both on the loopback.
 
     detain(client): the next EndTxn of that client is held back, as in the buffers of a broker that
-    was stopped. The client asks again when its time is over, and is answered. Once it has been
+    was stopped. The client asks again when its time is over - or, with `cut`, when its connection
+    has gone at once - and is answered. Once it has been
     answered a Produce of the next transaction, the first request goes to Kafka, too; only then does
     the client hear of its Produce. self.over is set behind that, and self.said is what Kafka
     answered the late one (an error code of the protocol)."""
@@ -43,19 +44,19 @@ class Front:
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.client = self.held = self.produced = self.said = None
-        self.asked = False
+        self.asked = self.cut = False
         self.spawn(self.accept)
 
     @staticmethod
     def spawn(function, *arguments):
         threading.Thread(target=function, args=arguments, daemon=True).start()
 
-    def detain(self, client):
+    def detain(self, client, cut=False):
         with self.lock:
             self.over.clear()
             self.held = self.produced = self.said = None
             self.asked = False
-            self.client = client
+            self.client, self.cut = client, cut
 
     def accept(self):
         while True:
@@ -90,6 +91,8 @@ class Front:
                 frame = read_frame(near)
                 if not self.keeps(far, frame):
                     far.sendall(frame)
+                elif self.cut:
+                    near.shutdown(socket.SHUT_RDWR)
         except OSError:
             with self.lock:
                 held = self.held is not None and self.held[0] is far

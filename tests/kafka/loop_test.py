@@ -95,8 +95,12 @@ def position_away(program):
     plant.stop()
     node = leader_of(cluster, "mw.away.bridge.position")
     cluster.kill(node)
+    before = len(plant.text())
     until_ready = plant.begin()
-    wait(lambda: "mw.away.bridge.position" in plant.text(), "the bridge to say what it lacks", limit=120)
+    wait(lambda: "mw.away.bridge.position" in plant.text()[before:], "the bridge to say what it lacks",
+         limit=120)
+    check(plant.state("bridge").get("pid") != plant.children().get("bridge"),
+          "the bridge has begun without its positions")
     cluster.start(node)
     cluster.wait(node)
     until_ready(180)

@@ -38,9 +38,8 @@ def lacks():
         return f"a cluster needs the controllers of cgroup v1: {error}"
     if subprocess.run(["unshare", "--net", "--mount", "--uts", "true"]).returncode != 0:
         return "a cluster needs namespaces of its own"
-    built = all(os.path.exists(os.path.join(HOME, "bin", tool)) for tool in TOOLS[:-1])
-    if not built and shutil.which("go") is None:
-        return "Kubernetes is not built, and there is no Go (1.26 or later) to build it with"
+    if shutil.which("go") is None:
+        return "there is no Go (1.26 or later) to build Kubernetes with"
     return None
 
 

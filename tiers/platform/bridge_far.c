@@ -148,8 +148,8 @@ static mw_err see_again(struct mw_bridge_far *far, int64_t drained)
     return err;
 }
 
-/* Nothing more is written: it would carry the number of what is not settled, which would then count
- * as stored. */
+/* Nothing more is written to Kafka: it would carry the number of what is not settled, which would
+ * then count as stored. Nor is anything more taken into a spool that may have been given up. */
 static void stop(struct mw_bridge_far *far)
 {
     far->stopped = true;
@@ -291,7 +291,7 @@ static void launch(struct mw_bridge_far *far, struct mw_bridge_round *round)
     if (far->near && !mw_bridge_far_collect(far, PATIENCE)) {
         note_away(far, "no answer within a second");
     }
-    if (!far->near || far->stopped || far->open || far->unknown || mw_stream_ended(far->stream) ||
+    if (!far->near || far->open || far->unknown || mw_stream_ended(far->stream) ||
         choose(far, round) != MW_OK) {
         return;
     }
@@ -346,6 +346,9 @@ static void see_to_limit(struct mw_bridge_far *far)
 mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *round,
                            struct mw_error *error)
 {
+    if (far->stopped) {
+        return mw_error_set(error, MW_ERR_STATE, "this bridge is about to end");
+    }
     if (!far->launched) {
         launch(far, round);
     }
@@ -363,14 +366,15 @@ mw_err mw_bridge_far_store(struct mw_bridge_far *far, struct mw_bridge_round *ro
 
 int64_t mw_bridge_far_gap(const struct mw_bridge_far *far)
 {
-    return mw_bridge_far_free(far) && far->stream != NULL ? mw_stream_gap(far->stream) : 0;
+    return mw_bridge_far_free(far) ? mw_stream_gap(far->stream) : 0;
 }
 
 /* ---- the other direction ---- */
 
 bool mw_bridge_far_free(const struct mw_bridge_far *far)
 {
-    return far->flight == MW_BRIDGE_IDLE && far->near && !far->open && !far->unknown;
+    return far->flight == MW_BRIDGE_IDLE && far->near && !far->open && !far->unknown &&
+           !mw_stream_ended(far->stream);
 }
 
 bool mw_bridge_far_fetch(struct mw_bridge_far *far)
@@ -411,7 +415,7 @@ void mw_bridge_far_remember(struct mw_bridge_far *far)
     const struct mw_bridge_intake *intake = far->outgoing->intake;
     struct mw_bridge_round all = {0};
     struct mw_error error = {0};
-    if (far->spool.known || intake->touched != NULL || intake->round.n_items > 0) {
+    if (far->stopped || far->spool.known || intake->touched != NULL || intake->round.n_items > 0) {
         return;
     }
     mw_err err = far->remember(far->context, &all);

@@ -51,7 +51,7 @@ struct mw_bridge_far {
     bool unknown;    /* a transaction may be in Kafka or not: the stream has to be opened again */
     bool launched;   /* the round that is being stored has been given directly */
     bool blind;      /* opened without Kafka, and what it has has not been seen yet */
-    bool stopped;    /* the loop is to end, and nothing more is written */
+    bool stopped;    /* the loop is to end, and nothing more is written or kept */
     bool told;       /* that something is dropped */
     bool reader_due; /* the reader has moved, and its position is not committed */
     bool fetched;    /* a poll is over, and its records have not been taken */

@@ -1,6 +1,7 @@
 /* Rounds into a stream that does not answer for a while. SQLite stands in for Kafka: a lock that
  * somebody else holds on its file keeps a transaction waiting. */
 #include "lib/base/test.h"
+#include "lib/stream/stream_internal.h"
 #include "tiers/platform/bridge_condense.h"
 #include "tiers/platform/bridge_far.h"
 
@@ -349,10 +350,37 @@ static void test_ends_when_another_has_written(void **state)
     mw_stream_close(stream);
     begin(place, true);
     settle(place);
-    store(place, "a", 10);
+    mw_bridge_round_clear(&place->round);
+    add(place, "a", 10);
+    struct mw_error refusal = {0};
+    assert_int_equal(mw_bridge_far_store(&place->far, &place->round, &refusal), MW_ERR_STATE);
     mw_bridge_far_tend(&place->far);
     assert_int_equal(place->far.flight, MW_BRIDGE_IDLE);
     expect(place, "a", 1);
+}
+
+/* A handle that can write no more, though all went well, is replaced before the next round. */
+static void test_opens_again_what_has_ended(void **state)
+{
+    struct place *place = *state;
+    store(place, "a", 0);
+    place->far.stream->ended = true;
+    assert_false(mw_bridge_far_free(&place->far));
+    store(place, "a", 1); /* into the spool */
+    assert_true(mw_bridge_spool_waiting(&place->far.spool) > 0);
+    expect(place, "a", 1);
+    settle(place);
+    assert_false(mw_stream_ended(place->far.stream));
+    expect(place, "a", 2);
+    store(place, "a", 2);
+    assert_true(mw_bridge_far_free(&place->far));
+    assert_int_equal(mw_bridge_spool_waiting(&place->far.spool), 0);
+    expect(place, "a", 3);
+    place->far.stream->ended = true; /* and when nothing waits */
+    mw_bridge_far_tend(&place->far);
+    assert_int_equal(place->far.flight, MW_BRIDGE_OPEN);
+    assert_true(mw_bridge_far_collect(&place->far, LIMIT));
+    assert_true(mw_bridge_far_free(&place->far));
 }
 
 /* Known is only what nobody has moved since. */
@@ -541,6 +569,7 @@ int main(void)
         TEST(test_starts_without_and_it_had_arrived),
         TEST(test_starts_without_and_it_had_not),
         TEST(test_ends_when_another_has_written),
+        TEST(test_opens_again_what_has_ended),
         TEST(test_does_not_start_from_less_than_all),
         TEST(test_bound),
         TEST(test_what_is_known_outlives_a_beginning_that_fails),

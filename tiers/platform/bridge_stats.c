@@ -42,8 +42,8 @@ void mw_bridge_print_stats(struct mw_buffer *text, const struct mw_bridge_intake
         "{\"v\":1,\"role\":\"bridge\",\"share\":%zu,\"shares\":%zu,\"pid\":%ld,\"time\":%.3f,"
         "\"connected\":%s,\"starting\":%s,\"paused\":%s,\"rate\":%.1f",
         intake->share, intake->shares, (long)getpid(), (double)mw_clock_utc() / (double)MW_SECOND,
-        mw_mqtt_connected(mqtt) ? "true" : "false", mw_mqtt_starting(mqtt) ? "true" : "false",
-        paused ? "true" : "false", rate);
+        mqtt != NULL && mw_mqtt_connected(mqtt) ? "true" : "false",
+        mqtt != NULL && mw_mqtt_starting(mqtt) ? "true" : "false", paused ? "true" : "false", rate);
     for (size_t i = 0; i < sizeof figures / sizeof *figures && err == MW_OK; i++) {
         err = mw_buffer_printf(text, ",\"%s\":%llu", figures[i].name,
                                (unsigned long long)figures[i].value);
