@@ -81,7 +81,8 @@ def container(name, *words, **more):
 
 
 def settings(address):
-    text = PROPERTIES.format(node=1, port=PORT, controller=9093, folder=FOLDER, copies=1, insync=1,
+    text = PROPERTIES.format(node=1, port=PORT, front=PORT, controller=9093, folder=FOLDER,
+                             copies=1, insync=1, session=3000,
                              quorum="controller.quorum.bootstrap.servers=127.0.0.1:9093")
     kept = [line for line in text.splitlines() if not line.startswith(
         ("listeners=", "advertised.listeners=", "inter.broker.listener.name="))]
