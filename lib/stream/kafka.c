@@ -302,7 +302,7 @@ static mw_err become_writer(struct mw_kafka *stream, struct mw_error *error)
     while ((failed = mw_kafka.init_transactions(stream->client, MW_KAFKA_PATIENCE)) != NULL &&
            mw_kafka.error_is_retriable(failed) && mw_clock_monotonic() < limit) {
         mw_kafka.error_destroy(failed);
-        mw_kafka_rest();
+        mw_kafka_rest(MW_KAFKA_AGAIN);
     }
     return failed == NULL ? MW_OK
                           : mw_kafka_fail_error(stream, error, failed, "cannot become a writer");

@@ -103,7 +103,8 @@ mw_err mw_kafka_topic_find(struct mw_kafka *stream, const char *name, bool creat
 /* Whether a cluster answers so for a moment only: what was asked for has just been made, or its
  * leader or coordinator is moving. */
 bool mw_kafka_passes(rd_kafka_resp_err_t code);
-void mw_kafka_rest(void); /* some milliseconds, before it is asked again */
+#define MW_KAFKA_AGAIN (MW_SECOND / 50) /* before it is asked again */
+void mw_kafka_rest(int64_t microseconds);
 /* Visits the plant's topics of records from which brokers have removed, with the offset at which
  * what is left begins, summed over partitions: that many records at most. */
 mw_err mw_kafka_topic_removed(struct mw_kafka *stream, mw_stream_visit_fn *fn, void *context,

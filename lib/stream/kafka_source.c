@@ -184,7 +184,7 @@ static rd_kafka_resp_err_t ask_committed(rd_kafka_t *handle, rd_kafka_topic_part
         if (!mw_kafka_passes(worst) || mw_clock_monotonic() > limit) {
             return worst;
         }
-        mw_kafka_rest();
+        mw_kafka_rest(MW_KAFKA_AGAIN);
     }
 }
 

@@ -8,10 +8,10 @@
 
 #define ANSWER 3000 /* milliseconds for a question about a topic */
 
-void mw_kafka_rest(void)
+void mw_kafka_rest(int64_t microseconds)
 {
-    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    (void)nanosleep(&pause, NULL);
+    struct timespec time = {microseconds / MW_SECOND, microseconds % MW_SECOND * 1000};
+    (void)nanosleep(&time, NULL);
 }
 
 void mw_kafka_topic_name(const struct mw_kafka *stream, const char *writer, const char *topic,
@@ -152,7 +152,7 @@ static mw_err await(struct mw_kafka *stream, struct mw_kafka_topic *topic, struc
             return mw_kafka_fail(stream, error, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
                                  topic->name);
         }
-        mw_kafka_rest();
+        mw_kafka_rest(MW_KAFKA_AGAIN);
         err = look(stream, topic, error);
     }
     return err;
@@ -237,7 +237,7 @@ mw_err mw_kafka_topic_ends(struct mw_kafka *stream, rd_kafka_topic_partition_lis
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     while (list->cnt > 0 && (code = ask_ends(stream, list, which)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
            mw_kafka_passes(code) && mw_clock_monotonic() < limit) {
-        mw_kafka_rest();
+        mw_kafka_rest(MW_KAFKA_AGAIN);
         for (int i = 0; i < list->cnt; i++) {
             struct mw_kafka_topic *topic = entry(stream, list->elems[i].topic);
             if (topic != NULL && (i == 0 || list->elems[i].partition == 0)) {

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Looks whether all is delivered: the first when it may be, the next ones, the end of it. */
 #define LOOK_FIRST (MW_SECOND / 500)
@@ -26,12 +25,6 @@ static mw_err fail_call(struct mw_kafka *stream, rd_kafka_error_t *failed, const
     return fatal || err == MW_ERR_BUSY ? end(stream, err) : err;
 }
 
-static void rest(int64_t microseconds)
-{
-    struct timespec time = {microseconds / MW_SECOND, microseconds % MW_SECOND * 1000};
-    (void)nanosleep(&time, NULL);
-}
-
 int64_t mw_kafka_gap(const struct mw_stream *base)
 {
     const struct mw_kafka *stream = (const struct mw_kafka *)base;
@@ -43,7 +36,7 @@ mw_err mw_kafka_begin(struct mw_stream *base, struct mw_error *error)
     struct mw_kafka *stream = (struct mw_kafka *)base;
     int64_t left = mw_kafka_gap_left(&stream->gap, mw_clock_monotonic());
     if (left > 0) {
-        rest(left);
+        mw_kafka_rest(left);
     }
     int64_t now = mw_clock_utc();
     stream->last = now > stream->last ? now : stream->last;
@@ -150,7 +143,7 @@ static bool again(const rd_kafka_error_t *failed, int64_t limit)
     if (!mw_kafka.error_is_retriable(failed) || time_left(limit) == 0) {
         return false;
     }
-    mw_kafka_rest();
+    mw_kafka_rest(MW_KAFKA_AGAIN);
     return true;
 }
 
@@ -207,7 +200,7 @@ static void deliver(struct mw_kafka *stream)
             return;
         }
         if (left > 0) {
-            rest(time);
+            mw_kafka_rest(time);
             time = LOOK_NEXT;
             (void)mw_kafka.poll(stream->client, 0);
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a plant on Kafka has to stand: 200 kills at random, a scorer that is held up, a device whose
-clock jumps, a disk that is full under the spool, a request that comes late, messages that come twice and in the wrong order.
-The ledger is the judge."""
+clock jumps, a disk that is full under the spool, a request that comes late, messages that come twice
+and in the wrong order. The ledger is the judge."""
 import json
 import os
 import random

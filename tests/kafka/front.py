@@ -31,10 +31,9 @@ class Front:
     """Every connection to self.port goes on to self.target, both on the loopback.
 
     detain(client): the next EndTxn of that client is held back, as in the buffers of a broker that
-    was stopped. The client asks again when its time is over - or, with `cut`, when its connection
-    has gone at once - and is answered. Once it has been
-    answered a Produce of the next transaction, the first request goes to Kafka, too; only then does
-    the client hear of its Produce. self.over is set behind that, and self.said is what Kafka
+    was stopped. The client asks again when its time is over - or, with `cut`, at once, because its
+    connection has gone - and is answered. Once Kafka has answered a Produce of the next transaction,
+    the first request goes to it, too; only then does the client hear of its Produce. self.over is set behind that, and self.said is what Kafka
     answered the late one (an error code of the protocol)."""
 
     def __init__(self):
